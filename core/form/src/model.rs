@@ -1,0 +1,286 @@
+//! The checked model of a form: what an XLSForm or an XForm says, after its faults were found.
+//!
+//! Both readers ([`crate::xlsform`], [`crate::xform`]) produce a [`Form`]; the interview, the outline, the XForm writer
+//! and the record's shape read it. Nodes live in one arena in document order; node 0 is the root group. Expressions keep
+//! their source (after `${}` was resolved to a path) beside the parsed tree, so that messages and conversions can show it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::xpath::Expression;
+
+/// Position of a node in [`Form::nodes`].
+pub type NodeId = usize;
+
+/// One version of a questionnaire.
+#[derive(Debug, Clone)]
+pub struct Form {
+    /// `form_id` of the settings sheet, `id` of the XForm's instance root.
+    pub id: String,
+    /// `version`, empty where the author gave none.
+    pub version: String,
+    /// Title in the form's own words.
+    pub title: String,
+    /// Name of the root element, `data` unless the form says otherwise.
+    pub root_name: String,
+    /// BLAKE3 of the definition's bytes: the form's name everywhere else.
+    pub hash: [u8; 32],
+    /// Languages in the order of the sheets, as the form names them (`فارسی (fa)`); empty where nothing is translated.
+    pub languages: Vec<String>,
+    /// Index into `languages` of the language shown first.
+    pub default_language: usize,
+    /// What an interview is called in lists.
+    pub instance_name: Option<Expression>,
+    /// `style` of the settings sheet (`pages`, `theme-grid`, …).
+    pub style: String,
+    /// All nodes in document order; 0 is the root.
+    pub nodes: Vec<Node>,
+    /// Path without instances (`/data/member/m_name`) to node.
+    pub by_path: BTreeMap<String, NodeId>,
+    /// Choice lists and other secondary instances, by the id that `instance()` uses.
+    pub instances: BTreeMap<String, SecondaryInstance>,
+    /// Entity lists that this form creates or updates.
+    pub entities: Vec<EntityDeclaration>,
+    /// The workbook's sheet `karwan_status`: which events may follow which.
+    pub status_rules: Vec<StatusRule>,
+    /// What the author should know but which stops nothing.
+    pub warnings: Vec<String>,
+}
+
+/// One group, repeat or question.
+#[derive(Debug, Clone)]
+pub struct Node {
+    pub name: String,
+    /// Absolute path without instances: `/data/member/m_name`.
+    pub path: String,
+    pub parent: Option<NodeId>,
+    pub children: Vec<NodeId>,
+    pub kind: NodeKind,
+    pub bind: Bind,
+    /// Absent for what is bound and never asked (calculations, metadata).
+    pub control: Option<Control>,
+    /// The default in the instance (a literal; a dynamic default is an [`Action`]).
+    pub default: String,
+    /// `setvalue` and its kin that write to this node.
+    pub actions: Vec<Action>,
+    /// Sheet row (XLSForm, 1-based) or line (XForm) that made this node, for messages.
+    pub row: u32,
+}
+
+/// What a node is in the tree.
+#[derive(Debug, Clone, PartialEq)]
+pub enum NodeKind {
+    /// The root and every group.
+    Group,
+    /// A repeat; `count` is `repeat_count`, whose instances are keyed by their ordinal.
+    Repeat { count: Option<Expression> },
+    /// Holds a value.
+    Value,
+}
+
+/// What a question's answer may be and when it is asked.
+#[derive(Debug, Clone, Default)]
+pub struct Bind {
+    pub data_type: DataType,
+    pub relevant: Option<Expression>,
+    pub constraint: Option<Expression>,
+    pub constraint_message: Option<Text>,
+    pub required: Option<Expression>,
+    pub required_message: Option<Text>,
+    pub readonly: Option<Expression>,
+    pub calculate: Option<Expression>,
+    /// `start`, `end`, `today`, `deviceid`, `username`, `phonenumber`, `email`, `uid`, `instanceName`, ….
+    pub preload: Option<String>,
+    /// `save_to`: entity list and property. The list is the nearest declaration's where the column names none.
+    pub save_to: Option<(String, String)>,
+    /// `bind::karwan:merge`.
+    pub merge: MergeRule,
+    /// `bind::karwan:identity`: what this answer says of a person (`given_name`, `surname`, `father_name`, `birth_year`,
+    /// `birth_date`, `document`, `phone`, `sex`), for finding who was registered twice.
+    pub identity: Option<String>,
+    /// Further `bind::` and `instance::` attributes (`hxl`, …), kept as they came.
+    pub extra: BTreeMap<String, String>,
+    /// The calculation gives another result each time (`once`, `uuid()`, `now()`, `random()`, a look-up in a list that
+    /// changes): its value is captured while a person fills or edits and stored, never computed in a merge.
+    pub captured: bool,
+}
+
+/// How concurrent answers to one question meet.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum MergeRule {
+    /// Both values stay and a person decides.
+    #[default]
+    Review,
+    /// A set: concurrent additions all stay. The rule of a several-choice question.
+    Union,
+    /// Each answer is an event that is kept; the one shown is a fold over them.
+    Events,
+}
+
+/// XForms data types.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum DataType {
+    #[default]
+    String,
+    Int,
+    Decimal,
+    Boolean,
+    Date,
+    Time,
+    DateTime,
+    GeoPoint,
+    GeoTrace,
+    GeoShape,
+    Binary,
+    Barcode,
+    Intent,
+    /// Several choices, space-separated.
+    SelectMultiple,
+    /// One choice.
+    SelectOne,
+    /// All choices in an order, space-separated.
+    Rank,
+}
+
+/// What the person sees.
+#[derive(Debug, Clone)]
+pub struct Control {
+    pub kind: ControlKind,
+    pub label: Option<Text>,
+    pub hint: Option<Text>,
+    pub guidance_hint: Option<Text>,
+    pub appearance: String,
+    /// `parameters` (`max-pixels`, `start`, `end`, `step`, `seed`, `capture-accuracy`, …).
+    pub parameters: BTreeMap<String, String>,
+    /// Selects and ranks only.
+    pub itemset: Option<Itemset>,
+    /// `media::image`, `audio`, `video`, `big-image` by kind: a text whose value is the file's name.
+    pub media: BTreeMap<String, Text>,
+}
+
+/// The control's kind; the words of the form trace are in [`crate::trace`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ControlKind {
+    Input,
+    Note,
+    SelectOne,
+    SelectMultiple,
+    Rank,
+    Range,
+    /// `acknowledge`.
+    Trigger,
+    /// Image, audio, video, file.
+    Upload,
+    Group,
+    Repeat,
+}
+
+/// Where a select's choices come from.
+#[derive(Debug, Clone)]
+pub struct Itemset {
+    /// Key of [`Form::instances`], or empty for a repeat-driven list.
+    pub instance: String,
+    /// The nodeset as written, with the choice filter as its predicate: what the interview evaluates.
+    pub nodeset: Expression,
+    /// Child that holds the value (`name`) and the one that holds the label.
+    pub value_ref: String,
+    pub label_ref: String,
+    /// `randomize` and its seed.
+    pub randomize: bool,
+    pub seed: Option<Expression>,
+}
+
+/// Words in every language, with outputs in them.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Text {
+    /// By index of [`Form::languages`]; one entry where nothing is translated. `None`: not said in this language.
+    pub by_language: Vec<Option<Vec<TextPart>>>,
+}
+
+/// A piece of a [`Text`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum TextPart {
+    Literal(String),
+    /// `${name}` in a label: the value of this expression is put here.
+    Output(Expression),
+}
+
+/// `setvalue` and its kin.
+#[derive(Debug, Clone)]
+pub struct Action {
+    /// `odk-instance-first-load`, `odk-instance-load`, `odk-new-repeat`, `xforms-value-changed`.
+    pub events: Vec<String>,
+    /// For `xforms-value-changed`: the question that triggers.
+    pub trigger: Option<NodeId>,
+    pub value: ActionValue,
+}
+
+/// What an action writes.
+#[derive(Debug, Clone)]
+pub enum ActionValue {
+    Expression(Expression),
+    Literal(String),
+    /// `odk:setgeopoint`.
+    GeoPoint,
+    /// `odk:recordaudio` with its quality.
+    RecordAudio(String),
+}
+
+/// A choice list, a CSV or another table that `instance()` reads.
+#[derive(Debug, Clone)]
+pub struct SecondaryInstance {
+    pub id: String,
+    pub source: InstanceSource,
+}
+
+/// Where a secondary instance's rows are.
+#[derive(Debug, Clone)]
+pub enum InstanceSource {
+    /// In the form itself.
+    Internal(Arc<Table>),
+    /// `jr://file-csv/persons.csv`, `jr://file/x.xml`, `jr://file/x.geojson`; the file's name. A device serves an entity
+    /// list of the same name instead, where it has one.
+    External { file: String },
+    /// `jr://instance/last-saved`.
+    LastSaved,
+}
+
+/// Rows of a secondary instance, held by column. Labels in several languages are columns of their own
+/// (`label` holds the itext key's texts: see `labels`).
+#[derive(Debug, Clone, Default)]
+pub struct Table {
+    /// Column names in order.
+    pub columns: Vec<String>,
+    /// Row-major cells, `columns.len()` each.
+    pub rows: Vec<Vec<String>>,
+    /// Translated labels by row, where the list is translated.
+    pub labels: Vec<Text>,
+}
+
+/// `entities` sheet: one list that interviews of this form create or update.
+#[derive(Debug, Clone)]
+pub struct EntityDeclaration {
+    pub list: String,
+    pub label: Option<Expression>,
+    pub entity_id: Option<Expression>,
+    pub create_if: Option<Expression>,
+    pub update_if: Option<Expression>,
+    /// Node whose instances each make one entity: the root, or a repeat.
+    pub scope: NodeId,
+    /// Property to the node that it is saved from, in document order.
+    pub properties: Vec<(String, NodeId)>,
+}
+
+/// One row of the sheet `karwan_status`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatusRule {
+    /// Question whose events this row is about; empty: every question whose merge rule is `events`.
+    pub question: String,
+    /// State before; empty: the first event.
+    pub from: String,
+    pub to: String,
+    /// Role that may do it; empty: anybody who may write.
+    pub role: String,
+    /// States that a concurrent event into `to` wins against.
+    pub beats: Vec<String>,
+}

@@ -1,0 +1,2 @@
+//! The `karwan` command.
+fn main() {}
