@@ -1,1 +1,5 @@
-//! tests
+//! What whole-system tests share: the real command in real folders, and workbooks made from tables.
+
+pub mod command;
+pub mod workbook;
+pub mod world;
