@@ -1,0 +1,49 @@
+//! Looks for planted values in every file of a folder: as UTF-8, as UTF-16, and folded as a search index would hold them.
+
+use std::path::{Path, PathBuf};
+
+use karwan_linkage::fold::fold_key;
+
+/// One way in which a planted value could lie in a file.
+#[derive(Debug, Clone)]
+pub struct Needle {
+    /// Which value, by position, and how it is written.
+    pub name: String,
+    bytes: Vec<u8>,
+}
+
+/// A needle found in a file.
+#[derive(Debug)]
+pub struct Hit {
+    pub file: PathBuf,
+    pub needle: String,
+}
+
+/// Every way in which these values could be written.
+pub fn needles(values: &[&str]) -> Vec<Needle> {
+    let mut found = Vec::new();
+    for (position, value) in values.iter().enumerate() {
+        for (form, text) in [("typed", (*value).to_owned()), ("folded", fold_key(value)), ("lower case", value.to_lowercase())] {
+            let mut add = |encoding: &str, bytes: Vec<u8>| found.push(Needle { name: format!("value {position}, {form}, {encoding}"), bytes });
+            add("UTF-8", text.as_bytes().to_vec());
+            add("UTF-16LE", text.encode_utf16().flat_map(u16::to_le_bytes).collect());
+            add("UTF-16BE", text.encode_utf16().flat_map(u16::to_be_bytes).collect());
+        }
+    }
+    found
+}
+
+/// Every needle in every file under a folder.
+pub fn search(folder: &Path, needles: &[Needle]) -> Vec<Hit> {
+    let mut hits = Vec::new();
+    let Ok(entries) = std::fs::read_dir(folder) else { return hits };
+    for path in entries.flatten().map(|entry| entry.path()) {
+        if path.is_dir() {
+            hits.extend(search(&path, needles));
+        } else if let Ok(bytes) = std::fs::read(&path) {
+            let found = needles.iter().filter(|needle| bytes.windows(needle.bytes.len()).any(|window| window == needle.bytes));
+            hits.extend(found.map(|needle| Hit { file: path.clone(), needle: needle.name.clone() }));
+        }
+    }
+    hits
+}
