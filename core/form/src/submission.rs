@@ -1,0 +1,1 @@
+//! OpenRosa submissions: an interview written as XML, and read back into answers.
