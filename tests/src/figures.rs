@@ -1,0 +1,96 @@
+//! Figures: a promise is a figure, and a figure has a command. This is the list of them and how one is printed.
+//!
+//! `cargo run --release -p karwan-tests --bin figures -- NAME` measures one at the size of its gate;
+//! `figures -- --short --out FILE` measures all at a size that suits every run.
+
+use serde_json::{Value, json};
+
+/// What a figure must hold.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Gate {
+    AtMost(f64),
+    AtLeast(f64),
+    Below(f64),
+    Exactly(f64),
+}
+
+impl Gate {
+    /// Whether the value holds.
+    pub fn holds(self, value: f64) -> bool {
+        match self {
+            Self::AtMost(limit) => value <= limit,
+            Self::AtLeast(limit) => value >= limit,
+            Self::Below(limit) => value < limit,
+            Self::Exactly(wanted) => (value - wanted).abs() < f64::EPSILON,
+        }
+    }
+
+    /// As the table prints it.
+    pub fn text(self) -> String {
+        match self {
+            Self::AtMost(limit) => format!("<= {limit}"),
+            Self::AtLeast(limit) => format!(">= {limit}"),
+            Self::Below(limit) => format!("< {limit}"),
+            Self::Exactly(wanted) => format!("{wanted}"),
+        }
+    }
+}
+
+/// How large a measurement is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scale {
+    /// Seconds: part of every test run.
+    Short,
+    /// The size of the gate.
+    Full,
+}
+
+/// One figure, measured.
+#[derive(Debug, Clone)]
+pub struct Figure {
+    pub name: &'static str,
+    pub value: f64,
+    pub unit: &'static str,
+    pub gate: Gate,
+    /// A gate of correctness fails the run; a gate of speed is reported.
+    pub correctness: bool,
+    pub scale: Scale,
+}
+
+impl Figure {
+    /// The object of `target/figures.json`.
+    pub fn json(&self) -> Value {
+        json!({
+            "name": self.name,
+            "value": (self.value * 1000.0).round() / 1000.0,
+            "unit": self.unit,
+            "gate": self.gate.text(),
+            "holds": self.gate.holds(self.value),
+            "scale": match self.scale { Scale::Short => "short", Scale::Full => "full" },
+            "command": format!("cargo run --release -p karwan-tests --bin figures -- {}", self.name),
+        })
+    }
+
+    /// The line of the table.
+    pub fn line(&self) -> String {
+        let scale = match self.scale {
+            Scale::Short => "short",
+            Scale::Full => "full",
+        };
+        let held = if self.gate.holds(self.value) { "holds" } else { "DOES NOT HOLD" };
+        format!("{:<32} {:>12.3} {:<10} {:<12} {:<6} {held}", self.name, self.value, self.unit, self.gate.text(), scale)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gate_holds_at_its_limit_as_written() {
+        assert!(Gate::AtMost(60.0).holds(60.0) && !Gate::AtMost(60.0).holds(60.1));
+        assert!(Gate::Below(600.0).holds(599.0) && !Gate::Below(600.0).holds(600.0));
+        assert!(Gate::Exactly(0.0).holds(0.0) && !Gate::Exactly(0.0).holds(1.0));
+        assert!(Gate::AtLeast(0.2).holds(0.2) && !Gate::AtLeast(0.2).holds(0.19));
+    }
+}
