@@ -1,0 +1,370 @@
+//! Records' changes, the envelopes that they travel in, and what has been decided of them.
+//!
+//! A change made here is unsealed (it has no envelope) until a sync seals it with others; it counts as unsent until the server's
+//! verdict accepts it. A document is made of the changes whose state is [`ChangeState::New`], `Durable` or `Accepted`.
+
+use karwan_proto::ids::{CaseloadId, DeviceId, Hash, IncarnationId, PersonId, RecordId};
+use rusqlite::{OptionalExtension, Row, params};
+
+use crate::error::StoreError;
+use crate::store::Batch;
+use crate::view::View;
+
+/// What has become of a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ChangeState {
+    /// Made here, not known to be at the server.
+    New = 0,
+    /// The server has it on disk, and has not judged it yet.
+    Durable = 1,
+    /// Part of the record everywhere.
+    Accepted = 2,
+    /// Waits for a supervisor.
+    Waiting = 3,
+    /// Refused with a reason; kept.
+    Quarantined = 4,
+    /// Made here, and written again under another incarnation: never sent.
+    Superseded = 5,
+    /// Erased by order.
+    Erased = 6,
+}
+
+impl ChangeState {
+    fn of(number: i64) -> Result<Self, StoreError> {
+        Ok(match number {
+            0 => Self::New,
+            1 => Self::Durable,
+            2 => Self::Accepted,
+            3 => Self::Waiting,
+            4 => Self::Quarantined,
+            5 => Self::Superseded,
+            6 => Self::Erased,
+            _ => return Err(StoreError::Content { what: "state of a change" }),
+        })
+    }
+}
+
+/// Who made a change, where and when: what its envelope says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Origin {
+    /// The device.
+    pub device: DeviceId,
+    /// The device's incarnation.
+    pub incarnation: IncarnationId,
+    /// The person.
+    pub person: PersonId,
+    /// The device's clock, milliseconds since 1970.
+    pub at_ms: i64,
+    /// The device's offset from UTC in minutes.
+    pub offset_minutes: i32,
+}
+
+/// A change as kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredChange {
+    /// Its name.
+    pub hash: Hash,
+    /// Automerge's uncompressed bytes.
+    pub bytes: Vec<u8>,
+    /// Made on this device.
+    pub own: bool,
+    /// The envelope that it is in, once sealed.
+    pub envelope: Option<Hash>,
+    /// What has become of it.
+    pub state: ChangeState,
+    /// Who, where, when.
+    pub origin: Origin,
+}
+
+/// A change with the record that it belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlacedChange {
+    /// The record.
+    pub record: RecordId,
+    /// The record's generation.
+    pub generation: u32,
+    /// The change.
+    pub change: StoredChange,
+}
+
+/// Where a record is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecordPlace {
+    /// Its caseload.
+    pub caseload: CaseloadId,
+    /// Its generation.
+    pub generation: u32,
+}
+
+/// What has become of an envelope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EnvelopeState {
+    /// Sealed here and not known to be at the server.
+    ToOffer = 0,
+    /// On the server's disk.
+    Durable = 1,
+    /// In the caseload's log, with a verdict.
+    Judged = 2,
+    /// Refused as a whole.
+    Refused = 3,
+}
+
+/// An envelope as kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredEnvelope {
+    /// Its name.
+    pub hash: Hash,
+    /// The caseload.
+    pub caseload: CaseloadId,
+    /// As signed and encoded.
+    pub bytes: Vec<u8>,
+    /// Sealed on this device.
+    pub own: bool,
+    /// What has become of it.
+    pub state: EnvelopeState,
+    /// Its place in the caseload's log.
+    pub sequence: Option<u64>,
+    /// Its device's counter.
+    pub counter: u64,
+    /// How many changes it carries.
+    pub changes: u32,
+}
+
+const COLUMNS: &str = "hash, bytes, own, envelope, state, device, incarnation, person, at_ms, offset_minutes, record, generation";
+
+fn placed(row: &Row<'_>) -> rusqlite::Result<(PlacedChange, i64)> {
+    let change = StoredChange {
+        hash: Hash(row.get(0)?),
+        bytes: row.get(1)?,
+        own: row.get(2)?,
+        envelope: row.get::<_, Option<[u8; 32]>>(3)?.map(Hash),
+        state: ChangeState::New,
+        origin: Origin {
+            device: DeviceId(row.get(5)?),
+            incarnation: IncarnationId(row.get(6)?),
+            person: PersonId(row.get(7)?),
+            at_ms: row.get(8)?,
+            offset_minutes: row.get(9)?,
+        },
+    };
+    Ok((PlacedChange { record: RecordId(row.get(10)?), generation: row.get(11)?, change }, row.get(4)?))
+}
+
+impl View<'_> {
+    /// Where a record is; `None` where this device has no such record.
+    pub fn record_place(&self, record: RecordId) -> Result<Option<RecordPlace>, StoreError> {
+        let mut statement = self.sql.prepare_cached("SELECT caseload, generation FROM record WHERE id = ?1")?;
+        let place = statement.query_row([record.0], |row| Ok(RecordPlace { caseload: CaseloadId(row.get(0)?), generation: row.get(1)? }));
+        Ok(place.optional()?)
+    }
+
+    /// Changes that make up a record's document, in the order in which they came.
+    pub fn changes_of(&self, record: RecordId) -> Result<Vec<StoredChange>, StoreError> {
+        let tail = "WHERE record = ?1 AND state <= 2 AND generation = (SELECT generation FROM record WHERE id = ?1) ORDER BY number";
+        Ok(self.select(tail, [record.0])?.into_iter().map(|placed| placed.change).collect())
+    }
+
+    /// All changes of a record, the refused and superseded ones too.
+    pub fn all_changes_of(&self, record: RecordId) -> Result<Vec<StoredChange>, StoreError> {
+        Ok(self.select("WHERE record = ?1 ORDER BY number", [record.0])?.into_iter().map(|placed| placed.change).collect())
+    }
+
+    /// Whether a change is here, in whatever state.
+    pub fn has_change(&self, record: RecordId, hash: Hash) -> Result<bool, StoreError> {
+        let mut statement = self.sql.prepare_cached("SELECT 1 FROM change WHERE record = ?1 AND hash = ?2")?;
+        Ok(statement.exists(params![record.0, hash.0])?)
+    }
+
+    /// Changes made here that no envelope holds yet, oldest first, of one caseload.
+    pub fn unsealed(&self, caseload: CaseloadId, limit: usize) -> Result<Vec<PlacedChange>, StoreError> {
+        self.select(
+            "WHERE own = 1 AND envelope IS NULL AND state = 0 AND record IN (SELECT id FROM record WHERE caseload = ?1) ORDER BY number LIMIT ?2",
+            params![caseload.0, limit as i64],
+        )
+    }
+
+    /// Changes made here, under whatever incarnation, that no envelope holds yet.
+    pub fn all_unsealed(&self) -> Result<Vec<PlacedChange>, StoreError> {
+        self.select("WHERE own = 1 AND envelope IS NULL AND state = 0 ORDER BY number", [])
+    }
+
+    /// Changes of one envelope.
+    pub fn changes_in(&self, envelope: Hash) -> Result<Vec<PlacedChange>, StoreError> {
+        self.select("WHERE envelope = ?1 ORDER BY number", [envelope.0])
+    }
+
+    fn select(&self, tail: &str, parameters: impl rusqlite::Params) -> Result<Vec<PlacedChange>, StoreError> {
+        let mut statement = self.sql.prepare_cached(&format!("SELECT {COLUMNS} FROM change {tail}"))?;
+        let rows = statement.query_map(parameters, placed)?;
+        rows.map(|row| {
+            let (mut found, state) = row?;
+            found.change.state = ChangeState::of(state)?;
+            Ok(found)
+        })
+        .collect()
+    }
+
+    /// How many records have changes that the server has not accepted.
+    pub fn unsent_records(&self) -> Result<u64, StoreError> {
+        let text = "SELECT count(DISTINCT record) FROM change WHERE own = 1 AND state < 2";
+        Ok(self.sql.query_row(text, [], |row| row.get::<_, i64>(0))? as u64)
+    }
+
+    /// How many changes made here the server has not accepted.
+    pub fn unsent_changes(&self) -> Result<u64, StoreError> {
+        Ok(self.sql.query_row("SELECT count(*) FROM change WHERE own = 1 AND state < 2", [], |row| row.get::<_, i64>(0))? as u64)
+    }
+
+    /// Whether a record has changes that the server has not accepted.
+    pub fn is_unsent(&self, record: RecordId) -> Result<bool, StoreError> {
+        let mut statement = self.sql.prepare_cached("SELECT 1 FROM change WHERE record = ?1 AND own = 1 AND state < 2")?;
+        Ok(statement.exists([record.0])?)
+    }
+
+    /// All records, for rebuilding projections.
+    pub fn records(&self) -> Result<Vec<RecordId>, StoreError> {
+        let mut statement = self.sql.prepare_cached("SELECT id FROM record ORDER BY number")?;
+        Ok(statement.query_map([], |row| row.get(0).map(RecordId))?.collect::<Result<_, _>>()?)
+    }
+
+    /// One envelope.
+    pub fn envelope(&self, hash: Hash) -> Result<Option<StoredEnvelope>, StoreError> {
+        Ok(self.envelopes("WHERE hash = ?1", [hash.0])?.pop())
+    }
+
+    /// Envelopes sealed here, or held for others, that are not known to be at the server, in the order of their counters.
+    pub fn envelopes_to_offer(&self, caseload: CaseloadId) -> Result<Vec<StoredEnvelope>, StoreError> {
+        self.envelopes("WHERE caseload = ?1 AND state = 0 ORDER BY counter", [caseload.0])
+    }
+
+    /// Names of the envelopes of a caseload that lie above a place in its log, or in no place.
+    pub fn envelope_names_above(&self, caseload: CaseloadId, sequence: u64) -> Result<Vec<Hash>, StoreError> {
+        let text = "SELECT hash FROM envelope WHERE caseload = ?1 AND (sequence IS NULL OR sequence > ?2)";
+        let mut statement = self.sql.prepare_cached(text)?;
+        let rows = statement.query_map(params![caseload.0, sequence as i64], |row| row.get(0).map(Hash))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    fn envelopes(&self, tail: &str, parameters: impl rusqlite::Params) -> Result<Vec<StoredEnvelope>, StoreError> {
+        let text = format!("SELECT hash, caseload, bytes, own, state, sequence, counter, changes FROM envelope {tail}");
+        let mut statement = self.sql.prepare_cached(&text)?;
+        let rows = statement.query_map(parameters, |row| {
+            Ok(StoredEnvelope {
+                hash: Hash(row.get(0)?),
+                caseload: CaseloadId(row.get(1)?),
+                bytes: row.get(2)?,
+                own: row.get(3)?,
+                state: match row.get::<_, i64>(4)? {
+                    0 => EnvelopeState::ToOffer,
+                    1 => EnvelopeState::Durable,
+                    2 => EnvelopeState::Judged,
+                    _ => EnvelopeState::Refused,
+                },
+                sequence: row.get::<_, Option<i64>>(5)?.map(|sequence| sequence as u64),
+                counter: row.get::<_, i64>(6)? as u64,
+                changes: row.get(7)?,
+            })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+}
+
+impl Batch<'_> {
+    /// Keeps where a record is; the first to say so wins.
+    pub fn put_record(&self, record: RecordId, place: RecordPlace) -> Result<(), StoreError> {
+        let mut statement = self.transaction.prepare_cached("INSERT OR IGNORE INTO record(id, caseload, generation) VALUES(?1, ?2, ?3)")?;
+        statement.execute(params![record.0, place.caseload.0, place.generation])?;
+        Ok(())
+    }
+
+    /// Keeps a change; `false` where it was here already (then only its envelope is noted).
+    pub fn put_change(&self, record: RecordId, generation: u32, change: &StoredChange) -> Result<bool, StoreError> {
+        let text = "INSERT OR IGNORE INTO change(hash, bytes, own, envelope, state, device, incarnation, person, at_ms, offset_minutes, record, generation)
+                    VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+        let mut statement = self.transaction.prepare_cached(text)?;
+        let origin = &change.origin;
+        let added = statement.execute(params![
+            change.hash.0,
+            change.bytes,
+            change.own,
+            change.envelope.map(|hash| hash.0),
+            change.state as i64,
+            origin.device.0,
+            origin.incarnation.0,
+            origin.person.0,
+            origin.at_ms,
+            origin.offset_minutes,
+            record.0,
+            generation,
+        ])?;
+        if added == 0 {
+            let text = "UPDATE change SET envelope = coalesce(envelope, ?3) WHERE record = ?1 AND hash = ?2";
+            self.transaction.prepare_cached(text)?.execute(params![record.0, change.hash.0, change.envelope.map(|hash| hash.0)])?;
+        }
+        Ok(added == 1)
+    }
+
+    /// Notes which envelope a change was sealed into.
+    pub fn seal_change(&self, record: RecordId, hash: Hash, envelope: Hash) -> Result<(), StoreError> {
+        let mut statement = self.transaction.prepare_cached("UPDATE change SET envelope = ?3 WHERE record = ?1 AND hash = ?2")?;
+        statement.execute(params![record.0, hash.0, envelope.0])?;
+        Ok(())
+    }
+
+    /// Changes the state of one change.
+    pub fn set_change_state(&self, record: RecordId, hash: Hash, state: ChangeState) -> Result<(), StoreError> {
+        let mut statement = self.transaction.prepare_cached("UPDATE change SET state = ?3 WHERE record = ?1 AND hash = ?2")?;
+        statement.execute(params![record.0, hash.0, state as i64])?;
+        Ok(())
+    }
+
+    /// Changes the state of an envelope's changes, of one record or of all; gives the records that this concerns.
+    pub fn set_envelope_changes(&self, envelope: Hash, record: Option<RecordId>, state: ChangeState) -> Result<Vec<RecordId>, StoreError> {
+        let mut concerned = Vec::new();
+        {
+            let text = "SELECT DISTINCT record FROM change WHERE envelope = ?1 AND state != ?2 AND state != 5 AND (?3 IS NULL OR record = ?3)";
+            let mut statement = self.transaction.prepare_cached(text)?;
+            let rows = statement.query_map(params![envelope.0, state as i64, record.map(|record| record.0)], |row| row.get(0).map(RecordId))?;
+            for row in rows {
+                concerned.push(row?);
+            }
+        }
+        let text = "UPDATE change SET state = ?2 WHERE envelope = ?1 AND state != 5 AND (?3 IS NULL OR record = ?3)";
+        self.transaction.prepare_cached(text)?.execute(params![envelope.0, state as i64, record.map(|record| record.0)])?;
+        Ok(concerned)
+    }
+
+    /// Keeps an envelope; one that is here already keeps its state unless the new one is further.
+    pub fn put_envelope(&self, envelope: &StoredEnvelope) -> Result<(), StoreError> {
+        let text = "INSERT INTO envelope(hash, caseload, bytes, own, state, sequence, counter, changes) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+                    ON CONFLICT(hash) DO UPDATE SET state = max(state, excluded.state), sequence = coalesce(excluded.sequence, sequence)";
+        let mut statement = self.transaction.prepare_cached(text)?;
+        statement.execute(params![
+            envelope.hash.0,
+            envelope.caseload.0,
+            envelope.bytes,
+            envelope.own,
+            envelope.state as i64,
+            envelope.sequence.map(|sequence| sequence as i64),
+            envelope.counter as i64,
+            envelope.changes,
+        ])?;
+        Ok(())
+    }
+
+    /// Notes what became of an envelope, and its place in the log where that is known.
+    pub fn set_envelope_state(&self, hash: Hash, state: EnvelopeState, sequence: Option<u64>) -> Result<(), StoreError> {
+        let text = "UPDATE envelope SET state = ?2, sequence = coalesce(?3, sequence) WHERE hash = ?1";
+        self.transaction.prepare_cached(text)?.execute(params![hash.0, state as i64, sequence.map(|sequence| sequence as i64)])?;
+        Ok(())
+    }
+
+    /// Keeps a verdict; a later one about the same record of the same envelope replaces it.
+    pub fn put_verdict(&self, envelope: Hash, record: RecordId, verdict: &str, reason: &str, sequence: u64) -> Result<(), StoreError> {
+        let text = "INSERT INTO verdict(envelope, record, verdict, reason, sequence) VALUES(?1, ?2, ?3, ?4, ?5)
+                    ON CONFLICT(envelope, record) DO UPDATE SET verdict = excluded.verdict, reason = excluded.reason, sequence = excluded.sequence
+                    WHERE excluded.sequence >= verdict.sequence";
+        self.transaction.prepare_cached(text)?.execute(params![envelope.0, record.0, verdict, reason, sequence as i64])?;
+        Ok(())
+    }
+}

@@ -1,0 +1,259 @@
+//! The tables, as a list of migrations. Append only: position + 1 is the schema version that `PRAGMA user_version` keeps.
+//! Every table has a rowid, because salvage reads a damaged file by rowid.
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use crate::error::StoreError;
+
+/// Tables that salvage copies, the dearest first. Projections are left out: they are made again from the changes.
+pub(crate) const DEAR_TABLES: &[&str] = &[
+    "setting", "draft", "draft_step", "record", "change", "envelope", "verdict", "person", "form", "blob", "membership", "caseload",
+    "directory", "entry",
+];
+
+const MIGRATIONS: &[&str] = &["
+-- Who this device is and where it stands: small values by name.
+CREATE TABLE setting(name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
+
+-- One row a caseload that this device is granted: cursor, chain, and where its own envelopes stand in this incarnation.
+CREATE TABLE caseload(
+    id BLOB PRIMARY KEY,
+    sequence INTEGER NOT NULL DEFAULT 0,
+    chain BLOB NOT NULL,
+    backed_up INTEGER NOT NULL DEFAULT 0,
+    counter INTEGER NOT NULL DEFAULT 0,
+    previous BLOB
+) STRICT;
+
+-- The hash of each entry of a caseload's log, for older points of the chain.
+CREATE TABLE entry(
+    caseload BLOB NOT NULL,
+    sequence INTEGER NOT NULL,
+    chain BLOB NOT NULL,
+    kind TEXT NOT NULL,
+    body BLOB,                      -- kept where this version does not know the kind
+    UNIQUE(caseload, sequence)
+) STRICT;
+
+CREATE TABLE membership(position INTEGER PRIMARY KEY, bytes BLOB NOT NULL) STRICT;
+
+-- Names of people, devices and caseloads as the server last told them.
+CREATE TABLE directory(kind TEXT NOT NULL, id BLOB NOT NULL, name TEXT NOT NULL, body BLOB, UNIQUE(kind, id)) STRICT;
+
+-- People first met on this device; introduced to the server at the next sync.
+CREATE TABLE person(id BLOB PRIMARY KEY, name TEXT NOT NULL, introduced INTEGER NOT NULL DEFAULT 0) STRICT;
+
+CREATE TABLE form(
+    hash BLOB NOT NULL,
+    caseload BLOB NOT NULL,
+    form_id TEXT NOT NULL,
+    version TEXT NOT NULL,
+    file_name TEXT NOT NULL,
+    media TEXT NOT NULL,            -- JSON: [[name, hash]]
+    retired INTEGER NOT NULL,
+    sequence INTEGER NOT NULL,
+    UNIQUE(hash, caseload)
+) STRICT;
+
+CREATE TABLE blob(hash BLOB PRIMARY KEY, bytes BLOB NOT NULL) STRICT;
+
+CREATE TABLE record(
+    number INTEGER PRIMARY KEY,
+    id BLOB NOT NULL UNIQUE,
+    caseload BLOB NOT NULL,
+    generation INTEGER NOT NULL
+) STRICT;
+
+-- One row a change. own: made here. envelope: absent until sealed. state: see ChangeState.
+CREATE TABLE change(
+    number INTEGER PRIMARY KEY,
+    record BLOB NOT NULL,
+    generation INTEGER NOT NULL,
+    hash BLOB NOT NULL,
+    bytes BLOB NOT NULL,
+    own INTEGER NOT NULL,
+    envelope BLOB,
+    state INTEGER NOT NULL,
+    device BLOB NOT NULL,
+    person BLOB NOT NULL,
+    at_ms INTEGER NOT NULL,
+    offset_minutes INTEGER NOT NULL,
+    incarnation BLOB NOT NULL,
+    UNIQUE(record, generation, hash)
+) STRICT;
+CREATE INDEX change_unsent ON change(record) WHERE own = 1 AND state < 2;
+CREATE INDEX change_unsealed ON change(number) WHERE own = 1 AND envelope IS NULL;
+CREATE INDEX change_envelope ON change(envelope);
+
+CREATE TABLE envelope(
+    hash BLOB PRIMARY KEY,
+    caseload BLOB NOT NULL,
+    bytes BLOB NOT NULL,
+    own INTEGER NOT NULL,
+    state INTEGER NOT NULL,         -- 0 to offer, 1 durable at the server, 2 judged, 3 refused
+    sequence INTEGER,
+    counter INTEGER NOT NULL,
+    changes INTEGER NOT NULL
+) STRICT;
+CREATE INDEX envelope_to_offer ON envelope(caseload, counter) WHERE state = 0;
+CREATE INDEX envelope_place ON envelope(caseload, sequence);
+
+CREATE TABLE verdict(
+    envelope BLOB NOT NULL,
+    record BLOB NOT NULL,
+    verdict TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    sequence INTEGER NOT NULL,
+    UNIQUE(envelope, record)
+) STRICT;
+
+-- An interview that is not finished, or an edit of a finished one; its answers are the journal below.
+CREATE TABLE draft(
+    record BLOB PRIMARY KEY,
+    caseload BLOB NOT NULL,
+    form BLOB NOT NULL,
+    person BLOB NOT NULL,
+    language TEXT NOT NULL,
+    base TEXT,                      -- JSON: heads that an edit stands on; absent in a new interview
+    seed BLOB NOT NULL,
+    title TEXT NOT NULL,
+    started_ms INTEGER NOT NULL,
+    updated_ms INTEGER NOT NULL,
+    offset_minutes INTEGER NOT NULL
+) STRICT;
+CREATE TABLE draft_step(
+    record BLOB NOT NULL,
+    position INTEGER NOT NULL,
+    at_ms INTEGER NOT NULL,
+    key TEXT NOT NULL,
+    value TEXT,                     -- absent: the answer was taken away
+    UNIQUE(record, position)
+) STRICT;
+
+-- Projections: made from changes, droppable.
+CREATE TABLE listing(
+    number INTEGER PRIMARY KEY,
+    kind INTEGER NOT NULL,          -- 0 interview, 1 entity
+    id TEXT NOT NULL,
+    caseload BLOB NOT NULL,
+    source TEXT NOT NULL,           -- form, or entity list
+    version TEXT NOT NULL,
+    title TEXT NOT NULL,
+    status TEXT NOT NULL,           -- what reviews say; '' where they say nothing
+    person BLOB,
+    device BLOB,
+    assigned TEXT NOT NULL DEFAULT '',
+    updated_ms INTEGER NOT NULL,
+    offset_minutes INTEGER NOT NULL,
+    open_items INTEGER NOT NULL DEFAULT 0,
+    unsent INTEGER NOT NULL DEFAULT 0,
+    UNIQUE(kind, source, id)
+) STRICT;
+CREATE INDEX listing_time ON listing(kind, updated_ms);
+CREATE INDEX listing_id ON listing(id);
+CREATE VIRTUAL TABLE search USING fts5(folded, content='', contentless_delete=1, tokenize='trigram');
+
+CREATE TABLE entity_write(
+    record BLOB NOT NULL,
+    list TEXT NOT NULL,
+    entity TEXT NOT NULL,
+    body TEXT NOT NULL              -- JSON, of the record layer
+) STRICT;
+CREATE INDEX entity_write_record ON entity_write(record);
+CREATE INDEX entity_write_entity ON entity_write(list, entity);
+CREATE TABLE entity_value(
+    list TEXT NOT NULL,
+    entity TEXT NOT NULL,
+    property TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    value TEXT NOT NULL,
+    record BLOB NOT NULL
+) STRICT;
+CREATE INDEX entity_value_entity ON entity_value(list, entity);
+
+CREATE TABLE item(
+    id TEXT NOT NULL,
+    record TEXT NOT NULL,           -- a record's or an entity's id
+    kind TEXT NOT NULL,
+    reference TEXT NOT NULL,
+    body TEXT NOT NULL,             -- JSON: the values with who gave them
+    since_ms INTEGER NOT NULL,
+    UNIQUE(id, record)
+) STRICT;
+CREATE INDEX item_record ON item(record);
+"];
+
+/// Newest schema that this program knows.
+pub const SCHEMA_VERSION: i64 = MIGRATIONS.len() as i64;
+
+/// Brings a database to the newest schema, all steps in one transaction.
+pub(crate) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+    apply(connection, MIGRATIONS)
+}
+
+fn apply(connection: &mut Connection, migrations: &[&str]) -> Result<(), StoreError> {
+    let known = migrations.len() as i64;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Exclusive)?;
+    let found: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if found > known {
+        return Err(StoreError::Newer { found, known });
+    }
+    if found < known {
+        for step in migrations.iter().skip(usize::try_from(found).unwrap_or(0)) {
+            transaction.execute_batch(step)?;
+        }
+        transaction.pragma_update(None, "user_version", known)?;
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    fn version(connection: &Connection) -> i64 {
+        connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap()
+    }
+
+    #[test]
+    fn an_older_database_keeps_its_rows_and_gains_what_is_new() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        let steps = ["CREATE TABLE note(title TEXT NOT NULL) STRICT;", "ALTER TABLE note ADD COLUMN body TEXT;"];
+        apply(&mut connection, &steps[..1]).unwrap();
+        connection.execute("INSERT INTO note(title) VALUES('kept')", []).unwrap();
+        apply(&mut connection, &steps).unwrap();
+        apply(&mut connection, &steps).unwrap();
+        assert_eq!(version(&connection), 2);
+        let row: (String, Option<String>) = connection.query_row("SELECT title, body FROM note", [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        assert_eq!(row, ("kept".to_owned(), None));
+    }
+
+    #[test]
+    fn a_step_that_fails_leaves_the_schema_before_it() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        apply(&mut connection, &["CREATE TABLE note(title TEXT) STRICT;"]).unwrap();
+        let broken = ["CREATE TABLE note(title TEXT) STRICT;", "CREATE TABLE other(a TEXT) STRICT; CREATE TABLE other(a TEXT) STRICT;"];
+        assert!(apply(&mut connection, &broken).is_err());
+        assert_eq!(version(&connection), 1);
+        assert!(connection.prepare("SELECT * FROM other").is_err());
+    }
+
+    #[test]
+    fn a_database_of_a_later_program_is_refused_by_name() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.pragma_update(None, "user_version", 99).unwrap();
+        assert!(matches!(migrate(&mut connection), Err(StoreError::Newer { found: 99, known: SCHEMA_VERSION })));
+    }
+
+    #[test]
+    fn the_schema_of_this_version_applies() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection).unwrap();
+        assert_eq!(version(&connection), SCHEMA_VERSION);
+        for table in DEAR_TABLES {
+            connection.prepare(&format!("SELECT rowid FROM {table}")).unwrap();
+        }
+    }
+}
