@@ -7,8 +7,10 @@
 
 pub mod answer_file;
 pub mod answers;
+pub mod fault;
 pub mod interview;
 pub mod model;
 pub mod submission;
 pub mod trace;
+pub mod xlsform;
 pub mod xpath;
