@@ -1,5 +1,7 @@
 //! Reads an XLSForm workbook (`.xlsx`, `.xls`) into the model.
 
+pub mod workbook;
+
 use crate::fault::Fault;
 use crate::model::Form;
 
