@@ -1,5 +1,7 @@
 //! Reads an XLSForm workbook (`.xlsx`, `.xls`) into the model.
 
+pub mod columns;
+pub mod types;
 pub mod workbook;
 
 use crate::fault::Fault;

@@ -1,0 +1,307 @@
+//! Makes sense of a sheet's first row: headers in any case, with spaces or underscores, with their many older names, and
+//! with a language or a group (`label::فارسی (fa)`, `media::image::English`, `bind::relevant`, `instance::hxl`).
+
+use std::collections::BTreeMap;
+
+use super::workbook::RawSheet;
+use crate::fault::Fault;
+
+/// A sheet whose columns are known by one name each.
+#[derive(Debug, Default)]
+pub struct Sheet {
+    pub name: String,
+    /// By column of the workbook.
+    pub headers: BTreeMap<u32, Header>,
+    pub rows: Vec<Row>,
+    columns: BTreeMap<(String, Option<String>), u32>,
+}
+
+/// One column.
+#[derive(Debug, Clone)]
+pub struct Header {
+    /// As the author wrote it.
+    pub text: String,
+    /// The one name that the reader uses: `label`, `relevant`, `media::image`, `bind::x`, `instance::hxl`.
+    pub key: String,
+    pub language: Option<String>,
+}
+
+/// A row below the header that holds something.
+#[derive(Debug)]
+pub struct Row {
+    /// As the spreadsheet shows it.
+    pub number: u32,
+    cells: Vec<(u32, String)>,
+}
+
+/// Which sheet's names apply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Survey,
+    Choices,
+    Settings,
+    Entities,
+    Status,
+}
+
+/// Columns that may have a language.
+const TRANSLATED: [&str; 9] = [
+    "label", "hint", "guidance_hint", "constraint_message", "required_message", "media::image", "media::audio", "media::video",
+    "media::big-image",
+];
+
+const SURVEY: &[(&str, &str)] = &[
+    ("caption", "label"),
+    ("relevance", "relevant"),
+    ("readonly", "read_only"),
+    ("calculate", "calculation"),
+    ("constraining_message", "constraint_message"),
+    ("constraintmsg", "constraint_message"),
+    ("requiredmsg", "required_message"),
+    ("noapperrorstring", "no_app_error_string"),
+    ("command", "type"),
+    ("tag", "name"),
+    ("value", "name"),
+    ("count", "repeat_count"),
+    ("jr:count", "repeat_count"),
+    ("image", "media::image"),
+    ("audio", "media::audio"),
+    ("video", "media::video"),
+    ("big-image", "media::big-image"),
+    ("big_image", "media::big-image"),
+    ("guidance", "guidance_hint"),
+    ("compact_tag", "instance::odk:tag"),
+];
+
+const SURVEY_KNOWN: [&str; 24] = [
+    "type", "name", "label", "hint", "guidance_hint", "required", "required_message", "relevant", "constraint", "constraint_message",
+    "calculation", "appearance", "choice_filter", "default", "repeat_count", "parameters", "save_to", "read_only", "trigger", "autoplay",
+    "rows", "disabled", "intent", "no_app_error_string",
+];
+
+const GROUPED: &[(&str, &str)] = &[
+    ("bind::relevant", "relevant"),
+    ("bind::constraint", "constraint"),
+    ("bind::required", "required"),
+    ("bind::readonly", "read_only"),
+    ("bind::calculate", "calculation"),
+    ("bind::jr:constraintMsg", "constraint_message"),
+    ("bind::jr:requiredMsg", "required_message"),
+    ("bind::entities:saveto", "save_to"),
+    ("body::appearance", "appearance"),
+    ("body::jr:count", "repeat_count"),
+    ("body::autoplay", "autoplay"),
+    ("body::rows", "rows"),
+    ("body::intent", "intent"),
+];
+
+const CHOICES: &[(&str, &str)] = &[
+    ("caption", "label"),
+    ("value", "name"),
+    ("image", "media::image"),
+    ("audio", "media::audio"),
+    ("video", "media::video"),
+    ("big-image", "media::big-image"),
+];
+
+const SETTINGS: &[(&str, &str)] = &[
+    ("title", "form_title"),
+    ("set_form_title", "form_title"),
+    ("id_string", "form_id"),
+    ("set_form_id", "form_id"),
+];
+
+/// Reads the header row and names every column.
+pub fn read(raw: RawSheet, kind: Kind, faults: &mut Vec<Fault>) -> Sheet {
+    let mut sheet = Sheet { name: raw.name, ..Sheet::default() };
+    let mut rows = raw.rows.into_iter();
+    let Some(first) = rows.next() else { return sheet };
+    // A table that does not begin in the first row has lost its header.
+    let double = first.cells.iter().any(|(_, text)| text.contains("::"));
+    for (column, text) in &first.cells {
+        let header = header(text, kind, double);
+        let place = (header.key.clone(), header.language.clone());
+        if let Some(other) = sheet.columns.get(&place).and_then(|other| sheet.headers.get(other)) {
+            faults.push(Fault::at(
+                &sheet.name,
+                first.number,
+                text,
+                format!("columns `{}` and `{text}` mean the same", other.text),
+                "keep one of them",
+            ));
+            continue;
+        }
+        sheet.columns.insert(place, *column);
+        sheet.headers.insert(*column, header);
+    }
+    sheet.rows = rows
+        .map(|row| Row {
+            number: row.number,
+            cells: row.cells.into_iter().filter(|(column, _)| sheet.headers.contains_key(column)).map(|(column, text)| (column, plain_quotes(text))).collect(),
+        })
+        .filter(|row| !row.cells.is_empty())
+        .collect();
+    sheet
+}
+
+fn header(text: &str, kind: Kind, double: bool) -> Header {
+    let whole = snake(text);
+    let aliases = match kind {
+        Kind::Survey => SURVEY,
+        Kind::Choices => CHOICES,
+        Kind::Settings => SETTINGS,
+        Kind::Entities => &[("dataset", "list_name")][..],
+        Kind::Status => &[],
+    };
+    let alias = |name: &str| aliases.iter().find(|(other, _)| *other == name).map(|(_, to)| (*to).to_owned());
+    let plain = |key: String| Header { text: text.to_owned(), key, language: None };
+    if let Some(key) = alias(&whole) {
+        return plain(key);
+    }
+    let mut tokens: Vec<String> = if double || text.contains("::") {
+        text.split("::").map(|token| token.trim().to_owned()).collect()
+    } else {
+        text.split(':').map(|token| token.trim().to_owned()).collect()
+    };
+    if let Some(at) = tokens.iter().position(|token| matches!(token.as_str(), "jr" | "odk" | "orx" | "karwan" | "entities"))
+        && !double
+        && at + 1 < tokens.len()
+    {
+        let name = tokens.remove(at + 1);
+        if let Some(prefix) = tokens.get_mut(at) {
+            *prefix = format!("{prefix}:{name}");
+        }
+    }
+    let Some(first) = tokens.first().map(|token| snake(token)) else { return plain(whole) };
+    let group = match first.as_str() {
+        "control" => "body".to_owned(),
+        other => other.to_owned(),
+    };
+    let mut rest = tokens.iter().skip(1).cloned();
+    let key = match (kind, group.as_str()) {
+        (Kind::Survey | Kind::Choices, "media") => rest.next().map(|medium| format!("media::{}", medium.to_lowercase().replace('_', "-"))),
+        (Kind::Survey, "bind" | "body" | "instance") => rest.next().map(|name| {
+            let key = format!("{group}::{name}");
+            GROUPED.iter().find(|(other, _)| other.eq_ignore_ascii_case(&key)).map_or(key, |(_, to)| (*to).to_owned())
+        }),
+        _ => None,
+    };
+    let key = key.or_else(|| alias(&group)).unwrap_or_else(|| {
+        let known = match kind {
+            Kind::Survey => SURVEY_KNOWN.contains(&group.as_str()),
+            Kind::Choices => matches!(group.as_str(), "list_name" | "name" | "label"),
+            Kind::Settings | Kind::Entities | Kind::Status => true,
+        };
+        // A choice filter may name any other column of the choices, so those keep their spelling.
+        if known || kind != Kind::Choices { group.clone() } else { text.trim().to_owned() }
+    });
+    let language = if TRANSLATED.contains(&key.as_str()) { rest.next().filter(|language| !language.is_empty()) } else { None };
+    if kind == Kind::Survey && !SURVEY_KNOWN.contains(&key.as_str()) && !key.contains("::") {
+        return plain(whole);
+    }
+    Header { text: text.to_owned(), key, language }
+}
+
+/// `List Name` → `list_name`.
+fn snake(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join("_").to_lowercase()
+}
+
+/// Spreadsheet programs turn quotes into curly ones, which no expression understands.
+fn plain_quotes(text: String) -> String {
+    if text.contains(['\u{2018}', '\u{2019}', '\u{201c}', '\u{201d}']) {
+        text.replace(['\u{2018}', '\u{2019}'], "'").replace(['\u{201c}', '\u{201d}'], "\"")
+    } else {
+        text
+    }
+}
+
+impl Sheet {
+    /// The cell of a column without a language; empty where there is none.
+    pub fn text<'row>(&self, row: &'row Row, key: &str) -> &'row str {
+        self.columns.get(&(key.to_owned(), None)).map_or("", |column| row.cell(*column))
+    }
+
+    /// The cells of a column in all its languages, in the order of the sheet.
+    pub fn texts<'sheet>(&'sheet self, row: &'sheet Row, key: &str) -> Vec<(Option<&'sheet str>, &'sheet str)> {
+        row.cells
+            .iter()
+            .filter_map(|(column, text)| {
+                let header = self.headers.get(column)?;
+                (header.key == key).then_some((header.language.as_deref(), text.as_str()))
+            })
+            .collect()
+    }
+
+    /// Whether the sheet has the column, in any language.
+    pub fn has(&self, key: &str) -> bool {
+        self.headers.values().any(|header| header.key == key)
+    }
+
+    /// The header as the author wrote it, for messages.
+    pub fn header_text(&self, key: &str) -> String {
+        self.headers.values().find(|header| header.key == key).map_or_else(|| key.to_owned(), |header| header.text.clone())
+    }
+
+    /// Cells whose key begins with a prefix, with the rest of the key.
+    pub fn with_prefix<'sheet>(&'sheet self, row: &'sheet Row, prefix: &str) -> Vec<(&'sheet str, &'sheet str)> {
+        row.cells
+            .iter()
+            .filter_map(|(column, text)| Some((self.headers.get(column)?.key.strip_prefix(prefix)?, text.as_str())))
+            .collect()
+    }
+}
+
+impl Row {
+    fn cell(&self, column: u32) -> &str {
+        self.cells.iter().find(|(other, _)| *other == column).map_or("", |(_, text)| text.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    fn survey(text: &str) -> (String, Option<String>) {
+        let header = header(text, Kind::Survey, text.contains("::"));
+        (header.key, header.language)
+    }
+
+    #[test]
+    fn headers_have_one_name() {
+        for (written, key) in [
+            ("Relevant", "relevant"),
+            ("relevance", "relevant"),
+            ("constraint message", "constraint_message"),
+            ("Constraint_Message", "constraint_message"),
+            ("bind::relevant", "relevant"),
+            ("bind:relevant", "relevant"),
+            ("bind:jr:constraintMsg", "constraint_message"),
+            ("calculate", "calculation"),
+            ("read_only", "read_only"),
+            ("readonly", "read_only"),
+            ("jr:count", "repeat_count"),
+            ("body::jr:count", "repeat_count"),
+            ("repeat count", "repeat_count"),
+            ("control::appearance", "appearance"),
+            ("image", "media::image"),
+            ("instance::hxl", "instance::hxl"),
+            ("bind::karwan:merge", "bind::karwan:merge"),
+            ("bind::odk:length", "bind::odk:length"),
+        ] {
+            assert_eq!(survey(written), (key.to_owned(), None), "{written}");
+        }
+        assert_eq!(survey("label::فارسی (fa)"), ("label".to_owned(), Some("فارسی (fa)".to_owned())));
+        assert_eq!(survey("Label :: English (en)"), ("label".to_owned(), Some("English (en)".to_owned())));
+        assert_eq!(survey("label:French"), ("label".to_owned(), Some("French".to_owned())));
+        assert_eq!(survey("caption::fr"), ("label".to_owned(), Some("fr".to_owned())));
+        assert_eq!(survey("media::image::English"), ("media::image".to_owned(), Some("English".to_owned())));
+        assert_eq!(survey("image::English"), ("media::image".to_owned(), Some("English".to_owned())));
+        assert_eq!(survey("bind::jr:constraintMsg::fa"), ("constraint_message".to_owned(), Some("fa".to_owned())));
+        assert_eq!(header("list name", Kind::Choices, false).key, "list_name");
+        assert_eq!(header("Adm1 Code", Kind::Choices, false).key, "Adm1 Code");
+        assert_eq!(header("form id", Kind::Settings, false).key, "form_id");
+        assert_eq!(header("dataset", Kind::Entities, false).key, "list_name");
+    }
+}
