@@ -1,6 +1,7 @@
 //! Reads an XLSForm workbook (`.xlsx`, `.xls`) into the model.
 
 pub mod columns;
+pub mod references;
 pub mod types;
 pub mod workbook;
 
