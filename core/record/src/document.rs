@@ -1,0 +1,203 @@
+//! A record: the automerge document of one interview and its reviews, with who made each change.
+//!
+//! The root holds five maps, all made by the first change: `a` answers, `m` meta (the form), `e` events, `r` reviews, `s` what
+//! entity writes had been shown. Concurrent changes of one map never hide each other: a map that was made twice is read as one.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use automerge::{ActorId, AutoCommit, Change, ChangeHash};
+use karwan_proto::{Hash, RecordId};
+
+use crate::error::RecordError;
+use crate::provenance::{Author, Provenance, SourcedChange};
+
+/// Names of the root's maps.
+pub mod root {
+    /// Answers.
+    pub const ANSWERS: &str = "a";
+    /// Meta.
+    pub const META: &str = "m";
+    /// Events.
+    pub const EVENTS: &str = "e";
+    /// Reviews.
+    pub const REVIEWS: &str = "r";
+    /// What entity writes had been shown.
+    pub const SEEN: &str = "s";
+    /// All of them.
+    pub const ALL: [&str; 5] = [ANSWERS, META, EVENTS, REVIEWS, SEEN];
+    /// Key in [`META`]: the form's hash.
+    pub const FORM: &str = "form";
+}
+
+/// One change in the graph.
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// What it stands on.
+    pub deps: Vec<Hash>,
+    /// Who made it; the time is the change's own.
+    pub provenance: Provenance,
+    /// Its number in the order in which it was applied: a change comes after what it depends on.
+    pub order: usize,
+    pub(crate) actor: ActorId,
+    pub(crate) sequence: u64,
+    pub(crate) max_operation: u64,
+}
+
+/// One record, loaded.
+#[derive(Debug, Clone)]
+pub struct Record {
+    pub(crate) id: RecordId,
+    pub(crate) doc: AutoCommit,
+    pub(crate) graph: BTreeMap<Hash, Node>,
+}
+
+impl Record {
+    /// A record without changes.
+    pub fn empty(id: RecordId) -> Self {
+        Self { id, doc: AutoCommit::new(), graph: BTreeMap::new() }
+    }
+
+    /// Loads accepted changes, which may come in any order. They have passed the gate ([`crate::gate`]) before.
+    pub fn load(id: RecordId, changes: Vec<SourcedChange>) -> Result<Self, RecordError> {
+        let mut record = Self::empty(id);
+        let mut waiting: Vec<(Change, Provenance)> = Vec::with_capacity(changes.len());
+        for change in changes {
+            let read = Change::from_bytes(change.bytes).map_err(|error| RecordError::Unreadable(error.to_string()))?;
+            waiting.push((read, change.provenance));
+        }
+        let mut ordered = Vec::with_capacity(waiting.len());
+        // Few changes a record, mostly in order already: as many passes as there are layers out of order.
+        while !waiting.is_empty() {
+            let before = waiting.len();
+            let mut still = Vec::new();
+            for (change, provenance) in waiting {
+                if change.deps().iter().all(|dep| record.graph.contains_key(&Hash(dep.0))) {
+                    if !record.graph.contains_key(&Hash(change.hash().0)) {
+                        record.enter(&change, provenance);
+                        ordered.push(change);
+                    }
+                } else {
+                    still.push((change, provenance));
+                }
+            }
+            if still.len() == before {
+                return Err(RecordError::Incomplete(before));
+            }
+            waiting = still;
+        }
+        record.doc.apply_changes(ordered)?;
+        Ok(record)
+    }
+
+    /// Puts a change into the graph.
+    pub(crate) fn enter(&mut self, change: &Change, mut provenance: Provenance) {
+        if change.timestamp() != 0 {
+            provenance.at_ms = change.timestamp();
+        }
+        let deps = change.deps().iter().map(|dep| Hash(dep.0)).collect();
+        let order = self.graph.len();
+        let node = Node {
+            deps,
+            provenance,
+            order,
+            actor: change.actor_id().clone(),
+            sequence: change.seq(),
+            max_operation: change.max_op(),
+        };
+        self.graph.insert(Hash(change.hash().0), node);
+    }
+
+    /// The record.
+    pub fn id(&self) -> RecordId {
+        self.id
+    }
+
+    /// Changes in it.
+    pub fn len(&self) -> usize {
+        self.graph.len()
+    }
+
+    /// Whether it has no changes.
+    pub fn is_empty(&self) -> bool {
+        self.graph.is_empty()
+    }
+
+    /// Whether it has this change.
+    pub fn has(&self, change: Hash) -> bool {
+        self.graph.contains_key(&change)
+    }
+
+    /// Changes that no other change stands on.
+    pub fn heads(&self) -> Vec<Hash> {
+        let covered: BTreeSet<Hash> = self.graph.values().flat_map(|node| node.deps.iter().copied()).collect();
+        self.graph.keys().filter(|hash| !covered.contains(hash)).copied().collect()
+    }
+
+    /// A change of the graph.
+    pub fn node(&self, change: Hash) -> Option<&Node> {
+        self.graph.get(&change)
+    }
+
+    /// Changes in the order in which they were applied.
+    pub fn in_order(&self) -> Vec<(Hash, &Node)> {
+        let mut all: Vec<(Hash, &Node)> = self.graph.iter().map(|(hash, node)| (*hash, node)).collect();
+        all.sort_by_key(|(_, node)| node.order);
+        all
+    }
+
+    /// These changes and everything below them.
+    pub fn ancestors(&self, heads: &[Hash]) -> BTreeSet<Hash> {
+        let mut found = BTreeSet::new();
+        let mut open: Vec<Hash> = heads.to_vec();
+        while let Some(hash) = open.pop() {
+            if let Some(node) = self.graph.get(&hash) {
+                if found.insert(hash) {
+                    open.extend(node.deps.iter().copied());
+                }
+            }
+        }
+        found
+    }
+
+    /// Whether nobody ever changed the record without having seen all of it.
+    pub fn is_linear(&self) -> bool {
+        self.heads().len() <= 1 && self.graph.values().all(|node| node.deps.len() <= 1)
+    }
+
+    /// The change that an operation belongs to.
+    pub(crate) fn change_of(&self, operation: &automerge::ObjId) -> Option<Hash> {
+        self.doc.hash_for_opid(operation).map(|hash| Hash(hash.0))
+    }
+
+    /// Writes one change on top of `seen` and gives its bytes.
+    pub(crate) fn write(
+        &mut self,
+        seen: &[Hash],
+        author: &Author,
+        at_ms: i64,
+        write: impl FnOnce(&mut AutoCommit) -> Result<(), RecordError>,
+    ) -> Result<Option<Vec<u8>>, RecordError> {
+        self.doc.set_actor(ActorId::from(author.actor));
+        let isolated = !seen.is_empty() && seen != self.heads();
+        if isolated {
+            let heads: Vec<ChangeHash> = seen.iter().map(|hash| ChangeHash(hash.0)).collect();
+            self.doc.isolate(&heads);
+        }
+        let outcome = write(&mut self.doc);
+        if outcome.is_err() {
+            self.doc.rollback();
+            if isolated {
+                self.doc.integrate();
+            }
+            return outcome.map(|()| None);
+        }
+        let made = self.doc.commit_with(automerge::transaction::CommitOptions::default().with_time(at_ms));
+        if isolated {
+            self.doc.integrate();
+        }
+        let Some(made) = made else { return Ok(None) };
+        let change = self.doc.get_change_by_hash(&made).ok_or(RecordError::Empty)?;
+        self.enter(&change, author.provenance);
+        Ok(Some(change.raw_bytes().to_vec()))
+    }
+}

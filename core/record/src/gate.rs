@@ -1,0 +1,266 @@
+//! What stands between changes from outside and automerge, which panics on some of them and accepts others that it cannot read
+//! again. The gate is structural: it knows no form and keeps keys that it does not know. It checks size, canonical encoding,
+//! checksum, author, sequence, dependencies, operations, exact predecessors, and that the author's role may write where the change
+//! writes; then it applies the change to a copy under `catch_unwind`. Only what passes becomes part of the record.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use automerge::{AutoCommit, Change, ChangeHash, ExpandedChange, ObjId, ReadDoc, Value};
+use karwan_proto::limits::MAX_CHANGE_BYTES;
+use karwan_proto::{Hash, Reason, Role};
+
+use crate::document::{Record, root};
+use crate::place::{MAX_DEPTH, MAX_PATH_BYTES};
+use crate::provenance::SourcedChange;
+
+/// Version of these rules: part of every verdict.
+pub const GATE_VERSION: u64 = 1;
+/// Most operations of one change.
+pub const MAX_OPERATIONS: usize = 200_000;
+/// Most dependencies of one change.
+pub const MAX_DEPENDENCIES: usize = 256;
+/// Longest single text, in bytes.
+pub const MAX_TEXT_BYTES: usize = 256 * 1024;
+/// Bytes that a fork of an incarnation's actor may add.
+pub const MAX_ACTOR_SUFFIX_BYTES: usize = 4;
+
+/// Why a change does not pass. No values in it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}: {detail}")]
+pub struct Failure {
+    /// The reason of the verdict.
+    pub reason: Reason,
+    /// More words.
+    pub detail: String,
+}
+
+fn fail<T>(reason: Reason, detail: impl Into<String>) -> Result<T, Failure> {
+    Err(Failure { reason, detail: detail.into() })
+}
+
+/// Checks a change and applies it. On an error the record is as it was. A change that is there already passes.
+pub fn admit(record: &mut Record, change: SourcedChange, actor: [u8; 16]) -> Result<Hash, Failure> {
+    let SourcedChange { bytes, provenance } = change;
+    if bytes.len() > MAX_CHANGE_BYTES {
+        return fail(Reason::TooLarge, format!("{} bytes, at most {MAX_CHANGE_BYTES}", bytes.len()));
+    }
+    // Automerge panics inside on damaged bytes: nothing of the record is touched before it returns.
+    let read = guarded(|| Change::from_bytes(bytes.clone()))?;
+    let Ok(read) = read else { return fail(Reason::Malformed, "not a change") };
+    let hash = Hash(read.hash().0);
+    if record.has(hash) {
+        return Ok(hash);
+    }
+    let expanded = guarded(|| canonical(&read, &bytes))??;
+    header(record, &read, &expanded, actor)?;
+    operations(record, &read, &expanded, provenance.role)?;
+    // The trial runs on a copy: a panic half way would leave the document broken.
+    let trial = guarded(|| {
+        let mut trial = record.doc.clone();
+        let applied = trial.apply_changes([read.clone()]);
+        let has = trial.get_change_by_hash(&read.hash()).is_some();
+        (applied.is_ok() && has && reads(&trial)).then_some(trial)
+    })?;
+    let Some(trial) = trial else { return fail(Reason::Malformed, "automerge refuses it") };
+    record.doc = trial;
+    record.enter(&read, provenance);
+    Ok(hash)
+}
+
+fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, Failure> {
+    catch_unwind(AssertUnwindSafe(work))
+        .map_err(|_| Failure { reason: Reason::Malformed, detail: "automerge cannot decode it".to_owned() })
+}
+
+/// The one encoding of a change: chunk head with checksum, no compression, and the same bytes when encoded again.
+fn canonical(read: &Change, bytes: &[u8]) -> Result<ExpandedChange, Failure> {
+    const CHECKSUM: std::ops::Range<usize> = 4..8;
+    if read.raw_bytes() != bytes {
+        return fail(Reason::NotCanonical, "compressed, or followed by other bytes");
+    }
+    if bytes.get(CHECKSUM) != read.hash().0.get(..4) {
+        return fail(Reason::Malformed, "the checksum is another");
+    }
+    let expanded = read.decode();
+    let again = Change::from(expanded.clone());
+    if again.raw_bytes() != bytes {
+        return fail(Reason::NotCanonical, "encoded in another way");
+    }
+    Ok(expanded)
+}
+
+fn header(record: &Record, read: &Change, expanded: &ExpandedChange, actor: [u8; 16]) -> Result<(), Failure> {
+    let by = read.actor_id().to_bytes();
+    if !by.starts_with(&actor) || by.len() > actor.len() + MAX_ACTOR_SUFFIX_BYTES {
+        return fail(Reason::Author, "the actor is not the incarnation that signed");
+    }
+    if read.deps().len() > MAX_DEPENDENCIES || expanded.operations.len() > MAX_OPERATIONS {
+        return fail(Reason::TooLarge, "more dependencies or operations than a change may have");
+    }
+    if !expanded.extra_bytes.is_empty() {
+        return fail(Reason::NotCanonical, "bytes of no meaning");
+    }
+    let mut known = read.deps().iter().map(|dep| Hash(dep.0));
+    if !known.all(|dep| record.has(dep)) {
+        return fail(Reason::Dependency, "stands on changes that are not here");
+    }
+    if read.deps().is_empty() && !record.is_empty() {
+        return fail(Reason::Shape, "a record begins once");
+    }
+    let mut sequence = 0;
+    let mut highest = 0;
+    let below: BTreeSet<Hash> = record.ancestors(&read.deps().iter().map(|dep| Hash(dep.0)).collect::<Vec<_>>());
+    for (hash, node) in &record.graph {
+        if node.actor == *read.actor_id() {
+            sequence = sequence.max(node.sequence);
+        }
+        if below.contains(hash) {
+            highest = highest.max(node.max_operation);
+        }
+    }
+    if read.seq() != sequence + 1 {
+        return fail(Reason::Sequence, format!("number {}, expected {}", read.seq(), sequence + 1));
+    }
+    if read.start_op().get() != highest + 1 {
+        return fail(Reason::Sequence, "operations do not follow those below");
+    }
+    Ok(())
+}
+
+/// What kind of map an operation writes into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Map {
+    Root,
+    Answers(usize),
+    Other,
+    Reviews,
+}
+
+fn operations(record: &Record, read: &Change, expanded: &ExpandedChange, role: Role) -> Result<(), Failure> {
+    use automerge::legacy::{Key, ObjectId, OpType};
+    let heads: Vec<ChangeHash> = read.deps().to_vec();
+    let first = read.deps().is_empty();
+    let mut made: BTreeMap<u64, Map> = BTreeMap::new();
+    let mut known: BTreeMap<String, (ObjId, Map)> = BTreeMap::new();
+    let mut written: BTreeSet<(String, String)> = BTreeSet::new();
+    if !first {
+        containers(&record.doc, &heads, &mut known);
+    }
+    let mut counter = expanded.start_op.get();
+    for operation in &expanded.operations {
+        let object = match &operation.obj {
+            ObjectId::Root => "root".to_owned(),
+            ObjectId::Id(id) => format!("{}@{}", id.counter(), id.actor().to_hex_string()),
+        };
+        let own = match &operation.obj {
+            ObjectId::Id(id) if *id.actor() == expanded.actor_id => made.get(&id.counter()).copied(),
+            _ => None,
+        };
+        let map = match &operation.obj {
+            ObjectId::Root => Map::Root,
+            ObjectId::Id(_) => match own.or_else(|| known.get(&object).map(|(_, map)| *map)) {
+                Some(map) => map,
+                None => return fail(Reason::Shape, "writes into a map that is not there"),
+            },
+        };
+        let Key::Map(key) = &operation.key else { return fail(Reason::Shape, "a list or text, where there are only maps") };
+        if operation.insert || key.is_empty() || key.len() > MAX_PATH_BYTES {
+            return fail(Reason::Shape, "a key that no record has");
+        }
+        match &operation.action {
+            OpType::Make(kind) => {
+                if *kind != automerge::ObjType::Map {
+                    return fail(Reason::Shape, "a list or text, where there are only maps");
+                }
+                let inner = match map {
+                    Map::Root if first && root::ALL.contains(&key.as_str()) => match key.as_str() {
+                        root::ANSWERS => Map::Answers(0),
+                        root::REVIEWS => Map::Reviews,
+                        _ => Map::Other,
+                    },
+                    Map::Answers(depth) if key.ends_with(']') && depth < MAX_DEPTH => Map::Answers(depth + 1),
+                    _ => return fail(Reason::Shape, "a map where none may be"),
+                };
+                made.insert(counter, inner);
+            }
+            OpType::Put(value) => match value {
+                automerge::ScalarValue::Str(text) if map != Map::Root => {
+                    if text.len() > MAX_TEXT_BYTES {
+                        return fail(Reason::TooLarge, "a text longer than an answer may be");
+                    }
+                }
+                automerge::ScalarValue::Boolean(true) if matches!(map, Map::Answers(_)) => {}
+                _ => return fail(Reason::Shape, "a value that no record holds there"),
+            },
+            OpType::Delete if matches!(map, Map::Answers(_)) => {}
+            _ => return fail(Reason::Shape, "an operation that no record knows"),
+        }
+        if map == Map::Reviews && role < Role::Supervisor {
+            return fail(Reason::Role, "reviews need a supervisor");
+        }
+        if !written.insert((object.clone(), key.to_string())) {
+            return fail(Reason::Shape, "writes one key twice");
+        }
+        // Exactly what stands there may be replaced, or an edit that nobody saw would vanish.
+        let mut replaced: BTreeSet<String> = BTreeSet::new();
+        if !first && own.is_none() {
+            let target = known.get(&object).map_or(ObjId::Root, |(id, _)| id.clone());
+            let standing = record.doc.get_all_at(&target, key.as_str(), &heads).unwrap_or_default();
+            replaced.extend(standing.into_iter().map(|(_, id)| id.to_string()));
+        }
+        let named: BTreeSet<String> =
+            operation.pred.iter().map(|id| format!("{}@{}", id.counter(), id.actor().to_hex_string())).collect();
+        if named != replaced {
+            return fail(Reason::Predecessor, "replaces other values than those that its author saw");
+        }
+        counter += 1;
+    }
+    if first && made.len() < root::ALL.len() {
+        return fail(Reason::Shape, "a record begins with its maps");
+    }
+    Ok(())
+}
+
+/// Maps of a document at some heads, by the name that operations give them.
+fn containers(doc: &AutoCommit, heads: &[ChangeHash], known: &mut BTreeMap<String, (ObjId, Map)>) {
+    known.insert("root".to_owned(), (ObjId::Root, Map::Root));
+    let mut open = vec![(ObjId::Root, Map::Root)];
+    while let Some((object, map)) = open.pop() {
+        let keys: Vec<String> = doc.keys_at(&object, heads).collect();
+        for key in keys {
+            for (value, id) in doc.get_all_at(&object, key.as_str(), heads).unwrap_or_default() {
+                if !matches!(value, Value::Object(_)) {
+                    continue;
+                }
+                let inner = match map {
+                    Map::Root if key == root::ANSWERS => Map::Answers(0),
+                    Map::Root if key == root::REVIEWS => Map::Reviews,
+                    Map::Answers(depth) if depth < MAX_DEPTH => Map::Answers(depth + 1),
+                    _ => Map::Other,
+                };
+                known.insert(id.to_string(), (id.clone(), inner));
+                open.push((id, inner));
+            }
+        }
+    }
+}
+
+/// Whether a document can be read through after a change: some bad changes show only then.
+fn reads(doc: &AutoCommit) -> bool {
+    let mut open = vec![(ObjId::Root, 0usize)];
+    while let Some((object, depth)) = open.pop() {
+        if depth > MAX_DEPTH + 2 {
+            return false;
+        }
+        for item in doc.map_range(&object, ..) {
+            if doc.hash_for_opid(&item.id()).is_none() {
+                return false;
+            }
+            if matches!(item.value, automerge::ValueRef::Object(_)) {
+                open.push((item.id(), depth + 1));
+            }
+        }
+    }
+    true
+}
