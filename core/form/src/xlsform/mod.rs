@@ -1,7 +1,12 @@
 //! Reads an XLSForm workbook (`.xlsx`, `.xls`) into the model.
 
 pub mod columns;
+pub mod draft;
+pub mod parameters;
 pub mod references;
+pub mod report;
+pub mod settings;
+pub mod survey;
 pub mod types;
 pub mod workbook;
 

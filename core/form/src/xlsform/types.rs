@@ -92,6 +92,14 @@ const SELECTS: &[(&str, ControlKind, bool)] = &[
     ("rank", ControlKind::Rank, false),
 ];
 
+/// Names offered for a mistyped one.
+pub const NAMES: &[&str] = &[
+    "text", "integer", "decimal", "date", "time", "dateTime", "select_one", "select_multiple", "rank", "range", "note", "geopoint", "geotrace",
+    "geoshape", "image", "audio", "video", "file", "barcode", "acknowledge", "calculate", "hidden", "begin_group", "end_group",
+    "begin_repeat", "end_repeat", "start", "end", "today", "deviceid", "username", "phonenumber", "email", "audit", "start-geopoint",
+    "background-audio", "background-geopoint", "csv-external", "xml-external",
+];
+
 /// Reads the cell. Spaces and underscores between words mean the same, and so do upper and lower case where no list is named.
 pub fn parse(text: &str) -> RowType {
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
