@@ -1,19 +1,234 @@
-//! Reads an XLSForm workbook (`.xlsx`, `.xls`) into the model.
+//! Reads an XLSForm workbook (`.xlsx`, `.xls`) into the model, as pyxform 4 reads it.
+//!
+//! [`workbook`] gives text cells, [`columns`] knows which column is which, [`types`] what a row asks for. [`survey`] makes
+//! the tree of [`draft`]; when all names are known, [`assemble`] and [`compile`] read the expressions and words, with
+//! [`references`] for `${name}`. [`entities`] and [`status`] read their sheets, [`check`] looks at the whole.
 
-pub mod columns;
-pub mod draft;
-pub mod parameters;
-pub mod references;
-pub mod report;
-pub mod settings;
-pub mod survey;
-pub mod types;
-pub mod workbook;
+mod assemble;
+mod check;
+mod choices;
+mod columns;
+mod compile;
+mod draft;
+mod dynamic;
+mod entities;
+mod parameters;
+mod references;
+mod report;
+mod settings;
+mod status;
+mod survey;
+mod types;
+mod workbook;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use columns::{Kind, Sheet};
+use compile::Compiler;
+use draft::{Draft, List};
+use references::Names;
+use report::{Place, Report};
 
 use crate::fault::Fault;
-use crate::model::Form;
+use crate::model::{ControlKind, Form};
 
-/// Reads a workbook. All faults that can be found are given, not only the first.
-pub fn read(_bytes: &[u8], _file_name: &str) -> Result<Form, Vec<Fault>> {
-    Err(vec![Fault::of_file("the reader is not written yet", "")])
+pub use workbook::{BYTES_MAX, COLUMNS_MAX, ROWS_MAX, UNPACKED_BYTES_MAX};
+
+/// Reads a workbook. All faults that can be found are given, not only the first. `file_name` names the form where its
+/// settings do not.
+pub fn read(bytes: &[u8], file_name: &str) -> Result<Form, Vec<Fault>> {
+    let mut report = Report::default();
+    match read_sheets(bytes, file_name, &mut report) {
+        Ok(form) if report.faults.is_empty() => Ok(Form { warnings: report.warnings, ..form }),
+        Ok(_) => Err(in_order(report.faults)),
+        Err(fault) => {
+            report.faults.push(fault);
+            Err(in_order(report.faults))
+        }
+    }
+}
+
+/// Sheet by sheet and row by row, each fault once.
+fn in_order(mut faults: Vec<Fault>) -> Vec<Fault> {
+    let sheet = |fault: &Fault| match fault.sheet.as_str() {
+        "" => 0,
+        "settings" => 1,
+        "survey" => 2,
+        "choices" => 3,
+        _ => 4,
+    };
+    faults.sort_by(|left, right| sheet(left).cmp(&sheet(right)).then(left.row.cmp(&right.row)));
+    let mut seen = BTreeSet::new();
+    faults.retain(|fault| seen.insert(fault.clone()));
+    faults
+}
+
+fn read_sheets(bytes: &[u8], file_name: &str, report: &mut Report) -> Result<Form, Fault> {
+    let (raw, sheet_names) = workbook::read(bytes)?;
+    let mut sheets: BTreeMap<String, Sheet> = BTreeMap::new();
+    for sheet in raw {
+        let kind = match sheet.name.as_str() {
+            "survey" => Kind::Survey,
+            "choices" => Kind::Choices,
+            "settings" => Kind::Settings,
+            "entities" => Kind::Entities,
+            "karwan_status" => Kind::Status,
+            _ => continue,
+        };
+        sheets.insert(sheet.name.clone(), columns::read(sheet, kind, &mut report.faults));
+    }
+    let Some(survey_sheet) = sheets.get("survey") else {
+        let similar = references::similar("survey", sheet_names.iter().map(String::as_str));
+        let mend = similar.map_or_else(
+            || "add a sheet called `survey` with the columns `type`, `name` and `label`".to_owned(),
+            |name| format!("rename the sheet `{name}` to `survey`"),
+        );
+        return Err(Fault::of_file("the workbook has no sheet called `survey`", mend));
+    };
+    misspelt_sheets(&sheets, &sheet_names, report);
+    if !survey_sheet.has("type") {
+        return Err(Fault::at("survey", 1, "type", "the column is missing", "add a column `type`; it says what each row asks for"));
+    }
+    let settings = settings::read(sheets.get("settings"), file_name, report);
+    let mut lists = sheets.get("choices").map(|sheet| choices::read(sheet, settings.allow_choice_duplicates, report)).unwrap_or_default();
+    let draft = survey::read(survey_sheet, &settings, report);
+    if draft.nodes.iter().skip(1).all(|node| node.row == 0) {
+        report.fault(Place { sheet: "survey", row: 0, column: "" }, "the survey sheet asks nothing", "add a row with a type and a name");
+    }
+    check::lists(&draft, survey_sheet, &mut lists, sheets.contains_key("choices"), report);
+
+    let languages = languages(&sheets);
+    let default_language = default_language(&languages, &settings, report);
+    let skeleton = draft.nodes.clone();
+    let mut compiler = Compiler {
+        names: Names::new(&skeleton),
+        languages: &languages,
+        default_language,
+        report,
+        instances: BTreeMap::new(),
+        list_names: lists.keys().cloned().collect(),
+    };
+    files(&mut compiler, &draft);
+    let header = |key: &str| survey_sheet.header_text(key);
+    let in_repeat: Vec<bool> = (0..draft.nodes.len()).map(|id| draft.in_repeat(id)).collect();
+    let Draft { mut nodes, pending, .. } = draft;
+    for (id, (node, pending)) in nodes.iter_mut().zip(&pending).enumerate() {
+        assemble::node(&mut compiler, id, pending, node, in_repeat.get(id).copied().unwrap_or_default(), &header);
+    }
+    let entities = sheets.get("entities").map(|sheet| entities::read(sheet, &mut compiler, &mut nodes, &pending, &header)).unwrap_or_default();
+    if !sheets.contains_key("entities") {
+        entities::check_without_sheet(&mut compiler, &pending, &header);
+    }
+    for (name, list) in &lists {
+        compiler.internal(name, list);
+    }
+    let instances = std::mem::take(&mut compiler.instances);
+    let status_rules = sheets.get("karwan_status").map(|sheet| status::read(sheet, &nodes, report)).unwrap_or_default();
+    check::cycles(&nodes, &header, report);
+    check::paths(&nodes, report);
+
+    let instance_name = nodes
+        .iter()
+        .find(|node| node.path == format!("/{}/meta/instanceName", settings.root_name))
+        .and_then(|node| node.bind.calculate.clone());
+    let by_path = nodes.iter().enumerate().map(|(id, node)| (node.path.clone(), id)).collect();
+    Ok(Form {
+        id: settings.form_id,
+        version: settings.version,
+        title: settings.form_title,
+        root_name: settings.root_name,
+        hash: *blake3::hash(bytes).as_bytes(),
+        languages,
+        default_language,
+        instance_name,
+        style: settings.style,
+        nodes,
+        by_path,
+        instances,
+        entities,
+        status_rules,
+        warnings: Vec::new(),
+    })
+}
+
+/// Files that rows name, so that an expression above such a row may read them.
+fn files(compiler: &mut Compiler<'_>, draft: &Draft) {
+    for (id, file, row) in &draft.files {
+        compiler.file(id, file, Place { sheet: "survey", row: *row, column: "name" });
+    }
+    for pending in &draft.pending {
+        if let Some(List::File(file)) = &pending.list {
+            let id = file.rsplit_once('.').map_or(file.as_str(), |(id, _)| id);
+            compiler.file(id, file, Place { sheet: "survey", row: pending.row, column: "type" });
+        }
+    }
+    // `pulldata` names files too, and `instance()` may read those.
+    for pending in &draft.pending {
+        for text in [&pending.calculation, &pending.relevant, &pending.constraint, &pending.default, &pending.choice_filter] {
+            for id in check::pulled(text) {
+                compiler.file(&id, &format!("{id}.csv"), Place { sheet: "survey", row: pending.row, column: "calculation" });
+            }
+        }
+    }
+}
+
+/// Languages in the order of the sheets. `default` is one where a text has words both with and without a language.
+fn languages(sheets: &BTreeMap<String, Sheet>) -> Vec<String> {
+    let mut languages: Vec<String> = Vec::new();
+    for name in ["survey", "choices"] {
+        let Some(sheet) = sheets.get(name) else { continue };
+        for header in sheet.headers.values() {
+            if let Some(language) = &header.language
+                && !languages.contains(language)
+            {
+                languages.push(language.clone());
+            }
+        }
+    }
+    if languages.is_empty() {
+        return languages;
+    }
+    let default = sheets.get("settings").and_then(|sheet| sheet.rows.first().map(|row| sheet.text(row, "default_language").to_owned()));
+    let default = default.filter(|language| !language.is_empty()).unwrap_or_else(|| "default".to_owned());
+    let mixed = ["survey", "choices"].iter().filter_map(|name| sheets.get(*name)).any(|sheet| {
+        ["label", "hint", "guidance_hint", "constraint_message", "required_message"].iter().any(|key| {
+            let mut own = sheet.headers.values().filter(|header| header.key == *key);
+            sheet.headers.values().any(|header| header.key == *key && header.language.is_none()) && own.any(|header| header.language.is_some())
+        })
+    });
+    if mixed && !languages.contains(&default) {
+        languages.insert(0, default);
+    }
+    languages
+}
+
+fn default_language(languages: &[String], settings: &settings::Settings, report: &mut Report) -> usize {
+    let wanted = settings.default_language.as_str();
+    if wanted.is_empty() {
+        return languages.iter().position(|language| language == "default").unwrap_or(0);
+    }
+    let exact = languages.iter().position(|language| language == wanted);
+    let found = exact.or_else(|| languages.iter().position(|language| language.to_lowercase() == wanted.to_lowercase()));
+    if found.is_none() && !languages.is_empty() {
+        let place = Place { sheet: "settings", row: settings.row, column: "default_language" };
+        report.warn(place, &format!("no column has the language `{wanted}`; the form begins in `{}`", languages.first().map_or("", String::as_str)));
+    }
+    found.unwrap_or(0)
+}
+
+fn misspelt_sheets(sheets: &BTreeMap<String, Sheet>, names: &[String], report: &mut Report) {
+    for wanted in ["choices", "settings", "entities", "karwan_status"] {
+        if sheets.contains_key(wanted) {
+            continue;
+        }
+        let others = names.iter().map(String::as_str).filter(|name| !name.starts_with('_') && !sheets.contains_key(&workbook::sheet_key(name)));
+        if let Some(other) = references::similar(wanted, others) {
+            report.warn(Place { sheet: &other, row: 0, column: "" }, &format!("this sheet is not read; is it meant to be `{wanted}`?"));
+        }
+    }
+}
+
+/// Selects whose kind cannot use a list as it is.
+fn needs_plain_names(kind: ControlKind) -> bool {
+    matches!(kind, ControlKind::SelectMultiple | ControlKind::Rank)
 }

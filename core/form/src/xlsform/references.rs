@@ -68,6 +68,11 @@ impl<'nodes> Names<'nodes> {
         }
     }
 
+    /// Whether a person is shown the node.
+    pub fn is_asked(&self, id: NodeId) -> bool {
+        self.nodes.get(id).is_some_and(|node| node.kind == NodeKind::Value && node.control.is_some())
+    }
+
     /// Where the expressions of a node stand.
     pub fn source(&self, id: NodeId) -> Source {
         Source { container: self.nodes.get(id).and_then(|node| node.parent), steps: 1 }

@@ -1,0 +1,166 @@
+//! Puts what the cells say into the tree's nodes: binds, controls, actions.
+
+use super::compile::Compiler;
+use super::dynamic::is_dynamic;
+use super::draft::{List, Pending};
+use super::references::{Names, Source, Style};
+use super::report::Place;
+use crate::model::{Action, ActionValue, DataType, Itemset, Node, NodeId, NodeKind};
+use crate::xpath::Expression;
+use crate::xpath::syntax::Tree;
+
+/// Headers as the author wrote them, for messages.
+pub type Header<'read> = &'read dyn Fn(&str) -> String;
+
+/// Reads what is pending of one node.
+pub fn node(compiler: &mut Compiler<'_>, id: NodeId, pending: &Pending, node: &mut Node, in_repeat: bool, header: Header<'_>) {
+    let source = compiler.names.source(id);
+    let from_settings = node.path.ends_with("/meta/instanceName") && node.bind.preload.is_none();
+    let (sheet, calculation_column) = if from_settings { ("settings", "instance_name".to_owned()) } else { ("survey", header("calculation")) };
+    let columns: Vec<(&str, String)> = [
+        "relevant", "constraint", "required", "read_only", "default", "trigger", "repeat_count", "choice_filter", "label", "hint", "type",
+        "guidance_hint", "constraint_message", "required_message", "parameters",
+    ]
+    .iter()
+    .map(|key| (*key, header(key)))
+    .collect();
+    let at = |key: &str| Place {
+        sheet,
+        row: pending.row,
+        column: columns.iter().find(|(other, _)| *other == key).map_or("calculation", |(_, column)| column.as_str()),
+    };
+    let calculation_at = Place { sheet, row: pending.row, column: &calculation_column };
+
+    node.bind.relevant = compiler.condition(&pending.relevant, source, at("relevant"));
+    node.bind.constraint = compiler.condition(&pending.constraint, source, at("constraint"));
+    node.bind.required = compiler.condition(&pending.required, source, at("required"));
+    node.bind.readonly = compiler.condition(&pending.readonly, source, at("read_only"));
+    node.bind.constraint_message = compiler.text(&pending.constraint_message, source, at("constraint_message"));
+    node.bind.required_message = compiler.text(&pending.required_message, source, at("required_message"));
+    if pending.trigger.is_empty() {
+        node.bind.calculate = compiler.condition(&pending.calculation, source, calculation_at);
+    } else {
+        triggers(compiler, pending, node, at("trigger"), calculation_at);
+    }
+    node.bind.captured = node.bind.calculate.as_ref().is_some_and(|expression| is_captured(compiler, expression));
+    if let NodeKind::Repeat { count } = &mut node.kind {
+        *count = compiler.expression(&pending.count, source, Style::default(), at("repeat_count"));
+    }
+    default(compiler, pending, node, source, in_repeat, at("default"));
+    if pending.geopoint_at_start {
+        node.actions.push(Action { events: vec![FIRST_LOAD.to_owned()], trigger: None, value: ActionValue::GeoPoint });
+    }
+    if let Some(quality) = &pending.record_audio {
+        let value = ActionValue::RecordAudio(quality.clone());
+        node.actions.push(Action { events: vec!["odk-instance-load".to_owned()], trigger: None, value });
+    }
+
+    let itemset = itemset(compiler, pending, source, at("type"), at("choice_filter"), at("parameters"));
+    let Some(control) = &mut node.control else { return };
+    control.label = compiler.text(&pending.label, source, at("label"));
+    control.hint = compiler.text(&pending.hint, source, at("hint"));
+    control.guidance_hint = compiler.text(&pending.guidance_hint, source, at("guidance_hint"));
+    for (medium, words) in &pending.media {
+        let column = header(&format!("media::{medium}"));
+        let place = Place { sheet: "survey", row: pending.row, column: &column };
+        if let Some(text) = compiler.text(words, source, place) {
+            control.media.insert(medium.clone(), text);
+        }
+    }
+    control.itemset = itemset;
+}
+
+const FIRST_LOAD: &str = "odk-instance-first-load";
+const NEW_REPEAT: &str = "odk-new-repeat";
+const VALUE_CHANGED: &str = "xforms-value-changed";
+
+/// A literal default stays in the instance; an expression is set when the form or the repeat instance begins.
+fn default(compiler: &mut Compiler<'_>, pending: &Pending, node: &mut Node, source: Source, in_repeat: bool, place: Place<'_>) {
+    let text = pending.default.as_str();
+    let dashes = matches!(
+        node.bind.data_type,
+        DataType::Date | DataType::DateTime | DataType::GeoPoint | DataType::GeoTrace | DataType::GeoShape
+    );
+    // `+93 70…` has an operator and is no expression.
+    let certain = text.contains("${") || text.contains('(');
+    if text.is_empty() || !is_dynamic(text, dashes) || !certain && Expression::parse(text).is_err() {
+        text.clone_into(&mut node.default);
+        return;
+    }
+    if let Some(expression) = compiler.expression(text, source, Style::default(), place) {
+        let mut events = vec![FIRST_LOAD.to_owned()];
+        if in_repeat {
+            events.push(NEW_REPEAT.to_owned());
+        }
+        node.actions.push(Action { events, trigger: None, value: ActionValue::Expression(expression) });
+    }
+}
+
+/// `${a}` or `${a}, ${b}`: the calculation runs where one of them changes, and stands where the changed question stands.
+fn triggers(compiler: &mut Compiler<'_>, pending: &Pending, node: &mut Node, place: Place<'_>, calculation: Place<'_>) {
+    let names = Names::mentioned(&pending.trigger);
+    let spelled = names.iter().map(|name| format!("${{{name}}}")).collect::<Vec<_>>().join(",");
+    if names.is_empty() || pending.trigger.split_whitespace().collect::<String>() != spelled {
+        compiler.report.fault(place, format!("`{}` is no trigger", pending.trigger), "write `${name}` of a question, or several with commas between");
+        return;
+    }
+    for name in names {
+        let Some(trigger) = compiler.target(&name, place) else { continue };
+        if !compiler.names.is_asked(trigger) {
+            compiler.report.fault(place, format!("`{name}` is never asked, so it cannot trigger"), "name a question that is shown");
+            continue;
+        }
+        let value = if pending.geopoint_on_trigger {
+            Some(ActionValue::GeoPoint)
+        } else if pending.calculation.is_empty() {
+            Some(ActionValue::Literal(String::new()))
+        } else {
+            let source = compiler.names.source(trigger);
+            compiler.expression(&pending.calculation, source, Style::default(), calculation).map(ActionValue::Expression)
+        };
+        if let Some(value) = value {
+            node.actions.push(Action { events: vec![VALUE_CHANGED.to_owned()], trigger: Some(trigger), value });
+        }
+    }
+}
+
+fn itemset(
+    compiler: &mut Compiler<'_>,
+    pending: &Pending,
+    source: Source,
+    type_place: Place<'_>,
+    filter_place: Place<'_>,
+    parameters_place: Place<'_>,
+) -> Option<Itemset> {
+    let list = pending.list.as_ref()?;
+    if let List::Choices(name) = list
+        && !compiler.list_names.contains(name)
+    {
+        // The fault was noted when the lists were checked.
+        return None;
+    }
+    let (instance, nodeset, leaf) = compiler.nodeset(list, &pending.choice_filter, source, (type_place, filter_place))?;
+    let seed = compiler.expression(&pending.seed, source, Style::default(), parameters_place);
+    Some(Itemset {
+        instance,
+        nodeset,
+        value_ref: leaf.clone().unwrap_or_else(|| pending.value_ref.clone()),
+        label_ref: leaf.unwrap_or_else(|| pending.label_ref.clone()),
+        randomize: pending.randomize,
+        seed,
+    })
+}
+
+/// Gives another result another time or on another device.
+fn is_captured(compiler: &Compiler<'_>, expression: &Expression) -> bool {
+    if expression.is_volatile() || expression.instances().iter().any(|id| !compiler.list_names.contains(id)) {
+        return true;
+    }
+    let mut found = false;
+    expression.tree.walk(&mut |tree| {
+        if let Tree::Call { function, .. } = tree {
+            found |= function.name == "today";
+        }
+    });
+    found
+}

@@ -1,0 +1,256 @@
+//! Looks at the form as a whole: lists that selects name, circles of calculations, paths that lead nowhere.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::assemble::Header;
+use super::choices::{ChoiceList, add_other};
+use super::columns::Sheet;
+use super::draft::{Draft, List};
+use super::report::{Place, Report};
+use super::types::{RowType, parse};
+use crate::model::{Node, NodeId, NodeKind};
+use crate::xpath::Expression;
+use crate::xpath::syntax::{Axis, Path, Start, Test, Tree};
+
+/// Every list that a select names exists, and can be used as the select does. Adds the choice of `or_other`.
+pub fn lists(draft: &Draft, sheet: &Sheet, lists: &mut BTreeMap<String, ChoiceList>, has_sheet: bool, report: &mut Report) {
+    let column = sheet.header_text("type");
+    for row in &sheet.rows {
+        if let RowType::Select { list, or_other: true, .. } = parse(sheet.text(row, "type"))
+            && let Some(list) = lists.get_mut(&list)
+        {
+            add_other(list);
+        }
+    }
+    let mut spaced: BTreeSet<String> = BTreeSet::new();
+    for (node, pending) in draft.nodes.iter().zip(&draft.pending) {
+        let Some(List::Choices(name)) = &pending.list else { continue };
+        if name.is_empty() || name.contains(' ') {
+            continue;
+        }
+        let place = Place { sheet: "survey", row: pending.row, column: &column };
+        let Some(list) = lists.get(name) else {
+            let similar = super::references::similar(name, lists.keys().map(String::as_str));
+            let mend = match similar {
+                Some(similar) => format!("did you mean `{similar}`?"),
+                None if has_sheet => format!("add choices with the list name `{name}` to the choices sheet"),
+                None => "add a sheet `choices` with the columns `list_name`, `name` and `label`".to_owned(),
+            };
+            report.fault(place, format!("the choices sheet has no list `{name}`"), mend);
+            continue;
+        };
+        let plain = node.control.as_ref().is_some_and(|control| super::needs_plain_names(control.kind));
+        if plain && spaced.insert(name.clone()) {
+            for choice in list.rows.iter().filter(|choice| choice.name.contains(char::is_whitespace)) {
+                report.fault(
+                    Place { sheet: "choices", row: choice.row, column: "name" },
+                    format!("the choice `{}` of `{name}` has a space in its name, and several choices are separated by spaces", choice.name),
+                    "use `_` instead of the space",
+                );
+            }
+        }
+    }
+}
+
+/// Ids that `pulldata('id', …)` names in a text that is not parsed yet.
+pub fn pulled(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut rest = text;
+    while let Some(at) = rest.find("pulldata") {
+        rest = rest.get(at + "pulldata".len()..).unwrap_or_default();
+        let inner = rest.trim_start().strip_prefix('(').map(str::trim_start).unwrap_or_default();
+        let Some(quote) = inner.chars().next().filter(|quote| matches!(quote, '\'' | '"')) else { continue };
+        if let Some(id) = inner.get(1..).and_then(|inner| inner.split(quote).next()) {
+            found.push(id.to_owned());
+        }
+    }
+    found
+}
+
+/// Where an expression of a node belongs: the column, and whether it decides about what is inside the node too.
+fn expressions(node: &Node) -> Vec<(&'static str, &Expression)> {
+    let bind = &node.bind;
+    let mut found: Vec<(&'static str, &Expression)> = Vec::new();
+    found.extend(bind.calculate.as_ref().map(|expression| ("calculation", expression)));
+    found.extend(bind.relevant.as_ref().map(|expression| ("relevant", expression)));
+    if let NodeKind::Repeat { count: Some(count) } = &node.kind {
+        found.push(("repeat_count", count));
+    }
+    found
+}
+
+/// Finds calculations, relevances and counts that wait for each other.
+pub fn cycles(nodes: &[Node], header: Header<'_>, report: &mut Report) {
+    let by_path: BTreeMap<&str, NodeId> = nodes.iter().enumerate().map(|(id, node)| (node.path.as_str(), id)).collect();
+    // A node's value waits for what its calculation reads, and for its own and its groups' relevance.
+    let waits: Vec<Vec<(NodeId, &'static str)>> = nodes
+        .iter()
+        .enumerate()
+        .map(|(id, node)| {
+            let mut waits: Vec<(NodeId, &'static str)> = Vec::new();
+            for (column, expression) in expressions(node) {
+                for path in paths_of(expression, &node.path) {
+                    if let Some(target) = by_path.get(path.as_str())
+                        && nodes.get(*target).is_some_and(|target| target.kind == NodeKind::Value)
+                        && (*target != id || column != "relevant" && !reads_itself_only_by_once(expression))
+                    {
+                        waits.push((*target, column));
+                    }
+                }
+            }
+            if let Some(parent) = node.parent {
+                waits.push((parent, ""));
+            }
+            waits.sort_unstable();
+            waits.dedup_by_key(|(target, _)| *target);
+            waits
+        })
+        .collect();
+    let mut state = vec![0_u8; nodes.len()];
+    for start in 0..nodes.len() {
+        if state.get(start) == Some(&0) {
+            walk(start, &waits, &mut state, nodes, header, report);
+        }
+    }
+}
+
+/// `once(…)` and `if(. = '', …, .)` keep their own value: no circle.
+fn reads_itself_only_by_once(expression: &Expression) -> bool {
+    let mut found = false;
+    expression.tree.walk(&mut |tree| {
+        if let Tree::Call { function, .. } = tree {
+            found |= function.name == "once";
+        }
+    });
+    found
+}
+
+/// Depth first, without recursion: a form may have thousands of questions in one chain.
+fn walk(start: NodeId, waits: &[Vec<(NodeId, &'static str)>], state: &mut [u8], nodes: &[Node], header: Header<'_>, report: &mut Report) {
+    let mut stack: Vec<(NodeId, usize)> = vec![(start, 0)];
+    set(state, start, 1);
+    while let Some((id, next)) = stack.last_mut() {
+        let Some((target, _)) = waits.get(*id).and_then(|waits| waits.get(*next)).copied() else {
+            set(state, *id, 2);
+            stack.pop();
+            continue;
+        };
+        *next += 1;
+        match state.get(target).copied() {
+            Some(0) => {
+                set(state, target, 1);
+                stack.push((target, 0));
+            }
+            Some(1) => circle(target, &stack, waits, nodes, header, report),
+            _ => {}
+        }
+    }
+}
+
+fn set(state: &mut [u8], id: NodeId, to: u8) {
+    if let Some(slot) = state.get_mut(id) {
+        *slot = to;
+    }
+}
+
+fn circle(first: NodeId, stack: &[(NodeId, usize)], waits: &[Vec<(NodeId, &'static str)>], nodes: &[Node], header: Header<'_>, report: &mut Report) {
+    let Some(from) = stack.iter().position(|(id, _)| *id == first) else { return };
+    let members: Vec<(NodeId, &'static str)> = stack
+        .iter()
+        .skip(from)
+        .map(|(id, next)| {
+            let column = waits.get(*id).and_then(|waits| waits.get(next.saturating_sub(1))).map_or("", |(_, column)| *column);
+            (*id, column)
+        })
+        .collect();
+    let Some((at, column)) = members.iter().find(|(_, column)| !column.is_empty()).copied() else { return };
+    let Some(node) = nodes.get(at) else { return };
+    let name = |id: NodeId| nodes.get(id).map(|node| node.name.clone()).unwrap_or_default();
+    let mut names: Vec<String> = members.iter().map(|(id, _)| name(*id)).collect();
+    names.push(name(first));
+    let column = header(column);
+    let message = if members.len() == 1 {
+        format!("`{}` depends on itself", node.name)
+    } else {
+        format!("these depend on each other in a circle: {}", names.join(" → "))
+    };
+    report.fault(Place { sheet: "survey", row: node.row, column: &column }, message, "change one of them so that it does not need the others");
+}
+
+/// Absolute paths that an expression of a node reads, as far as they can be known without an interview.
+fn paths_of(expression: &Expression, context: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    collect(&expression.tree, Some(context), context, &mut found);
+    found
+}
+
+/// `here` is the context node's path, `None` inside a list; `own` is the node whose expression it is.
+fn collect(tree: &Tree, here: Option<&str>, own: &str, found: &mut Vec<String>) {
+    match tree {
+        Tree::Number(_) | Tree::Text(_) => {}
+        Tree::Negate(inner) => collect(inner, here, own, found),
+        Tree::Or(left, right) | Tree::And(left, right) | Tree::Compare(_, left, right) | Tree::Arithmetic(_, left, right) | Tree::Union(left, right) => {
+            collect(left, here, own, found);
+            collect(right, here, own, found);
+        }
+        Tree::Call { function, arguments } => {
+            // `position(..)` asks where a node stands, not for its value; `indexed-repeat` reads other instances.
+            if !matches!(function.name, "position" | "once" | "indexed-repeat") {
+                arguments.iter().for_each(|argument| collect(argument, here, own, found));
+            }
+        }
+        Tree::Path(path) => {
+            if let Some(reached) = walk_path(path, here, own, found) {
+                found.push(reached);
+            }
+        }
+    }
+}
+
+fn walk_path(path: &Path, here: Option<&str>, own: &str, found: &mut Vec<String>) -> Option<String> {
+    let mut at: Option<String> = match &path.start {
+        Start::Root => Some(String::new()),
+        Start::Context => here.map(str::to_owned),
+        Start::Filter(base, predicates) => {
+            let is_current = matches!(&**base, Tree::Call { function, .. } if function.name == "current");
+            if !is_current {
+                collect(base, here, own, found);
+            }
+            for predicate in predicates {
+                collect(&predicate.tree, None, own, found);
+            }
+            is_current.then(|| own.to_owned())
+        }
+    };
+    // What a predicate picks may be in another instance of a repeat (the one before, say), which is no circle.
+    let mut chosen = false;
+    for step in &path.steps {
+        chosen |= !step.predicates.is_empty();
+        at = at.and_then(|at| match (step.axis, &step.test) {
+            (Axis::Child, Test::Name(name)) => Some(format!("{at}/{name}")),
+            (Axis::Parent, _) => at.rsplit_once('/').map(|(above, _)| above.to_owned()),
+            (Axis::Itself, _) => Some(at),
+            _ => None,
+        });
+        for predicate in &step.predicates {
+            collect(&predicate.tree, at.as_deref(), own, found);
+        }
+    }
+    at.filter(|_| !chosen)
+}
+
+/// Paths written out by hand that lead to nothing.
+pub fn paths(nodes: &[Node], report: &mut Report) {
+    let known: BTreeSet<&str> = nodes.iter().map(|node| node.path.as_str()).collect();
+    let Some(root) = nodes.first().map(|node| format!("{}/", node.path)) else { return };
+    for node in nodes {
+        for (column, expression) in expressions(node) {
+            for path in paths_of(expression, &node.path) {
+                if path.starts_with(&root) && !known.contains(path.as_str()) && !path.contains("/meta") {
+                    let place = Place { sheet: "survey", row: node.row, column };
+                    report.warn(place, &format!("the path `{path}` leads to nothing in this form"));
+                }
+            }
+        }
+    }
+}
