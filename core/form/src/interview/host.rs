@@ -1,0 +1,373 @@
+//! What expressions look at during an interview: the tree, the form's lists, the clock and chance.
+
+use std::borrow::Cow;
+use std::cell::{Cell, RefCell};
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::context::Context;
+use super::plan::Plan;
+use super::tree::Tree;
+use crate::model::{InstanceSource, Table, Text, TextPart};
+use crate::xpath::host::{Host, Node, Now};
+use crate::xpath::pattern::Pattern;
+use crate::xpath::{Expression, Scope, Value};
+
+/// Steps of evaluation that one answer may cost.
+const WORK_MAX: u64 = 200_000_000;
+
+/// Rows of a column by value.
+type ColumnIndex = Arc<BTreeMap<String, Vec<u32>>>;
+
+/// Everything around the tree.
+pub(super) struct World {
+    pub(super) context: Context,
+    /// By number of the secondary instance.
+    pub(super) tables: Vec<Option<Arc<Table>>>,
+    /// The last-saved interview: its values are rows named by their question.
+    pub(super) last_saved: Option<u16>,
+    pub(super) language: usize,
+    indexes: RefCell<BTreeMap<(u16, u16), ColumnIndex>>,
+    patterns: RefCell<BTreeMap<String, Option<Arc<Pattern>>>>,
+    drawn: Cell<u64>,
+    work: Cell<u64>,
+}
+
+impl World {
+    pub(super) fn new(plan: &Plan, context: Context) -> Self {
+        let mut last_saved = None;
+        let tables = plan
+            .instance_ids
+            .iter()
+            .enumerate()
+            .map(|(number, id)| match plan.form.instances.get(id).map(|instance| &instance.source) {
+                Some(InstanceSource::Internal(table)) => Some(table.clone()),
+                Some(InstanceSource::External { file }) => context.lists.table(file),
+                Some(InstanceSource::LastSaved) => {
+                    last_saved = u16::try_from(number).ok();
+                    Some(Arc::new(last_saved_table(&context)))
+                }
+                None => None,
+            })
+            .collect();
+        let language = plan.form.default_language;
+        Self {
+            context,
+            tables,
+            last_saved,
+            language,
+            indexes: RefCell::default(),
+            patterns: RefCell::default(),
+            drawn: Cell::new(0),
+            work: Cell::new(0),
+        }
+    }
+
+    /// Lets the next answer begin with its whole allowance.
+    pub(super) fn rested(&self) {
+        self.work.set(0);
+    }
+
+    /// The next bytes of the interview's randomness.
+    pub(super) fn draw(&self) -> [u8; 16] {
+        self.drawn.set(self.drawn.get() + 1);
+        let mut hasher = blake3::Hasher::new_derive_key("karwan 2026 interview randomness");
+        hasher.update(&self.context.random_seed).update(&self.drawn.get().to_le_bytes());
+        let mut bytes = [0u8; 16];
+        hasher.finalize_xof().fill(&mut bytes);
+        bytes
+    }
+
+    fn table(&self, number: u16) -> Option<&Arc<Table>> {
+        self.tables.get(usize::from(number))?.as_ref()
+    }
+
+    fn column(&self, table: u16, name: &str) -> Option<u16> {
+        let at = self.table(table)?.columns.iter().position(|column| column == name)?;
+        u16::try_from(at).ok()
+    }
+
+    fn cell(&self, table: u16, row: u32, column: u16) -> &str {
+        let cell = || self.table(table)?.rows.get(row as usize)?.get(usize::from(column));
+        cell().map_or("", String::as_str)
+    }
+}
+
+/// A version 4 identifier of random bytes (RFC 9562).
+pub(super) fn uuid(mut bytes: [u8; 16]) -> String {
+    bytes[6] = (bytes[6] & 0x0f) | 0x40;
+    bytes[8] = (bytes[8] & 0x3f) | 0x80;
+    let mut text = String::with_capacity(36);
+    for (at, byte) in bytes.iter().enumerate() {
+        if matches!(at, 4 | 6 | 8 | 10) {
+            text.push('-');
+        }
+        text.push_str(&format!("{byte:02x}"));
+    }
+    text
+}
+
+fn last_saved_table(context: &Context) -> Table {
+    let mut table = Table { columns: vec!["name".to_owned(), "value".to_owned()], ..Table::default() };
+    for (key, answer) in context.last_saved.iter().flat_map(|answers| &answers.values) {
+        let name = key.rsplit('/').next().unwrap_or(key).to_owned();
+        table.rows.push(vec![name, super::store::text_of(answer)]);
+    }
+    table
+}
+
+/// The tree in its world: what an expression is evaluated against.
+#[derive(Clone, Copy)]
+pub(super) struct View<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) tree: &'a Tree,
+    pub(super) world: &'a World,
+}
+
+impl View<'_> {
+    /// Evaluates at an element; nothing where the expression fails.
+    pub(super) fn value(&self, expression: &Expression, element: u32) -> Option<Value> {
+        expression.evaluate(&Scope::at(self, Node::Element(element))).ok()
+    }
+
+    pub(super) fn text_at(&self, expression: &Expression, element: u32) -> String {
+        let scope = Scope::at(self, Node::Element(element));
+        expression.evaluate(&scope).map(|value| value.text(&scope)).unwrap_or_default()
+    }
+
+    pub(super) fn truth_at(&self, expression: &Expression, element: u32, otherwise: bool) -> bool {
+        if let Some(truth) = expression.constant_truth() {
+            return truth;
+        }
+        self.value(expression, element).map_or(otherwise, |value| match value {
+            // A path as a condition is the truth of its text, as in ODK: blank, `0` and `false` are not true.
+            Value::Nodes(_) => {
+                let scope = Scope::at(self, Node::Element(element));
+                let text = value.text(&scope);
+                !text.is_empty() && value.truth()
+            }
+            other => other.truth(),
+        })
+    }
+
+    pub(super) fn number_at(&self, expression: &Expression, element: u32) -> f64 {
+        let scope = Scope::at(self, Node::Element(element));
+        expression.evaluate(&scope).map_or(f64::NAN, |value| value.number(&scope))
+    }
+
+    /// A text in the language shown, outputs filled in; nothing where it is not said in it.
+    pub(super) fn words(&self, text: &Text, element: u32) -> Option<String> {
+        let parts = if text.by_language.len() == 1 { text.by_language.first()? } else { text.by_language.get(self.world.language)? };
+        let mut words = String::new();
+        for part in parts.as_ref()? {
+            match part {
+                TextPart::Literal(literal) => words.push_str(literal),
+                TextPart::Output(expression) => words.push_str(&self.text_at(expression, element)),
+            }
+        }
+        Some(words)
+    }
+
+    /// The label of a row of a list.
+    pub(super) fn row_label(&self, table: u16, row: u32, label_ref: &str, element: u32) -> String {
+        let label = || {
+            let found = self.world.table(table)?;
+            if let Some(text) = found.labels.get(row as usize) {
+                if let Some(words) = self.words(text, element) {
+                    return Some(words);
+                }
+            }
+            let column = self.world.column(table, label_ref).or_else(|| self.world.column(table, "label"))?;
+            Some(self.world.cell(table, row, column).to_owned())
+        };
+        label().unwrap_or_default()
+    }
+}
+
+impl Host for View<'_> {
+    fn parent(&self, node: Node) -> Option<Node> {
+        match node {
+            Node::Document | Node::Table(_) => None,
+            Node::Element(id) => Some(self.tree.parent(id).map_or(Node::Document, Node::Element)),
+            Node::Attribute(id, _) => Some(Node::Element(id)),
+            Node::TableRoot(table) => Some(Node::Table(table)),
+            Node::Row(table, _) => Some(Node::TableRoot(table)),
+            Node::Cell(table, row, _) => Some(Node::Row(table, row)),
+        }
+    }
+
+    fn children(&self, node: Node, name: Option<&str>, into: &mut Vec<Node>) {
+        match node {
+            Node::Document => {
+                if name.is_none_or(|name| self.name(Node::Element(0)) == name) {
+                    into.push(Node::Element(0));
+                }
+            }
+            Node::Element(id) => {
+                let Some(element) = self.tree.element(id) else { return };
+                match name {
+                    Some(name) => {
+                        let slot = self.plan.nodes.get(element.node).and_then(|node| node.slots.get(name));
+                        if let Some(slot) = slot {
+                            into.extend(self.tree.instances(id, *slot).iter().map(|child| Node::Element(*child)));
+                        }
+                    }
+                    None => into.extend(element.children.iter().flatten().map(|child| Node::Element(*child))),
+                }
+            }
+            Node::Attribute(..) | Node::Cell(..) => {}
+            Node::Table(table) => {
+                if name.is_none_or(|name| self.name(Node::TableRoot(table)) == name) {
+                    into.push(Node::TableRoot(table));
+                }
+            }
+            Node::TableRoot(table) => {
+                let rows = self.world.table(table).map_or(0, |table| table.rows.len() as u32);
+                let named = self.world.last_saved == Some(table);
+                into.extend((0..rows).map(|row| Node::Row(table, row)).filter(|row| match name {
+                    None => true,
+                    Some(name) if named => self.name(*row) == name,
+                    Some(name) => name == "item",
+                }));
+            }
+            Node::Row(table, row) => {
+                let columns = self.world.table(table).map_or(0, |table| table.columns.len() as u16);
+                match name {
+                    Some(name) => into.extend(self.world.column(table, name).map(|column| Node::Cell(table, row, column))),
+                    None => into.extend((0..columns).map(|column| Node::Cell(table, row, column))),
+                }
+            }
+        }
+    }
+
+    fn attributes(&self, _node: Node, _name: Option<&str>, _into: &mut Vec<Node>) {}
+
+    fn name(&self, node: Node) -> Cow<'_, str> {
+        match node {
+            Node::Document | Node::Table(_) | Node::Attribute(..) => Cow::Borrowed(""),
+            Node::Element(id) => {
+                Cow::Borrowed(self.plan.form.nodes.get(self.tree.node_of(id)).map_or("", |node| node.name.as_str()))
+            }
+            Node::TableRoot(table) if self.world.last_saved == Some(table) => {
+                Cow::Borrowed(self.plan.form.root_name.as_str())
+            }
+            Node::TableRoot(_) => Cow::Borrowed("root"),
+            Node::Row(table, row) if self.world.last_saved == Some(table) => Cow::Borrowed(self.world.cell(table, row, 0)),
+            Node::Row(..) => Cow::Borrowed("item"),
+            Node::Cell(table, _, column) => {
+                let name = || self.world.table(table)?.columns.get(usize::from(column));
+                Cow::Borrowed(name().map_or("", String::as_str))
+            }
+        }
+    }
+
+    fn text(&self, node: Node) -> Cow<'_, str> {
+        match node {
+            Node::Element(id) => match self.tree.element(id) {
+                Some(element) if element.relevant => Cow::Borrowed(element.value.as_str()),
+                _ => Cow::Borrowed(""),
+            },
+            Node::Cell(table, row, column) => Cow::Borrowed(self.world.cell(table, row, column)),
+            Node::Row(table, row) if self.world.last_saved == Some(table) => Cow::Borrowed(self.world.cell(table, row, 1)),
+            _ => Cow::Borrowed(""),
+        }
+    }
+
+    fn position(&self, node: Node) -> usize {
+        match node {
+            Node::Element(id) => self.tree.position(self.plan, id),
+            Node::Row(_, row) => row as usize + 1,
+            _ => 1,
+        }
+    }
+
+    fn document_order(&self, left: Node, right: Node) -> Ordering {
+        match (left, right) {
+            (Node::Element(left), Node::Element(right)) => self.tree.order(self.plan, left, right),
+            _ => left.cmp(&right),
+        }
+    }
+
+    fn instance(&self, id: &str) -> Option<Node> {
+        let find = |id: &str| self.plan.instance_ids.iter().position(|known| known == id);
+        let number = find(id).or_else(|| find(id.strip_suffix(".csv")?))?;
+        Some(Node::Table(u16::try_from(number).ok()?))
+    }
+
+    fn rows_equal(&self, root: Node, column: &str, value: &str) -> Option<Vec<Node>> {
+        let Node::TableRoot(table) = root else { return None };
+        if self.world.last_saved == Some(table) {
+            return None;
+        }
+        let Some(column) = self.world.column(table, column) else { return Some(Vec::new()) };
+        let known = self.world.indexes.borrow().get(&(table, column)).cloned();
+        let index = known.unwrap_or_else(|| {
+            let mut index: BTreeMap<String, Vec<u32>> = BTreeMap::new();
+            for (row, cells) in self.world.table(table).map_or(&[][..], |table| &table.rows).iter().enumerate() {
+                if let Some(cell) = cells.get(usize::from(column)) {
+                    match index.get_mut(cell) {
+                        Some(rows) => rows.push(row as u32),
+                        None => {
+                            index.insert(cell.clone(), vec![row as u32]);
+                        }
+                    }
+                }
+            }
+            let index = Arc::new(index);
+            self.world.indexes.borrow_mut().insert((table, column), index.clone());
+            index
+        });
+        Some(index.get(value).map_or_else(Vec::new, |rows| rows.iter().map(|row| Node::Row(table, *row)).collect()))
+    }
+
+    fn now(&self) -> Now {
+        Now { milliseconds: self.world.context.now_ms, offset_minutes: self.world.context.offset_minutes }
+    }
+
+    fn random(&self) -> u64 {
+        let [a, b, c, d, e, f, g, h, ..] = self.world.draw();
+        u64::from_le_bytes([a, b, c, d, e, f, g, h])
+    }
+
+    fn property(&self, name: &str) -> String {
+        let context = &self.world.context;
+        match name {
+            "deviceid" => context.device_id.clone(),
+            "username" => context.username.clone(),
+            "phonenumber" => context.phone_number.clone(),
+            "email" => context.email.clone(),
+            "version" => self.plan.form.version.clone(),
+            _ => String::new(),
+        }
+    }
+
+    fn choice_label(&self, question: Node, value: &str) -> Option<String> {
+        let Node::Element(element) = question else { return None };
+        let node = self.plan.form.nodes.get(self.tree.node_of(element))?;
+        let itemset = node.control.as_ref()?.itemset.as_ref()?;
+        let Some(Node::Table(table)) = self.instance(&itemset.instance) else { return None };
+        let rows = self.rows_equal(Node::TableRoot(table), &itemset.value_ref, value)?;
+        let Some(Node::Row(table, row)) = rows.first().copied() else { return None };
+        Some(self.row_label(table, row, &itemset.label_ref, element))
+    }
+
+    fn translation(&self, _id: &str) -> Option<String> {
+        None
+    }
+
+    fn pattern(&self, source: &str) -> Option<Arc<Pattern>> {
+        if let Some(known) = self.world.patterns.borrow().get(source) {
+            return known.clone();
+        }
+        let compiled = Pattern::new(source).ok().map(Arc::new);
+        self.world.patterns.borrow_mut().insert(source.to_owned(), compiled.clone());
+        compiled
+    }
+
+    fn spend(&self) -> bool {
+        let spent = self.world.work.get() + 1;
+        self.world.work.set(spent);
+        spent <= WORK_MAX
+    }
+}

@@ -1,0 +1,458 @@
+//! Keeping an interview settled: a change puts what depends on it into a queue ordered by rank, and the queue runs until it is
+//! empty. Nothing else is looked at.
+
+use std::collections::BTreeSet;
+
+use super::context::Mode;
+use super::host::{View, World, uuid};
+use super::plan::{Aspect, Dependent, Plan};
+use super::tree::{ELEMENTS_MAX, ElementId, Tree};
+use super::values;
+use crate::answers::order_between;
+use crate::model::{ActionValue, NodeId, NodeKind};
+use crate::xpath::moment::Moment;
+use std::sync::Arc;
+
+/// Rounds of one answer: what goes in a circle ends here.
+const ROUNDS_PER_ELEMENT: usize = 50;
+/// Most instances that a count may ask for.
+const COUNT_MAX: f64 = 10_000.0;
+
+/// Work to be done: rank first.
+type Work = (u32, Aspect, NodeId, ElementId);
+
+/// An interview's tree and what keeps it settled.
+pub(super) struct Engine {
+    pub(super) plan: Arc<Plan>,
+    pub(super) tree: Tree,
+    pub(super) world: World,
+    pub(super) mode: Mode,
+    /// Answers are being read in: nothing that is stored may change.
+    pub(super) opening: bool,
+    queue: BTreeSet<Work>,
+}
+
+impl Engine {
+    pub(super) fn new(plan: Arc<Plan>, world: World, mode: Mode) -> Self {
+        let mut tree = Tree::default();
+        tree.make(&plan, 0, None, &mut Vec::new());
+        Self { plan, tree, world, mode, opening: false, queue: BTreeSet::new() }
+    }
+
+    pub(super) fn view(&self) -> View<'_> {
+        View { plan: &self.plan, tree: &self.tree, world: &self.world }
+    }
+
+    /// Queues everything in an element that is computed.
+    pub(super) fn queue_all(&mut self, top: ElementId) {
+        let mut below = Vec::new();
+        self.tree.below(top, &mut below);
+        let plan = self.plan.clone();
+        for id in below {
+            let node = self.tree.node_of(id);
+            let Some(found) = plan.form.nodes.get(node) else { continue };
+            if found.bind.relevant.is_some() {
+                self.push(Aspect::Relevant, node, id);
+            }
+            if found.bind.calculate.is_some() {
+                self.push(Aspect::Calculate, node, id);
+            }
+            for child in &found.children {
+                let counted = plan.form.nodes.get(*child).is_some_and(|child| matches!(child.kind, NodeKind::Repeat { count: Some(_) }));
+                if counted {
+                    self.push(Aspect::Count, *child, id);
+                }
+            }
+        }
+    }
+
+    fn push(&mut self, aspect: Aspect, node: NodeId, element: ElementId) {
+        let rank = self.plan.nodes.get(node).map_or(0, |node| node.rank);
+        self.queue.insert((rank, aspect, node, element));
+    }
+
+    /// Queues what looks at a node, as seen from an element in or above it.
+    pub(super) fn touch(&mut self, node: NodeId, element: ElementId) {
+        let plan = self.plan.clone();
+        let Some(dependents) = plan.dependents.get(node) else { return };
+        for Dependent { node: target, aspect, anchor } in dependents {
+            let top = anchor.and_then(|anchor| self.tree.around(element, anchor)).unwrap_or(0);
+            // A count belongs to the parent of its instances; so does anything that sits on a repeat itself.
+            let is_count = *aspect == Aspect::Count;
+            let holder = if is_count { plan.form.nodes.get(*target).and_then(|node| node.parent).unwrap_or(0) } else { *target };
+            for found in self.tree.within(&plan, top, holder) {
+                self.push(*aspect, *target, found);
+            }
+        }
+    }
+
+    /// Runs the queue until nothing is left to do.
+    pub(super) fn settle(&mut self) {
+        let limit = ROUNDS_PER_ELEMENT * (self.tree.elements.len() + 100);
+        let mut rounds = 0;
+        while let Some((_, aspect, node, element)) = self.queue.pop_first() {
+            rounds += 1;
+            if rounds > limit {
+                self.queue.clear();
+                return;
+            }
+            if self.tree.element(element).is_none_or(|element| element.gone) {
+                continue;
+            }
+            match aspect {
+                Aspect::Count => self.count(node, element),
+                Aspect::Relevant => self.relevance(node, element),
+                Aspect::Choices => self.choices(node, element),
+                Aspect::Calculate => self.calculate(node, element),
+            }
+        }
+    }
+
+    fn relevance(&mut self, node: NodeId, element: ElementId) {
+        let Some(plan_node) = self.plan.nodes.get(node) else { return };
+        let judged = !(self.mode == Mode::Judge && plan_node.external_relevant);
+        let Some(expression) = self.plan.form.nodes.get(node).and_then(|node| node.bind.relevant.clone()) else { return };
+        let own = !judged || self.view().truth_at(&expression, element, true);
+        if let Some(found) = self.tree.element_mut(element) {
+            if found.own_relevant == own {
+                return;
+            }
+            found.own_relevant = own;
+        }
+        self.spread(element);
+    }
+
+    /// Brings relevance down to everything in an element; what changed is touched.
+    pub(super) fn spread(&mut self, element: ElementId) {
+        let parent_relevant =
+            self.tree.parent(element).is_none_or(|parent| self.tree.element(parent).is_some_and(|parent| parent.relevant));
+        let mut open = vec![(element, parent_relevant)];
+        while let Some((id, above)) = open.pop() {
+            let Some(found) = self.tree.element_mut(id) else { continue };
+            let relevant = above && found.own_relevant;
+            if relevant == found.relevant && id != element {
+                continue;
+            }
+            let changed = relevant != found.relevant;
+            found.relevant = relevant;
+            let (node, filled) = (found.node, !found.value.is_empty());
+            let children: Vec<ElementId> = found.children.iter().flatten().copied().collect();
+            if changed {
+                if filled {
+                    self.touch(node, id);
+                }
+                let is_value = self.plan.form.nodes.get(node).is_some_and(|node| node.bind.calculate.is_some());
+                if relevant && is_value {
+                    self.push(Aspect::Calculate, node, id);
+                }
+            }
+            open.extend(children.into_iter().map(|child| (child, relevant)));
+        }
+    }
+
+    fn calculate(&mut self, node: NodeId, element: ElementId) {
+        let (Some(plan_node), Some(found)) = (self.plan.nodes.get(node), self.tree.element(element)) else { return };
+        if plan_node.captured && (self.mode == Mode::Judge || (self.opening && found.stored) || !found.relevant) {
+            return;
+        }
+        let Some(form_node) = self.plan.form.nodes.get(node) else { return };
+        let Some(expression) = form_node.bind.calculate.clone() else { return };
+        let data_type = form_node.bind.data_type;
+        let text = values::calculated(data_type, self.view().text_at(&expression, element));
+        self.put(element, text);
+    }
+
+    fn choices(&mut self, node: NodeId, element: ElementId) {
+        // What a list from outside no longer offers was right when it was chosen; and nothing is taken away by opening.
+        if self.mode == Mode::Judge || self.opening {
+            return;
+        }
+        let Some(found) = self.tree.element(element).filter(|found| !found.value.is_empty()) else { return };
+        let value = found.value.clone();
+        let Some(offered) = self.offered(node, element) else { return };
+        let kept: Vec<&str> = value.split_whitespace().filter(|choice| offered.iter().any(|(value, _)| value == choice)).collect();
+        let kept = kept.join(" ");
+        if kept != value {
+            self.put(element, kept);
+        }
+    }
+
+    /// Choices offered now: value, and where the label is.
+    pub(super) fn offered(&self, node: NodeId, element: ElementId) -> Option<Vec<(String, crate::xpath::Node)>> {
+        use crate::xpath::host::{Host, Node};
+        let itemset = self.plan.form.nodes.get(node)?.control.as_ref()?.itemset.as_ref()?;
+        let view = self.view();
+        let nodes = match view.value(&itemset.nodeset, element) {
+            Some(crate::xpath::Value::Nodes(nodes)) => nodes,
+            _ => Vec::new(),
+        };
+        let mut offered = Vec::with_capacity(nodes.len());
+        let mut cells = Vec::new();
+        for item in nodes {
+            cells.clear();
+            if itemset.value_ref == "." || itemset.value_ref.is_empty() {
+                cells.push(item);
+            } else {
+                let mut at = vec![item];
+                for step in itemset.value_ref.trim_start_matches("./").split('/') {
+                    let mut below = Vec::new();
+                    at.iter().for_each(|node| view.children(*node, Some(step), &mut below));
+                    at = below;
+                }
+                cells = at;
+            }
+            let value = cells.first().map(|cell| view.text(*cell).into_owned()).unwrap_or_default();
+            // A choice made of a question that nobody has answered is no choice.
+            if !value.is_empty() || !matches!(item, Node::Element(_)) {
+                offered.push((value, item));
+            }
+        }
+        if itemset.randomize {
+            self.shuffle(itemset, element, &mut offered);
+        }
+        Some(offered)
+    }
+
+    fn shuffle<T>(&self, itemset: &crate::model::Itemset, element: ElementId, items: &mut [T]) {
+        // ODK's `randomize`: Fisher-Yates over a Park-Miller generator; without a seed the interview's own.
+        let seed = match &itemset.seed {
+            Some(seed) => self.view().number_at(seed, element),
+            None => f64::from(u32::from_le_bytes([
+                self.world.context.random_seed[0],
+                self.world.context.random_seed[1],
+                self.world.context.random_seed[2],
+                0,
+            ])),
+        };
+        let mut state = (seed as i64).rem_euclid(2_147_483_647);
+        if state <= 0 {
+            state += 2_147_483_646;
+        }
+        for at in (1..items.len()).rev() {
+            state = state * 16_807 % 2_147_483_647;
+            let drawn = (state - 1) as f64 / 2_147_483_646.0;
+            items.swap(at, (drawn * (at + 1) as f64) as usize);
+        }
+    }
+
+    fn count(&mut self, node: NodeId, parent: ElementId) {
+        let plan = self.plan.clone();
+        let Some(form_node) = plan.form.nodes.get(node) else { return };
+        let NodeKind::Repeat { count: Some(count) } = &form_node.kind else { return };
+        let number = self.view().number_at(count, parent);
+        let wanted = if number.is_nan() { 0 } else { number.clamp(0.0, COUNT_MAX) as usize };
+        let slot = plan.nodes.get(node).map_or(0, |node| node.slot);
+        loop {
+            let instances = self.tree.instances(parent, slot);
+            if instances.len() > wanted {
+                let Some(last) = instances.last().copied() else { break };
+                self.hide(parent, slot, last);
+            } else if instances.len() < wanted && self.tree.elements.len() < ELEMENTS_MAX {
+                let id = (instances.len() + 1).to_string();
+                let hidden = self.tree.surplus.iter().position(|(above, at, element)| {
+                    *above == parent && *at == slot && self.tree.element(*element).is_some_and(|element| element.id == id)
+                });
+                match hidden {
+                    Some(at) => {
+                        let (_, _, element) = self.tree.surplus.remove(at);
+                        self.show(parent, slot, element);
+                    }
+                    None => {
+                        self.instance(node, parent, id, None);
+                    }
+                }
+            } else {
+                break;
+            }
+        }
+    }
+
+    fn hide(&mut self, parent: ElementId, slot: usize, element: ElementId) {
+        self.leave(element);
+        self.tree.detach(parent, slot, element);
+        self.tree.surplus.push((parent, slot, element));
+    }
+
+    fn show(&mut self, parent: ElementId, slot: usize, element: ElementId) {
+        self.tree.attach(parent, slot, element);
+        self.enter(element);
+    }
+
+    /// Touches everything in an element that is about to leave.
+    pub(super) fn leave(&mut self, element: ElementId) {
+        let mut below = Vec::new();
+        self.tree.below(element, &mut below);
+        for id in below {
+            let Some(found) = self.tree.element(id) else { continue };
+            if !found.value.is_empty() || id == element || self.tree.is_instance(&self.plan, id) {
+                self.touch(found.node, self.tree.parent(element).unwrap_or(0));
+            }
+        }
+    }
+
+    /// Queues everything in an element that has come, and touches what looks at it.
+    fn enter(&mut self, element: ElementId) {
+        self.spread(element);
+        self.queue_all(element);
+        let mut below = Vec::new();
+        self.tree.below(element, &mut below);
+        for id in below {
+            let Some(found) = self.tree.element(id) else { continue };
+            if !found.value.is_empty() || id == element {
+                self.touch(found.node, id);
+            }
+        }
+    }
+
+    /// Makes an instance of a repeat; gives its element.
+    pub(super) fn instance(&mut self, node: NodeId, parent: ElementId, id: String, order: Option<String>) -> ElementId {
+        let plan = self.plan.clone();
+        let slot = plan.nodes.get(node).map_or(0, |node| node.slot);
+        let last = self.tree.instances(parent, slot).last().copied();
+        let is_ordinal = id.bytes().all(|byte| byte.is_ascii_digit());
+        let order = order.unwrap_or_else(|| {
+            let last = last.and_then(|last| self.tree.element(last)).map(|last| last.order.clone());
+            if is_ordinal { format!("{id:0>9}") } else { order_between(last.as_deref(), None) }
+        });
+        let mut made = Vec::new();
+        let element = self.tree.make(&plan, node, Some(parent), &mut made);
+        if let Some(found) = self.tree.element_mut(element) {
+            found.id = id;
+            found.order = order;
+        }
+        self.tree.attach(parent, slot, element);
+        self.inner_repeats(element);
+        self.enter(element);
+        element
+    }
+
+    /// Gives every repeat in an element that a person fills its first instance, as a form does that is opened for the first time.
+    pub(super) fn inner_repeats(&mut self, element: ElementId) {
+        if self.opening || self.mode == Mode::Judge {
+            return;
+        }
+        let mut below = Vec::new();
+        self.tree.below(element, &mut below);
+        let plan = self.plan.clone();
+        for id in below {
+            let children = plan.form.nodes.get(self.tree.node_of(id)).map(|node| node.children.clone()).unwrap_or_default();
+            for child in children {
+                let uncounted = plan.form.nodes.get(child).is_some_and(|child| child.kind == NodeKind::Repeat { count: None });
+                let slot = plan.nodes.get(child).map_or(0, |child| child.slot);
+                if uncounted && self.tree.instances(id, slot).is_empty() {
+                    let name = uuid(self.world.draw());
+                    self.instance(child, id, name, None);
+                }
+            }
+        }
+    }
+
+    /// Writes a value; what looks at it is queued, and what it triggers runs.
+    pub(super) fn put(&mut self, element: ElementId, value: String) {
+        let Some(found) = self.tree.element_mut(element) else { return };
+        if found.value == value {
+            return;
+        }
+        found.value = value;
+        let node = found.node;
+        self.touch(node, element);
+        if self.opening || self.mode == Mode::Judge {
+            return;
+        }
+        let plan = self.plan.clone();
+        for (target, index) in plan.triggers.get(&node).into_iter().flatten() {
+            let repeat = plan.nodes.get(*target).and_then(|node| node.repeat);
+            let top = repeat.and_then(|repeat| self.tree.around(element, repeat)).unwrap_or(0);
+            for found in self.tree.within(&plan, top, *target) {
+                self.act(found, *index);
+            }
+        }
+    }
+
+    /// Runs the actions of an event on everything in an element.
+    pub(super) fn event(&mut self, event: &str, top: ElementId) {
+        let mut below = Vec::new();
+        self.tree.below(top, &mut below);
+        let plan = self.plan.clone();
+        for id in below {
+            let Some(node) = plan.form.nodes.get(self.tree.node_of(id)) else { continue };
+            for (index, action) in node.actions.iter().enumerate() {
+                if action.trigger.is_none() && action.events.iter().any(|named| named == event) {
+                    self.act(id, index);
+                }
+            }
+        }
+        self.settle();
+    }
+
+    fn act(&mut self, element: ElementId, index: usize) {
+        let node = self.tree.node_of(element);
+        let plan = self.plan.clone();
+        let Some(action) = plan.form.nodes.get(node).and_then(|node| node.actions.get(index)) else { return };
+        if self.tree.element(element).is_none_or(|element| !element.relevant) {
+            return;
+        }
+        let data_type = plan.form.nodes.get(node).map(|node| node.bind.data_type).unwrap_or_default();
+        let text = match &action.value {
+            ActionValue::Expression(expression) => self.view().text_at(expression, element),
+            ActionValue::Literal(text) => text.clone(),
+            // The device brings a place or a recording later.
+            ActionValue::GeoPoint | ActionValue::RecordAudio(_) => return,
+        };
+        self.put(element, values::calculated(data_type, text));
+    }
+
+    /// Fills what a device knows by itself.
+    pub(super) fn preload(&mut self) {
+        let plan = self.plan.clone();
+        let mut below = Vec::new();
+        self.tree.below(0, &mut below);
+        for id in below {
+            let Some(node) = plan.form.nodes.get(self.tree.node_of(id)) else { continue };
+            let Some(preload) = node.bind.preload.as_deref() else { continue };
+            if let Some(value) = self.preloaded(preload) {
+                self.put(id, value);
+            }
+        }
+    }
+
+    fn preloaded(&self, preload: &str) -> Option<String> {
+        let context = &self.world.context;
+        let now = Moment { milliseconds: context.now_ms, offset_minutes: context.offset_minutes };
+        Some(match preload {
+            "start" => now.full_text(),
+            "today" => now.date_text(),
+            "deviceid" => context.device_id.clone(),
+            "username" => context.username.clone(),
+            "phonenumber" => context.phone_number.clone(),
+            "email" => context.email.clone(),
+            "uid" => format!("uuid:{}", uuid(self.world.draw())),
+            _ => return None,
+        })
+    }
+
+    /// The interview ends now.
+    pub(super) fn stamp_end(&mut self) {
+        let now = Moment { milliseconds: self.world.context.now_ms, offset_minutes: self.world.context.offset_minutes };
+        let plan = self.plan.clone();
+        for (node, found) in plan.form.nodes.iter().enumerate() {
+            if found.bind.preload.as_deref() == Some("end") {
+                for id in self.tree.within(&plan, 0, node) {
+                    self.put(id, now.full_text());
+                }
+            }
+        }
+        self.settle();
+    }
+
+    /// Words that depend on the language are computed again.
+    pub(super) fn speak_again(&mut self) {
+        let plan = self.plan.clone();
+        for (node, aspect) in &plan.language {
+            let holder = if *aspect == Aspect::Count { plan.form.nodes.get(*node).and_then(|node| node.parent).unwrap_or(0) } else { *node };
+            for id in self.tree.within(&plan, 0, holder) {
+                self.push(*aspect, *node, id);
+            }
+        }
+    }
+}
