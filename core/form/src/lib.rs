@@ -10,6 +10,7 @@ pub mod answers;
 pub mod fault;
 pub mod interview;
 pub mod model;
+pub mod outline;
 pub mod submission;
 pub mod trace;
 pub mod xlsform;
