@@ -98,7 +98,8 @@ pub struct Bind {
     /// `bind::karwan:identity`: what this answer says of a person (`given_name`, `surname`, `father_name`, `birth_year`,
     /// `birth_date`, `document`, `phone`, `sex`), for finding who was registered twice.
     pub identity: Option<String>,
-    /// Further `bind::` and `instance::` attributes (`hxl`, …), kept as they came.
+    /// Further attributes, kept as they came: `instance::hxl` stands at the node in the instance, `bind::odk:length` at its
+    /// bind.
     pub extra: BTreeMap<String, String>,
     /// The calculation gives another result each time (`once`, `uuid()`, `now()`, `random()`, a look-up in a list that
     /// changes): its value is captured while a person fills or edits and stored, never computed in a merge.
@@ -210,7 +211,8 @@ pub enum TextPart {
 pub struct Action {
     /// `odk-instance-first-load`, `odk-instance-load`, `odk-new-repeat`, `xforms-value-changed`.
     pub events: Vec<String>,
-    /// For `xforms-value-changed`: the question that triggers.
+    /// For `xforms-value-changed`: the question that triggers. The value's paths then start from it, else from the node that
+    /// is written.
     pub trigger: Option<NodeId>,
     pub value: ActionValue,
 }
@@ -257,7 +259,8 @@ pub struct Table {
     pub labels: Vec<Text>,
 }
 
-/// `entities` sheet: one list that interviews of this form create or update.
+/// `entities` sheet: one list that interviews of this form create or update. Its expressions stand in `meta/entity` of the
+/// scope (`meta/entity/label`, `meta/entity/@id`), so a question of the scope is `../../../m_name`.
 #[derive(Debug, Clone)]
 pub struct EntityDeclaration {
     pub list: String,
@@ -265,7 +268,7 @@ pub struct EntityDeclaration {
     pub entity_id: Option<Expression>,
     pub create_if: Option<Expression>,
     pub update_if: Option<Expression>,
-    /// Node whose instances each make one entity: the root, or a repeat.
+    /// Node whose instances each make one entity: the root, a repeat, or a group where several lists share a root or repeat.
     pub scope: NodeId,
     /// Property to the node that it is saved from, in document order.
     pub properties: Vec<(String, NodeId)>,

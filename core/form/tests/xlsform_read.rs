@@ -1,0 +1,637 @@
+//! What the reader makes of workbooks. The workbooks are made here, cell by cell.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+use karwan_form::fault::Fault;
+use karwan_form::model::{ActionValue, ControlKind, DataType, Form, InstanceSource, MergeRule, Node, NodeKind, Table, Text, TextPart};
+use karwan_form::xlsform;
+use karwan_form::xpath::Expression;
+use rust_xlsxwriter::Workbook;
+
+/// Sheets of rows of cells separated by `|`; a first line `#name` begins a sheet.
+fn workbook(text: &str) -> Vec<u8> {
+    let mut workbook = Workbook::new();
+    for sheet in text.split("#").map(str::trim).filter(|sheet| !sheet.is_empty()) {
+        let mut lines = sheet.lines();
+        let worksheet = workbook.add_worksheet();
+        worksheet.set_name(lines.next().unwrap().trim()).unwrap();
+        for (row, line) in lines.enumerate() {
+            for (column, cell) in line.split('|').enumerate() {
+                if !cell.trim().is_empty() {
+                    worksheet.write_string(row as u32, column as u16, cell.trim().replace("\\n", "\n").replace('¦', "|").replace('♯', "#")).unwrap();
+                }
+            }
+        }
+    }
+    workbook.save_to_buffer().unwrap()
+}
+
+fn read(text: &str) -> Form {
+    xlsform::read(&workbook(text), "made.xlsx")
+        .unwrap_or_else(|faults| panic!("{}", faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))
+}
+
+fn faults(text: &str) -> Vec<Fault> {
+    xlsform::read(&workbook(text), "made.xlsx").map(|form| form.id).expect_err("the form should have faults")
+}
+
+fn fault_lines(text: &str) -> Vec<String> {
+    faults(text).iter().map(ToString::to_string).collect()
+}
+
+fn node<'form>(form: &'form Form, path: &str) -> &'form Node {
+    let id = form.by_path.get(path).unwrap_or_else(|| panic!("no {path} in {:?}", form.by_path.keys()));
+    &form.nodes[*id]
+}
+
+fn source(expression: Option<&Expression>) -> &str {
+    expression.map_or("", |expression| expression.source.as_str())
+}
+
+fn said(text: Option<&Text>, language: usize) -> String {
+    let parts = text.and_then(|text| text.by_language[language].as_ref());
+    parts
+        .into_iter()
+        .flatten()
+        .map(|part| match part {
+            TextPart::Literal(words) => words.clone(),
+            TextPart::Output(expression) => format!("<{}>", expression.source),
+        })
+        .collect()
+}
+
+fn table<'form>(form: &'form Form, id: &str) -> &'form Table {
+    match &form.instances[id].source {
+        InstanceSource::Internal(table) => table,
+        other => panic!("{other:?}"),
+    }
+}
+
+const CHOICES: &str = "#choices\nlist_name|name|label\nyn|yes|Yes\nyn|no|No\n";
+
+#[test]
+fn groups_repeats_and_questions_become_a_tree() {
+    let form = read(
+        "#survey
+        type|name|label|relevant|required|constraint|constraint message|read only|hint|calculation
+        text|name|Name||yes||||As on paper|
+        begin group|home|Home|${name} != ''
+        integer|people|People|||. > 0|More than none||
+        begin_repeat|member|Member
+        decimal|weight|Weight|${people} > 1||. < ${limit}||||
+        calculate|limit||||||||${people} * 10
+        end repeat|
+        end_group
+        note|bye|Bye ${name}, ${people}!",
+    );
+    let paths: Vec<&str> = form.nodes.iter().map(|node| node.path.as_str()).collect();
+    assert_eq!(
+        paths,
+        [
+            "/data",
+            "/data/name",
+            "/data/home",
+            "/data/home/people",
+            "/data/home/member",
+            "/data/home/member/weight",
+            "/data/home/member/limit",
+            "/data/bye",
+            "/data/meta",
+            "/data/meta/instanceID"
+        ]
+    );
+    assert_eq!(form.id, "made");
+    assert_eq!(form.title, "made");
+    assert_eq!(form.root_name, "data");
+    assert!(form.languages.is_empty());
+    let name = node(&form, "/data/name");
+    assert_eq!(source(name.bind.required.as_ref()), "true()");
+    assert_eq!(said(name.control.as_ref().unwrap().hint.as_ref(), 0), "As on paper");
+    assert_eq!(source(node(&form, "/data/home").bind.relevant.as_ref()), " /data/name  != ''");
+    let people = node(&form, "/data/home/people");
+    assert_eq!(people.bind.data_type, DataType::Int);
+    assert_eq!(people.row, 4);
+    assert_eq!(said(people.bind.constraint_message.as_ref(), 0), "More than none");
+    assert_eq!(node(&form, "/data/home/member").kind, NodeKind::Repeat { count: None });
+    let weight = node(&form, "/data/home/member/weight");
+    assert_eq!(source(weight.bind.relevant.as_ref()), " /data/home/people  > 1");
+    assert_eq!(source(weight.bind.constraint.as_ref()), ". <  ../limit ");
+    let limit = node(&form, "/data/home/member/limit");
+    assert!(limit.control.is_none());
+    assert_eq!(source(limit.bind.calculate.as_ref()), " /data/home/people  * 10");
+    let bye = node(&form, "/data/bye");
+    assert_eq!(bye.control.as_ref().unwrap().kind, ControlKind::Note);
+    assert_eq!(source(bye.bind.readonly.as_ref()), "true()");
+    assert_eq!(said(bye.control.as_ref().unwrap().label.as_ref(), 0), "Bye < /data/name >, < /data/home/people >!");
+    assert_eq!(node(&form, "/data/meta/instanceID").bind.preload.as_deref(), Some("uid"));
+}
+
+#[test]
+fn types_give_data_types_controls_and_preloads() {
+    let form = read(&format!(
+        "#survey
+        type|name|label|appearance|parameters
+        dateTime|q1|Q
+        time|q2|Q
+        geopoint|q3|Q
+        geotrace|q4|Q
+        geoshape|q5|Q
+        image|q6|Q|signature|max-pixels=800
+        file|q7|Q
+        barcode|q8|Q
+        acknowledge|q9|Q
+        range|q10|Q||start=0; end=1; step=0.1
+        range|q11|Q
+        hidden|q12
+        start|q13
+        today|q14
+        deviceid|q15
+        start-geopoint|q16
+        rank yn|q17|Q
+        select_multiple yn|q18|Q
+        select_one yn|q19|Q|minimal
+        audit|
+        {CHOICES}"
+    ));
+    let of = |name: &str| node(&form, &format!("/data/{name}"));
+    let expected = [
+        ("q1", DataType::DateTime, Some(ControlKind::Input)),
+        ("q2", DataType::Time, Some(ControlKind::Input)),
+        ("q3", DataType::GeoPoint, Some(ControlKind::Input)),
+        ("q4", DataType::GeoTrace, Some(ControlKind::Input)),
+        ("q5", DataType::GeoShape, Some(ControlKind::Input)),
+        ("q6", DataType::Binary, Some(ControlKind::Upload)),
+        ("q7", DataType::Binary, Some(ControlKind::Upload)),
+        ("q8", DataType::Barcode, Some(ControlKind::Input)),
+        ("q9", DataType::String, Some(ControlKind::Trigger)),
+        ("q10", DataType::Decimal, Some(ControlKind::Range)),
+        ("q11", DataType::Int, Some(ControlKind::Range)),
+        ("q12", DataType::String, None),
+        ("q13", DataType::DateTime, None),
+        ("q14", DataType::Date, None),
+        ("q15", DataType::String, None),
+        ("q16", DataType::GeoPoint, None),
+        ("q17", DataType::Rank, Some(ControlKind::Rank)),
+        ("q18", DataType::SelectMultiple, Some(ControlKind::SelectMultiple)),
+        ("q19", DataType::SelectOne, Some(ControlKind::SelectOne)),
+    ];
+    for (name, data_type, control) in expected {
+        assert_eq!(of(name).bind.data_type, data_type, "{name}");
+        assert_eq!(of(name).control.as_ref().map(|control| control.kind), control, "{name}");
+    }
+    assert_eq!(of("q13").bind.preload.as_deref(), Some("start"));
+    assert_eq!(of("q14").bind.preload.as_deref(), Some("today"));
+    assert_eq!(of("q15").bind.preload.as_deref(), Some("deviceid"));
+    assert!(matches!(of("q16").actions[0].value, ActionValue::GeoPoint));
+    assert_eq!(of("q18").bind.merge, MergeRule::Union);
+    let parameters = &of("q11").control.as_ref().unwrap().parameters;
+    assert_eq!((parameters["start"].as_str(), parameters["end"].as_str(), parameters["step"].as_str()), ("1", "10", "1"));
+    let photo = of("q6").control.as_ref().unwrap();
+    assert_eq!(photo.appearance, "signature");
+    assert_eq!(photo.parameters["max-pixels"], "800");
+    assert_eq!(photo.parameters["mediatype"], "image/*");
+    assert_eq!(node(&form, "/data/meta/audit").bind.data_type, DataType::Binary);
+}
+
+#[test]
+fn choices_are_tables_and_filters_are_predicates() {
+    let form = read(
+        "#survey
+        type|name|label|choice_filter|parameters
+        text|province|Province
+        select_one town|town|Town|adm1 = ${province}|
+        begin repeat|stop|Stop
+        text|place|Place
+        select_one town|next|Next|name != ${place} and adm1 = ${province}|randomize=true seed=42
+        select_multiple_from_file people.csv|who|Who|town = ${next}|value=person_id label=full_name
+        end repeat
+        #choices
+        list name|name|label|adm1|Note to self
+        town|t1|One|A|x
+        town|t2|Two|B|
+        town|3|Three||y",
+    );
+    let town = table(&form, "town");
+    assert_eq!(town.columns, ["name", "label", "adm1"]);
+    assert_eq!(town.rows, [["t1", "One", "A"], ["t2", "Two", "B"], ["3", "Three", ""]]);
+    assert!(town.labels.is_empty());
+    let itemset = |path: &str| node(&form, path).control.as_ref().unwrap().itemset.clone().unwrap();
+    assert_eq!(itemset("/data/town").nodeset.source, "instance('town')/root/item[adm1 =  /data/province ]");
+    let next = itemset("/data/stop/next");
+    assert_eq!(next.nodeset.source, "instance('town')/root/item[name !=  current()/../place  and adm1 =  /data/province ]");
+    assert_eq!((next.instance.as_str(), next.value_ref.as_str(), next.label_ref.as_str()), ("town", "name", "label"));
+    assert!(next.randomize);
+    assert_eq!(source(next.seed.as_ref()), "42");
+    let who = itemset("/data/stop/who");
+    assert_eq!(who.nodeset.source, "instance('people')/root/item[town =  current()/../next ]");
+    assert_eq!((who.value_ref.as_str(), who.label_ref.as_str()), ("person_id", "full_name"));
+    assert!(matches!(&form.instances["people"].source, InstanceSource::External { file } if file == "people.csv"));
+    assert!(form.warnings.iter().any(|warning| warning.contains("Note to self")), "{:?}", form.warnings);
+}
+
+#[test]
+fn words_come_in_languages() {
+    let form = read(
+        "#survey
+        type|name|label::English (en)|label::فارسی (fa)|hint|media::image::English (en)|constraint_message::فارسی (fa)|constraint
+        integer|age|Age|سن|In years|age.png|نه|. > 0
+        text|only_en|Only English
+        #choices
+        list_name|name|label::English (en)|label::فارسی (fa)
+        yn|yes|Yes ${age}|بله
+        #settings
+        default_language|form_title|form_id|version
+        فارسی (fa)|Title|the_form|2026112301",
+    );
+    assert_eq!(form.languages, ["English (en)", "فارسی (fa)"]);
+    assert_eq!(form.default_language, 1);
+    assert_eq!((form.title.as_str(), form.id.as_str(), form.version.as_str()), ("Title", "the_form", "2026112301"));
+    let age = node(&form, "/data/age");
+    let control = age.control.as_ref().unwrap();
+    assert_eq!(said(control.label.as_ref(), 0), "Age");
+    assert_eq!(said(control.label.as_ref(), 1), "سن");
+    // Words without a language are said in every language.
+    assert_eq!((said(control.hint.as_ref(), 0), said(control.hint.as_ref(), 1)), ("In years".to_owned(), "In years".to_owned()));
+    assert_eq!(said(control.media.get("image"), 0), "age.png");
+    assert_eq!(age.bind.constraint_message.as_ref().unwrap().by_language[0], None);
+    assert_eq!(said(age.bind.constraint_message.as_ref(), 1), "نه");
+    assert_eq!(node(&form, "/data/only_en").control.as_ref().unwrap().label.as_ref().unwrap().by_language[1], None);
+    let yn = table(&form, "yn");
+    assert_eq!(yn.rows[0][1], "بله");
+    assert_eq!(said(Some(&yn.labels[0]), 0), "Yes < /data/age >");
+}
+
+#[test]
+fn words_with_and_without_a_language_in_one_row_make_a_default_language() {
+    let form = read("#survey\ntype|name|label|label::French\ntext|a|Age|Âge\ntext|b|Both\n");
+    assert_eq!(form.languages, ["default", "French"]);
+    assert_eq!(form.default_language, 0);
+    let label = |name: &str, language| said(node(&form, name).control.as_ref().unwrap().label.as_ref(), language);
+    assert_eq!((label("/data/a", 0), label("/data/a", 1)), ("Age".to_owned(), "Âge".to_owned()));
+    assert_eq!((label("/data/b", 0), label("/data/b", 1)), ("Both".to_owned(), "Both".to_owned()));
+}
+
+#[test]
+fn counts_are_references_or_calculations() {
+    let form = read(
+        "#survey
+        type|name|label|repeat_count
+        integer|n|How many
+        begin repeat|one|One|${n}
+        text|a|A
+        begin repeat|two|Two|${n} + 1
+        text|b|B
+        end repeat
+        end repeat
+        begin repeat|three|Three|3
+        text|c|C
+        end repeat",
+    );
+    let count = |path: &str| match &node(&form, path).kind {
+        NodeKind::Repeat { count } => source(count.as_ref()).to_owned(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(count("/data/one"), " /data/n ");
+    assert_eq!(count("/data/one/two"), " ../two_count ");
+    assert_eq!(source(node(&form, "/data/one/two_count").bind.calculate.as_ref()), " /data/n  + 1");
+    assert_eq!(count("/data/three"), " /data/three_count ");
+    assert_eq!(source(node(&form, "/data/three_count").bind.calculate.as_ref()), "3");
+    let order: Vec<&str> = node(&form, "/data").children.iter().map(|id| form.nodes[*id].name.as_str()).collect();
+    assert_eq!(order, ["n", "one", "three_count", "three", "meta"]);
+}
+
+#[test]
+fn defaults_are_literals_or_actions() {
+    let form = read(
+        "#survey
+        type|name|label|default
+        date|day|Day|2026-11-23
+        date|now|Now|today()
+        text|phone|Phone|+93 70 000
+        begin repeat|r|R
+        text|who|Who|${phone}
+        end repeat",
+    );
+    assert_eq!(node(&form, "/data/day").default, "2026-11-23");
+    assert_eq!(node(&form, "/data/phone").default, "+93 70 000");
+    let now = &node(&form, "/data/now").actions[0];
+    assert_eq!(now.events, ["odk-instance-first-load"]);
+    assert!(matches!(&now.value, ActionValue::Expression(expression) if expression.source == "today()"));
+    let who = &node(&form, "/data/r/who").actions[0];
+    assert_eq!(who.events, ["odk-instance-first-load", "odk-new-repeat"]);
+}
+
+#[test]
+fn triggers_set_values_when_a_question_changes() {
+    let form = read(
+        "#survey
+        type|name|label|trigger|calculation
+        text|a|A
+        text|b|B
+        text|c|C|${a}, ${b}|concat(${a}, ${b})
+        calculate|d||${a}|now()
+        text|e|E|${a}|",
+    );
+    let c = node(&form, "/data/c");
+    assert!(c.bind.calculate.is_none());
+    assert_eq!(c.actions.len(), 2);
+    assert_eq!(c.actions[1].events, ["xforms-value-changed"]);
+    assert_eq!(c.actions[1].trigger, form.by_path.get("/data/b").copied());
+    assert!(matches!(&c.actions[0].value, ActionValue::Expression(expression) if expression.source == "concat( /data/a ,  /data/b )"));
+    assert!(!node(&form, "/data/d").bind.captured);
+    assert!(matches!(&node(&form, "/data/e").actions[0].value, ActionValue::Literal(text) if text.is_empty()));
+}
+
+#[test]
+fn entities_are_where_their_questions_are() {
+    let form = read(
+        "#survey
+        type|name|label|save_to|calculation
+        text|case_no|Case|cases♯case_no
+        csv-external|people
+        begin repeat|member|Member
+        begin group|names|Names
+        text|given|Given|people♯given_name
+        end group
+        text|known|Known
+        end repeat
+        #entities
+        list_name|label|entity_id|create_if|update_if
+        cases|${case_no}|
+        people|concat(${given}, ${case_no})|${known}|${known} = ''|${known} != ''",
+    );
+    let [cases, people] = form.entities.as_slice() else { panic!("{:?}", form.entities) };
+    assert_eq!((cases.list.as_str(), cases.scope), ("cases", 0));
+    assert_eq!(source(cases.label.as_ref()), " /data/case_no ");
+    assert_eq!(form.nodes[people.scope].path, "/data/member/names");
+    assert_eq!(source(people.label.as_ref()), "concat( ../../../given ,  /data/case_no )");
+    assert_eq!(source(people.update_if.as_ref()), " ../../../../known  != ''");
+    assert_eq!(people.properties, [("given_name".to_owned(), form.by_path["/data/member/names/given"])]);
+    assert_eq!(node(&form, "/data/case_no").bind.save_to, Some(("cases".to_owned(), "case_no".to_owned())));
+}
+
+#[test]
+fn calculations_that_change_by_themselves_are_captured() {
+    let form = read(
+        "#survey
+        type|name|label|calculation
+        csv-external|people
+        text|a|A
+        calculate|c1||once(uuid())
+        calculate|c2||${a} + 1
+        calculate|c3||instance('people')/root/item[name = ${a}]/label
+        calculate|c4||pulldata('prices', 'price', 'name', ${a})
+        calculate|c5||today() + 1
+        calculate|c6||instance('yn')/root/item[name = ${a}]/label
+        calculate|c7||${last-saved♯a}
+        #choices
+        list_name|name|label
+        yn|y|Yes",
+    );
+    let captured = |name: &str| node(&form, &format!("/data/{name}")).bind.captured;
+    assert_eq!(["c1", "c2", "c3", "c4", "c5", "c6", "c7"].map(captured), [true, false, true, true, true, false, true]);
+    assert!(matches!(&form.instances["prices"].source, InstanceSource::External { file } if file == "prices.csv"));
+    assert!(matches!(form.instances["__last-saved"].source, InstanceSource::LastSaved));
+    assert_eq!(source(node(&form, "/data/c7").bind.calculate.as_ref()), " instance('__last-saved')/data/a ");
+}
+
+#[test]
+fn or_other_and_table_list_add_what_pyxform_adds() {
+    let form = read(&format!(
+        "#survey
+        type|name|label|appearance
+        select_one yn or_other|q|Q
+        begin group|t|Table|table-list
+        select_one yn|t1|First
+        select_one yn|t2|Second
+        end group
+        {CHOICES}"
+    ));
+    assert_eq!(source(node(&form, "/data/q_other").bind.relevant.as_ref()), "selected(../q, 'other')");
+    assert_eq!(table(&form, "yn").rows.last().unwrap(), &["other", "Other"]);
+    let appearance = |path: &str| node(&form, path).control.as_ref().unwrap().appearance.clone();
+    assert_eq!(appearance("/data/t"), "field-list");
+    assert_eq!(appearance("/data/t/reserved_name_for_field_list_labels_4"), "label");
+    assert_eq!(appearance("/data/t/t1"), "list-nolabel");
+    assert_eq!(appearance("/data/t/t2"), "list-nolabel");
+    assert_eq!(node(&form, "/data/t/generated_table_list_label_3").control.as_ref().unwrap().kind, ControlKind::Note);
+}
+
+#[test]
+fn selects_can_take_their_choices_from_a_repeat() {
+    let form = read(
+        "#survey
+        type|name|label|choice_filter
+        begin repeat|member|Member
+        text|given|Given name
+        integer|age|Age
+        end repeat
+        select_one ${given}|head|Head|
+        select_one ${given}|elder|Elder|${age} > 60",
+    );
+    let itemset = |path: &str| node(&form, path).control.as_ref().unwrap().itemset.clone().unwrap();
+    let head = itemset("/data/head");
+    assert_eq!(head.nodeset.source, "/data/member[./given != '']");
+    assert_eq!((head.instance.as_str(), head.value_ref.as_str(), head.label_ref.as_str()), ("", "given", "given"));
+    assert_eq!(itemset("/data/elder").nodeset.source, "/data/member[ ./age  > 60]");
+}
+
+#[test]
+fn karwan_columns_and_sheet() {
+    let form = read(
+        "#survey
+        type|name|label|bind::karwan:merge|bind::karwan:identity|instance::hxl|bind::odk:length
+        text|given|Given||given_name|♯name|20
+        text|state|State|events
+        #karwan_status
+        question|from|to|role|beats
+        state||booked|enumerator|
+        state|booked|withdrawn||booked, paid  done
+        #settings
+        form_id|style|instance_name
+        x|pages|concat('n ', ${given})",
+    );
+    let given = node(&form, "/data/given");
+    assert_eq!(given.bind.identity.as_deref(), Some("given_name"));
+    assert_eq!(given.bind.extra["instance::hxl"], "#name");
+    assert_eq!(given.bind.extra["bind::odk:length"], "20");
+    assert_eq!(node(&form, "/data/state").bind.merge, MergeRule::Events);
+    assert_eq!(form.status_rules.len(), 2);
+    assert_eq!(form.status_rules[1].beats, ["booked", "paid", "done"]);
+    assert_eq!(form.style, "pages");
+    assert_eq!(source(form.instance_name.as_ref()), "concat('n ',  /data/given )");
+    assert_eq!(form.instance_name, node(&form, "/data/meta/instanceName").bind.calculate);
+}
+
+#[test]
+fn cells_that_are_numbers_dates_and_booleans_read_as_people_wrote_them() {
+    let mut workbook = Workbook::new();
+    let survey = workbook.add_worksheet();
+    survey.set_name("Survey").unwrap();
+    for (column, header) in ["Type", "Name", "Label", "Default", "Required"].iter().enumerate() {
+        survey.write_string(0, column as u16, *header).unwrap();
+    }
+    survey.write_string(2, 0, "integer").unwrap();
+    survey.write_string(2, 1, "n").unwrap();
+    survey.write_number(2, 2, 5).unwrap();
+    survey.write_number(2, 3, 7.0).unwrap();
+    survey.write_boolean(2, 4, true).unwrap();
+    survey.write_string(4, 0, "decimal").unwrap();
+    survey.write_string(4, 1, "d").unwrap();
+    survey.write_string(4, 2, "a\u{a0}b   c “quoted”").unwrap();
+    survey.write_number(4, 3, 2.5).unwrap();
+    let form = xlsform::read(&workbook.save_to_buffer().unwrap(), "x.xlsx").unwrap();
+    let n = node(&form, "/data/n");
+    assert_eq!((n.default.as_str(), n.row), ("7", 3));
+    assert_eq!(source(n.bind.required.as_ref()), "true()");
+    assert_eq!(said(n.control.as_ref().unwrap().label.as_ref(), 0), "5");
+    let d = node(&form, "/data/d");
+    assert_eq!((d.default.as_str(), d.row), ("2.5", 5));
+    assert_eq!(said(d.control.as_ref().unwrap().label.as_ref(), 0), "a b c \"quoted\"");
+}
+
+#[test]
+fn the_hash_is_blake3_of_the_bytes() {
+    let bytes = workbook("#survey\ntype|name|label\ntext|a|A\n");
+    let form = xlsform::read(&bytes, "a.xlsx").unwrap();
+    assert_eq!(form.hash, *blake3::hash(&bytes).as_bytes());
+}
+
+#[test]
+fn every_fault_is_given_with_its_place_and_its_mend() {
+    let lines = fault_lines(
+        "#survey
+        type|name|label|relevant|calculation|choice_filter
+        txt|a|A
+        text|b c|B
+        text|d|D|${dd} = 1
+        select_one nolist|e|E
+        text|f|F|1 +
+        calculate|g|||frob(${d})|
+        text|d|Again
+        end group
+        begin repeat|r|R",
+    );
+    assert_eq!(
+        lines,
+        [
+            "survey row 2, column type: `txt` is not a question type. Mend: did you mean `text`?",
+            "survey row 3, column name: `b c` cannot be a name. Mend: begin with a letter or `_`; use letters, digits, `_`, `-` and `.`, and no spaces",
+            "survey row 4, column relevant: `${dd}` names nothing in the survey sheet. Mend: did you mean `${d}`?",
+            "survey row 5, column type: the choices sheet has no list `nolist`. Mend: add a sheet `choices` with the columns `list_name`, `name` and `label`",
+            "survey row 6, column relevant: at character 3: expected a value, a path or a function, found the end. Mend: look at `1 +`: brackets, quotes and operators must be complete",
+            "survey row 7, column calculation: at character 0: `frob()` is not a function. Mend: use a function of the ODK XForms specification",
+            "survey row 8, column name: `d` is here twice. Mend: names must differ within a group or repeat: rename one",
+            "survey row 9, column type: `end_group` closes nothing. Mend: remove it, or add `begin_group` above",
+            "survey row 10, column type: the repeat `r` is never closed. Mend: add a row `end_repeat`",
+        ]
+    );
+}
+
+/// Each form has one fault: its sheet, row, column and a part of its message.
+#[test]
+fn single_faults() {
+    let cases: &[(&str, &str, u32, &str, &str)] = &[
+        ("#survey\ntype|name|label\ntext||A", "survey", 2, "name", "no name"),
+        ("#survey\ntype|name|label\n|a|A\ntext|b|B", "survey", 2, "type", "no type"),
+        ("#survey\ntype|name|label\ntext|a|", "survey", 2, "label", "without a label or hint"),
+        ("#survey\nname|label\na|A", "survey", 1, "type", "missing"),
+        ("#other\ntype|name|label\ntext|a|A", "", 0, "", "no sheet called `survey`"),
+        ("#survey\ntype|name|label\nosm|a|A", "survey", 2, "type", "`osm` is not supported"),
+        ("#survey\ntype|name|label\nselect_one_external x|a|A", "survey", 2, "type", "not supported"),
+        ("#survey\ntype|name|label\nbegin loop over x|a|A", "survey", 2, "type", "not supported"),
+        ("#survey\ntype|name|label|appearance\nselect_one yn|a|A|search('x')\n#choices\nlist_name|name|label\nyn|y|Y", "survey", 2, "appearance", "`search()`"),
+        ("#survey\ntype|name|label\ntext|meta|A", "survey", 2, "name", "`meta` is taken"),
+        ("#survey\ntype|name|label\ncalculate|a|", "survey", 2, "calculation", "calculates nothing"),
+        ("#survey\ntype|name|label\nbegin group|g|G\ntext|a|A\nend repeat\nend group", "survey", 4, "type", "`end_repeat` stands where the group `g` of row 2 is open"),
+        ("#survey\ntype|name|label|calculation\ncalculate|a||${b}\ncalculate|b||${c} + 1\ncalculate|c||${a}", "survey", 2, "calculation", "a → b → c → a"),
+        ("#survey\ntype|name|label|relevant\ntext|a|A|${b} = 1\ntext|b|B|${a} = 1", "survey", 2, "relevant", "a → b → a"),
+        ("#survey\ntype|name|label|calculation\ncalculate|a||${a} + 1", "survey", 2, "calculation", "`a` depends on itself"),
+        ("#survey\ntype|name|label|relevant\nbegin group|g|G|${a} = 1\ntext|a|A\nend group", "survey", 2, "relevant", "circle"),
+        ("#survey\ntype|name|label|relevant\nbegin group|g|G\ntext|a|A\nend group\nbegin group|h|H\ntext|a|A\nend group\ntext|b|B|${a} = 1", "survey", 8, "relevant", "could be any of several"),
+        ("#survey\ntype|name|label|relevant\ntext|a|A\ntext|b|B|${a = 1", "survey", 3, "relevant", "is no reference"),
+        ("#survey\ntype|name|label\ntext|a|A ${b}", "survey", 2, "label", "`${b}` names nothing"),
+        ("#survey\ntype|name|label|constraint\ntext|a|A|regex(., 'x'", "survey", 2, "constraint", "at character 13: expected"),
+        ("#survey\ntype|name|label|constraint\ntext|a|A|regexp(., 'x')", "survey", 2, "constraint", "`regexp()` is not a function"),
+        ("#survey\ntype|name|label|calculation\ncalculate|a||instance('nope')/root/item/x", "survey", 2, "calculation", "names no list"),
+        ("#survey\ntype|name|label\nselect_one yn|a|A\n#choices\nlist_name|name|label\nyn|y|Y\nyn|y|Z", "choices", 3, "name", "`y` twice"),
+        ("#survey\ntype|name|label\nselect_one yn|a|A\n#choices\nlist_name|name|label\nyn|y|Y\nyn||Z", "choices", 3, "name", "has no name"),
+        ("#survey\ntype|name|label\nselect_multiple yn|a|A\n#choices\nlist_name|name|label\nyn|y y|Y", "choices", 2, "name", "space in its name"),
+        ("#survey\ntype|name|label\ntext|a|A\n#choices\nlist|name|label\nyn|y|Y", "choices", 1, "list_name", "missing"),
+        ("#survey\ntype|name|label\nselect_one_from_file people.txt|a|A", "survey", 2, "type", "not a file"),
+        ("#survey\ntype|name|label|save_to\ntext|a|A|b", "survey", 2, "save_to", "no entity list"),
+        ("#survey\ntype|name|label|save_to\ntext|a|A|label\n#entities\nlist_name|label\np|${a}", "survey", 2, "save_to", "cannot name a property"),
+        ("#survey\ntype|name|label\ntext|a|A\n#entities\nlist_name|label|update_if\np|${a}|true()", "entities", 2, "entity_id", "needs the id"),
+        ("#survey\ntype|name|label\ntext|a|A\n#entities\nlist_name|label\np|${b}", "entities", 2, "label", "`${b}` names nothing"),
+        ("#survey\ntype|name|label|trigger\ntext|a|A|b\ntext|b|B", "survey", 2, "trigger", "no trigger"),
+        ("#survey\ntype|name|label|parameters\nrange|a|A|start=x", "survey", 2, "parameters", "not a number"),
+        ("#survey\ntype|name|label|bind::karwan:merge\ntext|a|A|newest", "survey", 2, "bind::karwan:merge", "not a merge rule"),
+        ("#survey\ntype|name|label|bind::karwan:merge\ntext|a|A|union", "survey", 2, "bind::karwan:merge", "only a `select_multiple`"),
+        ("#survey\ntype|name|label\ntext|a|A\n#karwan_status\nquestion|to\na|x", "karwan_status", 2, "question", "keeps no events"),
+        ("#survey\ntype|name|label|relevance|relevant\ntext|a|A", "survey", 1, "relevant", "mean the same"),
+        ("#survey\ntype|name|label\ntext|a|A\n#settings\ninstance_name\n${b}", "settings", 2, "instance_name", "`${b}` names nothing"),
+        ("#survey\ntype|name|label\nbegin repeat|r|R\ntext|a|A\nend repeat\nbegin group|g|G\nbegin repeat|r|R\ntext|b|B\nend repeat\nend group", "survey", 6, "name", "another repeat"),
+    ];
+    for (text, sheet, row, column, message) in cases {
+        let found = faults(text);
+        let lines = found.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+        let [fault] = found.as_slice() else { panic!("{text}\n gives\n{lines}") };
+        assert_eq!((fault.sheet.as_str(), fault.row, fault.column.as_str()), (*sheet, *row, *column), "{text}\n{lines}");
+        assert!(fault.message.contains(message), "{text}\n{lines}");
+        assert!(!fault.mend.is_empty(), "{lines}");
+    }
+}
+
+#[test]
+fn what_only_looks_like_a_circle_is_none() {
+    read(
+        "#survey
+        type|name|label|calculation|relevant|constraint
+        begin repeat|r|R
+        integer|x|X|||. > ${y}
+        integer|y|Y|||. < ${x}
+        calculate|running||${x} + coalesce(../../r[position() = position(current()/..) - 1]/running, 0)
+        calculate|before||indexed-repeat(${running}, ${r}, position(..) - 1)
+        end repeat
+        calculate|total||sum(${x})
+        calculate|mine||once(if(${mine} = '', uuid(), ${mine}))",
+    );
+}
+
+#[test]
+fn duplicate_choices_are_allowed_where_the_settings_say_so() {
+    read("#survey\ntype|name|label\nselect_one yn|a|A\n#choices\nlist_name|name|label\nyn|y|Y\nyn|y|Z\n#settings\nallow_choice_duplicates\nyes");
+}
+
+#[test]
+fn oddities_are_warnings_only() {
+    let form = read(
+        "#survey
+        type|name|label|appearance|unknown column
+        text|a|A|multiline sparkling|x
+        text|A|A
+        |||a note to myself
+        #setings
+        form_id
+        x",
+    );
+    let all = form.warnings.join("\n");
+    assert!(all.contains("survey row 2, column appearance: the appearance `sparkling` is not known"), "{all}");
+    assert!(all.contains("only in upper and lower case"), "{all}");
+    assert!(all.contains("is it meant to be `settings`?"), "{all}");
+}
+
+#[test]
+fn no_bytes_are_fatal() {
+    for bytes in [&b""[..], b"hello", b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"] {
+        assert!(xlsform::read(bytes, "x.xls").is_err());
+    }
+    let whole = workbook("#survey\ntype|name|label\ntext|a|A\n");
+    for cut in (0..whole.len()).step_by(97) {
+        assert!(xlsform::read(&whole[..cut], "x.xlsx").is_err());
+    }
+    for at in (0..whole.len()).step_by(13) {
+        let mut bent = whole.clone();
+        bent[at] ^= 0x55;
+        let _ = xlsform::read(&bent, "x.xlsx");
+    }
+}
