@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::model::{Bind, Form, Node, NodeId, NodeKind};
 
+/// The node of an entity at which its expressions are evaluated; never shown, stored or submitted.
+pub(super) const ENTITY_ID: &str = "@id";
+
 /// The form with `meta/instanceID`, `meta/instanceName` and `meta/entity` where they were missing. Nodes that were there
 /// keep their ids.
 pub(super) fn completed(form: &Form) -> Option<Form> {
@@ -21,6 +24,8 @@ pub(super) fn completed(form: &Form) -> Option<Form> {
         if !form.by_path.contains_key(&path_of(&form, meta, "entity")) {
             // An entity comes first in `meta`, as pyxform writes it.
             let entity = child(&mut form, meta, "entity", NodeKind::Group, Bind::default(), true);
+            // Where the declaration's expressions stand: three steps below their scope, as attributes of the entity would.
+            child(&mut form, entity, ENTITY_ID, NodeKind::Value, Bind::default(), false);
             if declaration.label.is_some() {
                 let bind = Bind { calculate: declaration.label.clone(), ..Bind::default() };
                 child(&mut form, entity, "label", NodeKind::Value, bind, false);

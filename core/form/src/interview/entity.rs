@@ -3,6 +3,7 @@
 //! An entity that is created takes its id from what makes it: the repeat instance's own, or the interview's. So it is the same
 //! every time it is computed, on every device, without being stored.
 
+use super::complete::ENTITY_ID;
 use super::host::uuid;
 use super::settle::Engine;
 use super::state::{EntityOperation, EntityWrite};
@@ -42,7 +43,7 @@ impl Engine {
                 }
             }
         }
-        let label = declaration.label.as_ref().map(|label| view.text_at(label, scope)).filter(|label| !label.is_empty());
+        let label = declaration.label.as_ref().map(|label| view.text_at(label, self.entity_element(scope))).filter(|label| !label.is_empty());
         let place = self.tree.path(&self.plan, scope, false);
         Some(EntityWrite { list: declaration.list.clone(), id, operation, label, properties, place })
     }
@@ -50,19 +51,27 @@ impl Engine {
     /// Whether an entity is created, whether it is updated, and its id.
     pub(super) fn entity_operation(&self, number: usize, declaration: &EntityDeclaration, scope: ElementId) -> (bool, bool, String) {
         let view = self.view();
+        let at = self.entity_element(scope);
         let truth = |expression: &Option<crate::xpath::Expression>| {
-            expression.as_ref().map(|expression| view.truth_at(expression, scope, false))
+            expression.as_ref().map(|expression| view.truth_at(expression, at, false))
         };
         let (create_if, update_if) = (truth(&declaration.create_if), truth(&declaration.update_if));
         match &declaration.entity_id {
             // Without an id there is nothing to update: it is created, always or if.
             None => (create_if.unwrap_or(true), false, self.own_id(number, scope)),
             Some(id) => {
-                let id = view.text_at(id, scope);
+                let id = view.text_at(id, at);
                 let update = update_if.unwrap_or(create_if.is_none());
                 (create_if.unwrap_or(false), update, id)
             }
         }
+    }
+
+    /// Where the expressions of a scope's declaration stand.
+    fn entity_element(&self, scope: ElementId) -> ElementId {
+        let path = self.plan.form.nodes.get(self.tree.node_of(scope)).map(|node| format!("{}/meta/entity/{ENTITY_ID}", node.path));
+        let node = path.and_then(|path| self.plan.form.by_path.get(&path).copied());
+        node.and_then(|node| self.tree.within(&self.plan, scope, node).first().copied()).unwrap_or(scope)
     }
 
     fn own_id(&self, number: usize, scope: ElementId) -> String {

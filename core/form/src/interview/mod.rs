@@ -203,6 +203,11 @@ impl Interview {
         Some(self.engine.state(id, above))
     }
 
+    /// Whether there is such a node or instance.
+    pub fn has(&self, place: &str) -> bool {
+        self.engine.tree.find(&self.engine.plan, place).is_some()
+    }
+
     /// What is stored: entered and captured values and preloads, the non-relevant ones and keys of other versions
     /// included; plain calculations are left out.
     pub fn answers(&self) -> Answers {

@@ -244,7 +244,7 @@ impl Plan {
     pub(super) fn is_stored(&self, node: NodeId) -> bool {
         let Some(found) = self.form.nodes.get(node) else { return false };
         let captured = self.nodes.get(node).is_some_and(|plan| plan.captured);
-        matches!(found.kind, NodeKind::Value) && (found.bind.calculate.is_none() || captured)
+        matches!(found.kind, NodeKind::Value) && found.name != super::complete::ENTITY_ID && (found.bind.calculate.is_none() || captured)
     }
 
     /// Whether an answer is a set of choices.

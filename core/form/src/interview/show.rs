@@ -5,6 +5,7 @@ use super::host::View;
 use super::settle::Engine;
 use super::state::{ChoiceState, DisplayValue, NodeState, StateKind, Violation, ViolationKind};
 use super::tree::ElementId;
+use super::values;
 use crate::model::{ControlKind, Node as FormNode, NodeKind, Text};
 use crate::xpath::host::{Host, Node};
 
@@ -78,7 +79,8 @@ impl Engine {
             node: Some(node_id),
             kind: kind(node),
             data_type: node.bind.data_type,
-            value: is_value.then(|| self.tree.element(id).map(|element| element.value.clone()).unwrap_or_default()),
+            value: is_value
+                .then(|| self.tree.element(id).map(|element| values::shown(node.bind.data_type, &element.value)).unwrap_or_default()),
             relevant,
             readonly,
             required,

@@ -1,7 +1,9 @@
 //! The tree as the elements of a submission.
 
+use super::complete::ENTITY_ID;
 use super::settle::Engine;
 use super::tree::ElementId;
+use super::values::shown;
 use crate::submission::SubmissionElement;
 
 /// What can be submitted.
@@ -27,13 +29,17 @@ impl Engine {
     fn submitted(&self, id: ElementId) -> Option<SubmissionElement> {
         let element = self.tree.element(id).filter(|element| element.relevant)?;
         let node = self.plan.form.nodes.get(element.node)?;
+        if node.name == ENTITY_ID {
+            return None;
+        }
+        let text = shown(node.bind.data_type, &element.value);
         let children = element.children.iter().flatten().filter_map(|child| self.submitted(*child)).collect();
         let mut attributes: Vec<(String, String)> =
             node.bind.extra.iter().filter_map(|(name, value)| Some((name.strip_prefix("instance::")?.to_owned(), value.clone()))).collect();
         if node.name == "entity" && node.path.ends_with("/meta/entity") {
             attributes.extend(self.entity_attributes(element.parent.and_then(|meta| self.tree.parent(meta))));
         }
-        Some(SubmissionElement { name: node.name.clone(), attributes, text: element.value.clone(), children })
+        Some(SubmissionElement { name: node.name.clone(), attributes, text, children })
     }
 
     fn entity_attributes(&self, scope: Option<ElementId>) -> Vec<(String, String)> {

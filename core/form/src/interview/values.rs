@@ -25,7 +25,7 @@ pub(super) fn typed(data_type: DataType, text: &str, offset_minutes: i32) -> Res
             }
             Ok(number_text(number))
         }
-        DataType::Decimal => Ok(decimal(number(text).ok_or("a number")?)),
+        DataType::Decimal => Ok(number_text(number(text).ok_or("a number")?)),
         DataType::Date => {
             let text = latin_digits(text);
             let date = text.trim().split('T').next().unwrap_or("");
@@ -69,13 +69,21 @@ pub(super) fn typed(data_type: DataType, text: &str, offset_minutes: i32) -> Res
 /// A calculated value as its type holds it: what does not fit stays as it is.
 pub(super) fn calculated(data_type: DataType, text: String) -> String {
     match data_type {
-        DataType::Decimal => text.parse::<f64>().map_or(text, decimal),
+        DataType::Decimal => text.parse::<f64>().map_or(text, number_text),
         DataType::Int => match text.parse::<f64>() {
             Ok(number) if number.is_finite() => number_text(number.trunc()),
             _ => text,
         },
         DataType::Date => text.split('T').next().unwrap_or("").to_owned(),
         _ => text,
+    }
+}
+
+/// A kept value as ODK writes it: what is bound as decimal carries a fraction.
+pub(super) fn shown(data_type: DataType, value: &str) -> String {
+    match data_type {
+        DataType::Decimal => value.parse::<f64>().map_or_else(|_| value.to_owned(), decimal),
+        _ => value.to_owned(),
     }
 }
 
@@ -108,7 +116,7 @@ fn point(text: &str) -> Option<String> {
     let text = latin_digits(text);
     let numbers: Vec<f64> = text.split_whitespace().map(|part| part.parse().ok()).collect::<Option<_>>()?;
     let in_range = numbers.first()?.abs() <= 90.0 && numbers.get(1)?.abs() <= 180.0 && numbers.len() <= 4;
-    in_range.then(|| text.split_whitespace().collect::<Vec<_>>().join(" "))
+    in_range.then(|| numbers.into_iter().map(decimal).collect::<Vec<_>>().join(" "))
 }
 
 #[cfg(test)]
@@ -118,7 +126,8 @@ mod tests {
     #[test]
     fn persian_and_arabic_digits_are_numbers_and_dates() {
         assert_eq!(typed(DataType::Int, "۱۲", 0), Ok("12".to_owned()));
-        assert_eq!(typed(DataType::Decimal, "٧", 0), Ok("7.0".to_owned()));
+        assert_eq!(typed(DataType::Decimal, "٧", 0), Ok("7".to_owned()));
+        assert_eq!(shown(DataType::Decimal, "7"), "7.0");
         assert_eq!(typed(DataType::Decimal, "۸۵۰٫۵", 0), Ok("850.5".to_owned()));
         assert_eq!(typed(DataType::Date, "۲۰۲۶-۱۱-۲۳", 0), Ok("2026-11-23".to_owned()));
         assert_eq!(typed(DataType::String, "۰۹۱۵", 0), Ok("۰۹۱۵".to_owned()));

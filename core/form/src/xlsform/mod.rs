@@ -92,7 +92,7 @@ fn read_sheets(bytes: &[u8], file_name: &str, report: &mut Report) -> Result<For
     let settings = settings::read(sheets.get("settings"), file_name, report);
     let mut lists = sheets.get("choices").map(|sheet| choices::read(sheet, settings.allow_choice_duplicates, report)).unwrap_or_default();
     let draft = survey::read(survey_sheet, &settings, report);
-    if draft.nodes.iter().skip(1).all(|node| node.row == 0) {
+    if report.faults.is_empty() && draft.nodes.iter().skip(1).all(|node| node.row == 0) {
         report.fault(Place { sheet: "survey", row: 0, column: "" }, "the survey sheet asks nothing", "add a row with a type and a name");
     }
     check::lists(&draft, survey_sheet, &mut lists, sheets.contains_key("choices"), report);
