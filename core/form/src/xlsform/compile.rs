@@ -32,10 +32,11 @@ impl Compiler<'_> {
         // The author's cell is parsed first, with each reference masked by a name of its length, so that a fault's offset is
         // one in that cell.
         if let Err(error) = Expression::parse(&masked(text)) {
-            self.syntax(text, &error, place);
-            if let Err(faults) = self.names.resolve(text, source, style) {
-                self.report.references(place, faults);
+            let faults = self.names.resolve(text, source, style).err().unwrap_or_default();
+            if !faults.iter().any(|fault| matches!(fault, ReferenceFault::Malformed(_))) {
+                self.syntax(text, &error, place);
             }
+            self.report.references(place, faults);
             return None;
         }
         let (resolved, last_saved) = match self.names.resolve(text, source, style) {

@@ -370,7 +370,7 @@ impl Reader<'_> {
         }
         let source = if reference {
             List::Repeat(list.to_owned())
-        } else if is_file {
+        } else if is_file || from_file {
             List::File(list.to_owned())
         } else {
             List::Choices(list.to_owned())
