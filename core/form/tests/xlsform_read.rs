@@ -546,6 +546,8 @@ fn single_faults() {
         ("#survey\ntype|name|label|calculation\ncalculate|a||${b}\ncalculate|b||${c} + 1\ncalculate|c||${a}", "survey", 2, "calculation", "a → b → c → a"),
         ("#survey\ntype|name|label|relevant\ntext|a|A|${b} = 1\ntext|b|B|${a} = 1", "survey", 2, "relevant", "a → b → a"),
         ("#survey\ntype|name|label|calculation\ncalculate|a||${a} + 1", "survey", 2, "calculation", "`a` depends on itself"),
+        ("#survey\ntype|name|label|relevant\ntext|a|A|. = 1", "survey", 2, "relevant", "`a` depends on itself"),
+        ("#survey\ntype|name|label|calculation\nbegin repeat|r|R\ncalculate|a||${b} + 1\nend repeat\ncalculate|b||/data/r[position() = 1]/a", "survey", 3, "calculation", "a → b → a"),
         ("#survey\ntype|name|label|relevant\nbegin group|g|G|${a} = 1\ntext|a|A\nend group", "survey", 2, "relevant", "circle"),
         ("#survey\ntype|name|label|relevant\nbegin group|g|G\ntext|a|A\nend group\nbegin group|h|H\ntext|a|A\nend group\ntext|b|B|${a} = 1", "survey", 8, "relevant", "could be any of several"),
         ("#survey\ntype|name|label|relevant\ntext|a|A\ntext|b|B|${a = 1", "survey", 3, "relevant", "is no reference"),

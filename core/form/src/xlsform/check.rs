@@ -89,10 +89,11 @@ pub fn cycles(nodes: &[Node], header: Header<'_>, report: &mut Report) {
         .map(|(id, node)| {
             let mut waits: Vec<(NodeId, &'static str)> = Vec::new();
             for (column, expression) in expressions(node) {
-                for path in paths_of(expression, &node.path) {
+                for (path, chosen) in paths_of(expression, &node.path) {
                     if let Some(target) = by_path.get(path.as_str())
                         && nodes.get(*target).is_some_and(|target| target.kind == NodeKind::Value)
-                        && (*target != id || column != "relevant" && !reads_itself_only_by_once(expression))
+                        && (*target != id || !keeps_itself(expression))
+                        && !(chosen && share_repeat(nodes, id, *target))
                     {
                         waits.push((*target, column));
                     }
@@ -114,8 +115,8 @@ pub fn cycles(nodes: &[Node], header: Header<'_>, report: &mut Report) {
     }
 }
 
-/// `once(…)` and `if(. = '', …, .)` keep their own value: no circle.
-fn reads_itself_only_by_once(expression: &Expression) -> bool {
+/// `once(…)` keeps its own value: no circle.
+fn keeps_itself(expression: &Expression) -> bool {
     let mut found = false;
     expression.tree.walk(&mut |tree| {
         if let Tree::Call { function, .. } = tree {
@@ -123,6 +124,24 @@ fn reads_itself_only_by_once(expression: &Expression) -> bool {
         }
     });
     found
+}
+
+/// Both are in one repeat, so what a predicate chooses may be another instance of it (the one before, say).
+fn share_repeat(nodes: &[Node], one: NodeId, other: NodeId) -> bool {
+    let repeats = |id: NodeId| {
+        let mut found = Vec::new();
+        let mut next = nodes.get(id).and_then(|node| node.parent);
+        while let Some(above) = next {
+            let Some(node) = nodes.get(above) else { break };
+            if matches!(node.kind, NodeKind::Repeat { .. }) {
+                found.push(above);
+            }
+            next = node.parent;
+        }
+        found
+    };
+    let around = repeats(one);
+    repeats(other).iter().any(|id| around.contains(id))
 }
 
 /// Depth first, without recursion: a form may have thousands of questions in one chain.
@@ -177,66 +196,79 @@ fn circle(first: NodeId, stack: &[(NodeId, usize)], waits: &[Vec<(NodeId, &'stat
     report.fault(Place { sheet: "survey", row: node.row, column: &column }, message, "change one of them so that it does not need the others");
 }
 
-/// Absolute paths that an expression of a node reads, as far as they can be known without an interview.
-fn paths_of(expression: &Expression, context: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    collect(&expression.tree, Some(context), context, &mut found);
-    found
+/// Absolute paths that an expression of a node reads, as far as they can be known without an interview, and whether an
+/// instance of a repeat is chosen on the way.
+fn paths_of(expression: &Expression, own: &str) -> Vec<(String, bool)> {
+    let mut reader = PathReader { own, found: Vec::new() };
+    reader.collect(&expression.tree, Some(own), false);
+    reader.found
 }
 
-/// `here` is the context node's path, `None` inside a list; `own` is the node whose expression it is.
-fn collect(tree: &Tree, here: Option<&str>, own: &str, found: &mut Vec<String>) {
-    match tree {
-        Tree::Number(_) | Tree::Text(_) => {}
-        Tree::Negate(inner) => collect(inner, here, own, found),
-        Tree::Or(left, right) | Tree::And(left, right) | Tree::Compare(_, left, right) | Tree::Arithmetic(_, left, right) | Tree::Union(left, right) => {
-            collect(left, here, own, found);
-            collect(right, here, own, found);
-        }
-        Tree::Call { function, arguments } => {
-            // `position(..)` asks where a node stands, not for its value; `indexed-repeat` reads other instances.
-            if !matches!(function.name, "position" | "once" | "indexed-repeat") {
-                arguments.iter().for_each(|argument| collect(argument, here, own, found));
-            }
-        }
-        Tree::Path(path) => {
-            if let Some(reached) = walk_path(path, here, own, found) {
-                found.push(reached);
-            }
-        }
-    }
+struct PathReader<'own> {
+    /// Path of the node whose expression it is.
+    own: &'own str,
+    found: Vec<(String, bool)>,
 }
 
-fn walk_path(path: &Path, here: Option<&str>, own: &str, found: &mut Vec<String>) -> Option<String> {
-    let mut at: Option<String> = match &path.start {
-        Start::Root => Some(String::new()),
-        Start::Context => here.map(str::to_owned),
-        Start::Filter(base, predicates) => {
-            let is_current = matches!(&**base, Tree::Call { function, .. } if function.name == "current");
-            if !is_current {
-                collect(base, here, own, found);
+impl PathReader<'_> {
+    /// `here` is the context node's path, `None` inside a list.
+    fn collect(&mut self, tree: &Tree, here: Option<&str>, chosen: bool) {
+        match tree {
+            Tree::Number(_) | Tree::Text(_) => {}
+            Tree::Negate(inner) => self.collect(inner, here, chosen),
+            Tree::Or(left, right)
+            | Tree::And(left, right)
+            | Tree::Compare(_, left, right)
+            | Tree::Arithmetic(_, left, right)
+            | Tree::Union(left, right) => {
+                self.collect(left, here, chosen);
+                self.collect(right, here, chosen);
             }
-            for predicate in predicates {
-                collect(&predicate.tree, None, own, found);
-            }
-            is_current.then(|| own.to_owned())
-        }
-    };
-    // What a predicate picks may be in another instance of a repeat (the one before, say), which is no circle.
-    let mut chosen = false;
-    for step in &path.steps {
-        chosen |= !step.predicates.is_empty();
-        at = at.and_then(|at| match (step.axis, &step.test) {
-            (Axis::Child, Test::Name(name)) => Some(format!("{at}/{name}")),
-            (Axis::Parent, _) => at.rsplit_once('/').map(|(above, _)| above.to_owned()),
-            (Axis::Itself, _) => Some(at),
-            _ => None,
-        });
-        for predicate in &step.predicates {
-            collect(&predicate.tree, at.as_deref(), own, found);
+            Tree::Call { function, arguments } => match function.name {
+                // Asks where a node stands, not for its value.
+                "position" => {}
+                "indexed-repeat" => {
+                    for (at, argument) in arguments.iter().enumerate() {
+                        self.collect(argument, here, chosen || at == 0);
+                    }
+                }
+                _ => arguments.iter().for_each(|argument| self.collect(argument, here, chosen)),
+            },
+            Tree::Path(path) => self.path(path, here, chosen),
         }
     }
-    at.filter(|_| !chosen)
+
+    fn path(&mut self, path: &Path, here: Option<&str>, mut chosen: bool) {
+        let mut at: Option<String> = match &path.start {
+            Start::Root => Some(String::new()),
+            Start::Context => here.map(str::to_owned),
+            Start::Filter(base, predicates) => {
+                let is_current = matches!(&**base, Tree::Call { function, .. } if function.name == "current");
+                if !is_current {
+                    self.collect(base, here, chosen);
+                }
+                for predicate in predicates {
+                    self.collect(&predicate.tree, None, chosen);
+                }
+                is_current.then(|| self.own.to_owned())
+            }
+        };
+        for step in &path.steps {
+            chosen |= !step.predicates.is_empty();
+            at = at.and_then(|at| match (step.axis, &step.test) {
+                (Axis::Child, Test::Name(name)) => Some(format!("{at}/{name}")),
+                (Axis::Parent, _) => at.rsplit_once('/').map(|(above, _)| above.to_owned()),
+                (Axis::Itself, _) => Some(at),
+                _ => None,
+            });
+            for predicate in &step.predicates {
+                self.collect(&predicate.tree, at.as_deref(), true);
+            }
+        }
+        if let Some(at) = at {
+            self.found.push((at, chosen));
+        }
+    }
 }
 
 /// Paths written out by hand that lead to nothing.
@@ -245,7 +277,7 @@ pub fn paths(nodes: &[Node], report: &mut Report) {
     let Some(root) = nodes.first().map(|node| format!("{}/", node.path)) else { return };
     for node in nodes {
         for (column, expression) in expressions(node) {
-            for path in paths_of(expression, &node.path) {
+            for (path, _) in paths_of(expression, &node.path) {
                 if path.starts_with(&root) && !known.contains(path.as_str()) && !path.contains("/meta") {
                     let place = Place { sheet: "survey", row: node.row, column };
                     report.warn(place, &format!("the path `{path}` leads to nothing in this form"));
