@@ -31,13 +31,9 @@ impl Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut place = self.sheet.clone();
-        if self.row > 0 {
-            place.push_str(&format!(" row {}", self.row));
-        }
-        if !self.column.is_empty() {
-            place.push_str(&format!(", column {}", self.column));
-        }
+        let row = if self.row > 0 { format!(" row {}", self.row) } else { String::new() };
+        let column = if self.column.is_empty() { String::new() } else { format!(", column {}", self.column) };
+        let place = format!("{}{row}{column}", self.sheet);
         let place = place.trim_start_matches([' ', ',']);
         if !place.is_empty() {
             write!(formatter, "{place}: ")?;

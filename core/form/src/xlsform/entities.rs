@@ -222,17 +222,16 @@ fn scopes(declared: &[Declared], compiler: &mut Compiler<'_>, nodes: &[Node]) ->
             let end = above.iter().position(|id| *id == scope).unwrap_or(0);
             above.into_iter().take(end + 1).collect()
         };
-        match room.iter().find(|id| !scopes.contains(id)) {
-            Some(free) => scopes.push(*free),
-            None => {
-                let path = nodes.get(scope).map(|node| node.path.clone()).unwrap_or_default();
-                compiler.report.fault(
-                    Place { sheet: "entities", row: entity.row, column: "list_name" },
-                    format!("`{path}` already makes an entity of another list"),
-                    "put the questions of each list into a group of its own",
-                );
-                scopes.push(scope);
-            }
+        if let Some(free) = room.iter().find(|id| !scopes.contains(id)) {
+            scopes.push(*free);
+        } else {
+            let path = nodes.get(scope).map(|node| node.path.clone()).unwrap_or_default();
+            compiler.report.fault(
+                Place { sheet: "entities", row: entity.row, column: "list_name" },
+                format!("`{path}` already makes an entity of another list"),
+                "put the questions of each list into a group of its own",
+            );
+            scopes.push(scope);
         }
     }
     scopes

@@ -1,10 +1,11 @@
 //! Reads an XLSForm workbook (`.xlsx`, `.xls`) into the model, as pyxform 4 reads it.
 //!
-//! [`workbook`] gives text cells, [`columns`] knows which column is which, [`types`] what a row asks for. [`survey`] makes
-//! the tree of [`draft`]; when all names are known, [`assemble`] and [`compile`] read the expressions and words, with
+//! [`workbook`] gives text cells, [`columns`] knows which column is which, [`types`] what a row asks for. [`survey`] (with
+//! [`selects`] and [`attributes`]) makes the tree of [`draft`]; when all names are known, [`assemble`] and [`compile`] read the expressions and words, with
 //! [`references`] for `${name}`. [`entities`] and [`status`] read their sheets, [`check`] looks at the whole.
 
 mod assemble;
+mod attributes;
 mod check;
 mod choices;
 mod columns;
@@ -15,6 +16,7 @@ mod entities;
 mod parameters;
 mod references;
 mod report;
+mod selects;
 mod settings;
 mod status;
 mod survey;

@@ -2,6 +2,7 @@
 //! same repeat (`../m_name`), from `current()` inside a predicate over a list.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use crate::model::{Node, NodeId, NodeKind};
 
@@ -91,18 +92,18 @@ impl<'nodes> Names<'nodes> {
                     Err(fault) => faults.push(fault),
                     Ok(target) if last_saved => {
                         reads_last_saved = true;
-                        resolved.push_str(&format!(" instance('{LAST_SAVED}'){} ", self.path(target)));
+                        let _ = write!(resolved, " instance('{LAST_SAVED}'){} ", self.path(target));
                     }
                     Ok(target) => {
                         // The node and its repeats are named from the root; only the indexes stand where the expression does.
                         let absolute = matches!(repeat_argument, Some(0 | 1 | 3 | 5));
                         let from_current = style.predicate || in_predicate;
                         let relative = if absolute { None } else { self.relative(source, target, style.through_repeat) };
-                        match relative {
-                            Some(path) if from_current => resolved.push_str(&format!(" current()/{path} ")),
-                            Some(path) => resolved.push_str(&format!(" {path} ")),
-                            None => resolved.push_str(&format!(" {} ", self.path(target))),
-                        }
+                        let _ = match relative {
+                            Some(path) if from_current => write!(resolved, " current()/{path} "),
+                            Some(path) => write!(resolved, " {path} "),
+                            None => write!(resolved, " {} ", self.path(target)),
+                        };
                     }
                 },
             }
@@ -249,7 +250,6 @@ fn pieces(text: &str) -> Vec<Piece<'_>> {
         }
         match (quote, *byte) {
             (Some(open), byte) if open == byte => quote = None,
-            (Some(_), _) => {}
             (None, b'\'' | b'"') => quote = Some(*byte),
             (None, b'[') => frames.push(Frame::Predicate),
             (None, b'(') => {
@@ -264,7 +264,7 @@ fn pieces(text: &str) -> Vec<Piece<'_>> {
                     *argument += 1;
                 }
             }
-            (None, _) => {}
+            _ => {}
         }
         at += 1;
     }

@@ -3,34 +3,41 @@
 use std::collections::BTreeSet;
 
 use super::columns::{Row, Sheet};
-use super::draft::{Draft, List, Made, Pending, Words};
+use super::draft::{Draft, Made, Pending, Words};
 use super::parameters;
 use super::references::{Names, is_name};
 use super::report::{Place, Report};
 use super::settings::{Settings, is_yes};
 use super::types::{self, Question, RowType, Special};
-use crate::model::{ControlKind, DataType, MergeRule, NodeId, NodeKind};
+use crate::model::{ControlKind, DataType, NodeId, NodeKind};
 
 /// Deepest nesting of groups and repeats.
 pub const DEPTH_MAX: usize = 64;
 
-const IDENTITIES: [&str; 8] = ["given_name", "surname", "father_name", "birth_year", "birth_date", "document", "phone", "sex"];
-
-struct Open {
+pub struct Open {
     node: NodeId,
     repeat: bool,
     row: u32,
     name: String,
-    /// `table-list`: the list that all its selects share, once the first is seen.
-    table_list: Option<Option<String>>,
+    pub table_list: TableList,
 }
 
-struct Reader<'read> {
-    sheet: &'read Sheet,
+/// The appearance `table-list` of a group.
+#[derive(Clone, PartialEq)]
+pub enum TableList {
+    No,
+    /// No select yet.
+    Empty,
+    /// The list that all its selects share.
+    Of(String),
+}
+
+pub struct Reader<'read> {
+    pub sheet: &'read Sheet,
     settings: &'read Settings,
     report: &'read mut Report,
-    draft: Draft,
-    open: Vec<Open>,
+    pub draft: Draft,
+    pub open: Vec<Open>,
     repeats: BTreeSet<String>,
     audits: Vec<Pending>,
 }
@@ -59,12 +66,12 @@ pub fn read(sheet: &Sheet, settings: &Settings, report: &mut Report) -> Draft {
 }
 
 impl Reader<'_> {
-    fn cell(&self, row: &Row, key: &str) -> String {
+    pub fn cell(&self, row: &Row, key: &str) -> String {
         let text = self.sheet.text(row, key);
         if self.settings.keep_spaces { text.to_owned() } else { single_spaces(text) }
     }
 
-    fn words(&self, row: &Row, key: &str) -> Words {
+    pub fn words(&self, row: &Row, key: &str) -> Words {
         self.sheet
             .texts(row, key)
             .into_iter()
@@ -75,17 +82,17 @@ impl Reader<'_> {
             .collect()
     }
 
-    fn fault(&mut self, row: &Row, key: &str, message: impl Into<String>, mend: impl Into<String>) {
+    pub fn fault(&mut self, row: &Row, key: &str, message: impl Into<String>, mend: impl Into<String>) {
         let column = self.sheet.header_text(key);
         self.report.fault(Place { sheet: "survey", row: row.number, column: &column }, message, mend);
     }
 
-    fn warn(&mut self, row: &Row, key: &str, message: &str) {
+    pub fn warn(&mut self, row: &Row, key: &str, message: &str) {
         let column = self.sheet.header_text(key);
         self.report.warn(Place { sheet: "survey", row: row.number, column: &column }, message);
     }
 
-    fn parent(&self) -> NodeId {
+    pub fn parent(&self) -> NodeId {
         self.open.last().map_or(0, |open| open.node)
     }
 
@@ -150,7 +157,7 @@ impl Reader<'_> {
     }
 
     /// The row's name, where it can be one here.
-    fn name(&mut self, row: &Row, parent: NodeId) -> Option<String> {
+    pub fn name(&mut self, row: &Row, parent: NodeId) -> Option<String> {
         let name = self.cell(row, "name");
         if name.is_empty() {
             self.fault(row, "name", "this row has no name", "give it a name, for example `age`");
@@ -176,7 +183,7 @@ impl Reader<'_> {
         Some(name)
     }
 
-    fn pending(&self, row: &Row) -> Pending {
+    pub fn pending(&self, row: &Row) -> Pending {
         let media = ["image", "audio", "video", "big-image"]
             .iter()
             .map(|medium| ((*medium).to_owned(), self.words(row, &format!("media::{medium}"))))
@@ -247,7 +254,7 @@ impl Reader<'_> {
                 self.draft.add(&made, Pending { row: row.number, readonly: "true()".to_owned(), label, hint, ..Pending::default() });
             }
         }
-        self.open.push(Open { node: id, repeat, row: row.number, name, table_list: table_list.then_some(None) });
+        self.open.push(Open { node: id, repeat, row: row.number, name, table_list: if table_list { TableList::Empty } else { TableList::No } });
     }
 
     /// A count that is more than a reference is calculated beside the repeat.
@@ -300,12 +307,12 @@ impl Reader<'_> {
         };
         let mut pending = self.pending(row);
         if question.special == Special::Note && pending.readonly.is_empty() {
-            pending.readonly = "true()".to_owned();
+            "true()".clone_into(&mut pending.readonly);
         }
         if pending.constraint.is_empty()
             && let Some(constraint) = question.constraint
         {
-            pending.constraint = constraint.to_owned();
+            constraint.clone_into(&mut pending.constraint);
         }
         match question.special {
             Special::Calculate if pending.calculation.is_empty() && pending.default.is_empty() => {
@@ -348,7 +355,7 @@ impl Reader<'_> {
         self.check_seen(row, id, &name);
     }
 
-    fn check_seen(&mut self, row: &Row, id: NodeId, name: &str) {
+    pub fn check_seen(&mut self, row: &Row, id: NodeId, name: &str) {
         let asked = self.draft.nodes.get(id).is_some_and(|node| node.control.is_some());
         let says = self.draft.pending.get(id).is_some_and(|pending| !pending.label.is_empty() || !pending.hint.is_empty() || !pending.media.is_empty());
         if asked && !says {
@@ -356,119 +363,13 @@ impl Reader<'_> {
         }
     }
 
-    fn select(&mut self, row: &Row, kind: ControlKind, list: &str, from_file: bool, or_other: bool) {
-        let parent = self.parent();
-        let Some(name) = self.name(row, parent) else { return };
-        let mut pending = self.pending(row);
-        let extension = list.rsplit_once('.').map(|(_, extension)| extension.to_lowercase()).unwrap_or_default();
-        let is_file = matches!(extension.as_str(), "csv" | "xml" | "geojson");
-        let reference = list.starts_with("${");
-        if list.is_empty() || list.contains(' ') && !reference {
-            self.fault(row, "type", "the type names no list", "write the list's name after the type: `select_one LIST`");
-        } else if from_file && !is_file {
-            self.fault(row, "type", format!("`{list}` is not a file that choices can come from"), "name a `.csv`, `.xml` or `.geojson` file");
-        }
-        let source = if reference {
-            List::Repeat(list.to_owned())
-        } else if is_file || from_file {
-            List::File(list.to_owned())
-        } else {
-            List::Choices(list.to_owned())
-        };
-        let mut parameters = self.parameters(row);
-        let geojson = extension == "geojson";
-        pending.value_ref = parameters.remove("value").unwrap_or_else(|| if geojson { "id" } else { "name" }.to_owned());
-        pending.label_ref = parameters.remove("label").unwrap_or_else(|| if geojson { "title" } else { "label" }.to_owned());
-        pending.randomize = parameters.get("randomize").is_some_and(|value| value == "true");
-        pending.seed = parameters.get("seed").cloned().unwrap_or_default();
-        if !pending.seed.is_empty() && !pending.randomize {
-            self.fault(row, "parameters", "a seed without `randomize=true` does nothing", "add `randomize=true` or remove the seed");
-        }
-        if or_other && !pending.choice_filter.is_empty() {
-            self.fault(row, "choice_filter", "`or_other` cannot be used with a choice filter", "add a choice `other` and a text question instead");
-        }
-        let filtered = !pending.choice_filter.is_empty();
-        pending.list = Some(source.clone());
-        let data_type = match kind {
-            ControlKind::SelectMultiple => DataType::SelectMultiple,
-            ControlKind::Rank => DataType::Rank,
-            _ => DataType::SelectOne,
-        };
-        let unseen = pending.label.is_empty() && pending.hint.is_empty() && (!pending.calculation.is_empty() || !pending.trigger.is_empty());
-        let shared = self.table_header(row, parent, kind, &source, filtered);
-        let made = Made { name: &name, parent, kind: NodeKind::Value, data_type, control: if unseen { None } else { Some(kind) } };
-        let id = self.draft.add(&made, pending);
-        if kind == ControlKind::SelectMultiple
-            && let Some(node) = self.draft.nodes.get_mut(id)
-        {
-            node.bind.merge = MergeRule::Union;
-        }
-        self.finish(row, id);
-        if shared {
-            self.control(id, |control| "list-nolabel".clone_into(&mut control.appearance));
-        }
-        if self.draft.nodes.get(id).and_then(|node| node.control.as_ref()).is_some_and(|control| control.appearance.contains("search(")) {
-            self.fault(row, "appearance", "`search()` is not supported", "use `select_one_from_file` with a CSV file and a `choice_filter`");
-        }
-        self.check_seen(row, id, &name);
-        if or_other {
-            let other = format!("{name}_other");
-            if self.draft.has_child(parent, &other) {
-                self.fault(row, "type", format!("`or_other` adds a question `{other}`, which is here already"), "rename that question");
-                return;
-            }
-            let made = Made { name: &other, parent, kind: NodeKind::Value, data_type: DataType::String, control: Some(ControlKind::Input) };
-            let pending = Pending {
-                row: row.number,
-                relevant: format!("selected(../{name}, 'other')"),
-                label: vec![(None, "Specify other.".to_owned())],
-                ..Pending::default()
-            };
-            self.draft.add(&made, pending);
-        }
-    }
-
-    /// In a `table-list` the first select is preceded by one that shows the choices' labels once.
-    fn table_header(&mut self, row: &Row, parent: NodeId, kind: ControlKind, source: &List, filtered: bool) -> bool {
-        let List::Choices(list) = source else { return false };
-        let Some(shared) = self.open.last().and_then(|open| open.table_list.clone()) else { return false };
-        match shared {
-            None => {
-                if filtered {
-                    self.fault(row, "choice_filter", "a `table-list` cannot have a choice filter", "remove the filter or the appearance");
-                }
-                if let Some(open) = self.open.last_mut() {
-                    open.table_list = Some(Some(list.clone()));
-                }
-                let name = format!("reserved_name_for_field_list_labels_{}", row.number);
-                let data_type = if kind == ControlKind::SelectMultiple { DataType::SelectMultiple } else { DataType::SelectOne };
-                let made = Made { name: &name, parent, kind: NodeKind::Value, data_type, control: Some(kind) };
-                let pending = Pending {
-                    row: row.number,
-                    list: Some(source.clone()),
-                    value_ref: "name".to_owned(),
-                    label_ref: "label".to_owned(),
-                    ..Pending::default()
-                };
-                let id = self.draft.add(&made, pending);
-                self.control(id, |control| "label".clone_into(&mut control.appearance));
-            }
-            Some(first) if first != *list => {
-                let message = format!("a `table-list` shows one list, and has both `{first}` and `{list}`");
-                self.fault(row, "type", message, "use the same list for all its selects, or remove the appearance");
-            }
-            Some(_) => {}
-        }
-        true
-    }
-
-    fn control(&mut self, id: NodeId, change: impl FnOnce(&mut crate::model::Control)) {
+    pub fn control(&mut self, id: NodeId, change: impl FnOnce(&mut crate::model::Control)) {
         if let Some(control) = self.draft.nodes.get_mut(id).and_then(|node| node.control.as_mut()) {
             change(control);
         }
     }
 
-    fn parameters(&mut self, row: &Row) -> std::collections::BTreeMap<String, String> {
+    pub fn parameters(&mut self, row: &Row) -> std::collections::BTreeMap<String, String> {
         let text = self.cell(row, "parameters");
         match parameters::parse(&text) {
             Ok(parameters) => parameters,
@@ -479,119 +380,9 @@ impl Reader<'_> {
         }
     }
 
-    /// What a row says beside expressions and words: appearance, parameters, binds.
-    fn finish(&mut self, row: &Row, id: NodeId) {
-        let appearance = self.cell(row, "appearance");
-        let mut parameters = self.parameters(row);
-        for key in ["autoplay", "rows", "intent"] {
-            let value = self.cell(row, key);
-            if !value.is_empty() {
-                parameters.insert(key.to_owned(), value);
-            }
-        }
-        for (name, value) in self.sheet.with_prefix(row, "body::") {
-            parameters.insert(name.to_owned(), value.to_owned());
-        }
-        if let Some(word) = appearance.split_whitespace().find(|word| !parameters::is_appearance(word)) {
-            let message = format!("the appearance `{word}` is not known and is ignored");
-            self.warn(row, "appearance", &message);
-        }
-        self.control(id, |control| {
-            control.appearance = appearance;
-            control.parameters.extend(parameters);
-        });
-        let mut extra: Vec<(String, String)> = Vec::new();
-        extra.extend(self.sheet.with_prefix(row, "instance::").into_iter().map(|(name, value)| (format!("instance::{name}"), value.to_owned())));
-        let binds: Vec<(String, String)> =
-            self.sheet.with_prefix(row, "bind::").into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        for (name, value) in binds {
-            match name.as_str() {
-                "karwan:merge" => self.merge(row, id, &value),
-                "karwan:identity" => {
-                    if IDENTITIES.contains(&value.as_str()) {
-                        self.bind(id, |bind| bind.identity = Some(value));
-                    } else {
-                        self.fault(row, "bind::karwan:identity", format!("`{value}` is not a part of an identity"), format!("use one of {}", IDENTITIES.join(", ")));
-                    }
-                }
-                "type" => match data_type(&value) {
-                    Some(data_type) => {
-                        let select = self.draft.pending.get(id).is_some_and(|pending| pending.list.is_some());
-                        if !select {
-                            self.bind(id, |bind| bind.data_type = data_type);
-                        }
-                    }
-                    None => self.fault(row, "bind::type", format!("`{value}` is not a data type"), "use one of string, int, decimal, date, time, dateTime, boolean"),
-                },
-                "jr:preload" | "jr:preloadParams" => {
-                    // `property` and `deviceid`, `timestamp` and `start`: the parameter says which.
-                    let both = self.sheet.text(row, "bind::jr:preloadParams");
-                    let preload = if both.is_empty() { self.sheet.text(row, "bind::jr:preload") } else { both };
-                    let preload = preload.to_owned();
-                    self.bind(id, |bind| bind.preload = Some(preload));
-                }
-                _ => extra.push((format!("bind::{name}"), value)),
-            }
-        }
-        self.bind(id, |bind| bind.extra.extend(extra));
-    }
-
-    fn merge(&mut self, row: &Row, id: NodeId, value: &str) {
-        let rule = match value {
-            "review" => MergeRule::Review,
-            "union" => MergeRule::Union,
-            "events" => MergeRule::Events,
-            _ => {
-                self.fault(row, "bind::karwan:merge", format!("`{value}` is not a merge rule"), "use `review`, `union` or `events`");
-                return;
-            }
-        };
-        let several = self.draft.nodes.get(id).is_some_and(|node| node.bind.data_type == DataType::SelectMultiple);
-        if rule == MergeRule::Union && !several {
-            self.fault(row, "bind::karwan:merge", "only a `select_multiple` can be merged as a union", "use `review` or `events`");
-            return;
-        }
-        self.bind(id, |bind| bind.merge = rule);
-    }
-
-    fn bind(&mut self, id: NodeId, change: impl FnOnce(&mut crate::model::Bind)) {
+    pub fn bind(&mut self, id: NodeId, change: impl FnOnce(&mut crate::model::Bind)) {
         if let Some(node) = self.draft.nodes.get_mut(id) {
             change(&mut node.bind);
-        }
-    }
-
-    fn range(&mut self, row: &Row, id: NodeId) {
-        let Some(control) = self.draft.nodes.get(id).and_then(|node| node.control.clone()) else { return };
-        let mut numbers = Vec::new();
-        let mut filled = control.parameters;
-        for (key, default) in [("start", "1"), ("end", "10"), ("step", "1")] {
-            let text = filled.entry(key.to_owned()).or_insert_with(|| default.to_owned()).clone();
-            match text.parse::<f64>() {
-                Ok(number) if number.is_finite() => numbers.push(number),
-                _ => self.fault(row, "parameters", format!("`{key}` of the range is `{text}`, not a number"), "write a number"),
-            }
-        }
-        if let [start, end, step] = numbers.as_slice() {
-            if *step == 0.0 {
-                self.fault(row, "parameters", "the range's step is 0", "write a step above 0");
-            } else if *step > (end - start).abs() {
-                self.fault(row, "parameters", "the range's step is larger than the range", "write a smaller step");
-            }
-        }
-        if numbers.iter().any(|number| number.fract() != 0.0) {
-            self.bind(id, |bind| bind.data_type = DataType::Decimal);
-        }
-        self.control(id, |control| control.parameters = filled);
-    }
-
-    /// A photo's default is a file of the form's media.
-    fn photo_default(&mut self, id: NodeId) {
-        if let Some(pending) = self.draft.pending.get_mut(id)
-            && !pending.default.is_empty()
-            && !pending.default.contains("://")
-            && !pending.default.contains(['$', '('])
-        {
-            pending.default = format!("jr://images/{}", pending.default);
         }
     }
 
@@ -617,25 +408,6 @@ impl Reader<'_> {
             self.draft.add(&value("instanceName"), pending);
         }
     }
-}
-
-fn data_type(name: &str) -> Option<DataType> {
-    Some(match name.strip_prefix("xsd:").unwrap_or(name) {
-        "string" => DataType::String,
-        "int" | "integer" => DataType::Int,
-        "decimal" => DataType::Decimal,
-        "boolean" => DataType::Boolean,
-        "date" => DataType::Date,
-        "time" => DataType::Time,
-        "dateTime" | "datetime" => DataType::DateTime,
-        "geopoint" => DataType::GeoPoint,
-        "geotrace" => DataType::GeoTrace,
-        "geoshape" => DataType::GeoShape,
-        "binary" => DataType::Binary,
-        "barcode" => DataType::Barcode,
-        "intent" => DataType::Intent,
-        _ => return None,
-    })
 }
 
 /// Several spaces become one; line breaks stay.
