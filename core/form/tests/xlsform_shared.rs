@@ -1,5 +1,5 @@
 //! Reads real workbooks, where they are at hand, and compares the model with what pyxform made of them.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, missing_docs)]
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

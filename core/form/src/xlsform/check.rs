@@ -12,6 +12,9 @@ use crate::model::{Node, NodeId, NodeKind};
 use crate::xpath::Expression;
 use crate::xpath::syntax::{Axis, Path, Start, Test, Tree};
 
+/// Names of a circle that are written out.
+const NAMES_SHOWN: usize = 20;
+
 /// Every list that a select names exists, and can be used as the select does. Adds the choice of `or_other`.
 pub fn lists(draft: &Draft, sheet: &Sheet, lists: &mut BTreeMap<String, ChoiceList>, has_sheet: bool, report: &mut Report) {
     let column = sheet.header_text("type");
@@ -174,6 +177,9 @@ fn set(state: &mut [u8], id: NodeId, to: u8) {
 
 fn circle(first: NodeId, stack: &[(NodeId, usize)], waits: &[Vec<(NodeId, &'static str)>], nodes: &[Node], header: Header<'_>, report: &mut Report) {
     let Some(from) = stack.iter().position(|(id, _)| *id == first) else { return };
+    if report.is_full() {
+        return;
+    }
     let members: Vec<(NodeId, &'static str)> = stack
         .iter()
         .skip(from)
@@ -187,6 +193,11 @@ fn circle(first: NodeId, stack: &[(NodeId, usize)], waits: &[Vec<(NodeId, &'stat
     let name = |id: NodeId| nodes.get(id).map(|node| node.name.clone()).unwrap_or_default();
     let mut names: Vec<String> = members.iter().map(|(id, _)| name(*id)).collect();
     names.push(name(first));
+    if names.len() > NAMES_SHOWN {
+        let half = NAMES_SHOWN / 2;
+        let left_out = names.len() - 2 * half;
+        names.splice(half..half + left_out, [format!("({left_out} more)")]);
+    }
     let column = header(column);
     let message = if members.len() == 1 {
         format!("`{}` depends on itself", node.name)

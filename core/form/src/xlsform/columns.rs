@@ -57,6 +57,8 @@ const SURVEY: &[(&str, &str)] = &[
     ("calculate", "calculation"),
     ("constraining_message", "constraint_message"),
     ("constraintmsg", "constraint_message"),
+    ("jr:constraintmsg", "constraint_message"),
+    ("jr:requiredmsg", "required_message"),
     ("requiredmsg", "required_message"),
     ("noapperrorstring", "no_app_error_string"),
     ("command", "type"),
@@ -119,7 +121,11 @@ pub fn read(raw: RawSheet, kind: Kind, faults: &mut Vec<Fault>) -> Sheet {
     // A table that does not begin in the first row has lost its header.
     let double = first.cells.iter().any(|(_, text)| text.contains("::"));
     for (column, text) in &first.cells {
+        let text = &text.split_whitespace().collect::<Vec<_>>().join(" ");
         let header = header(text, kind, double);
+        if kind == Kind::Survey && !is_known(&header.key) {
+            continue;
+        }
         let place = (header.key.clone(), header.language.clone());
         if let Some(other) = sheet.columns.get(&place).and_then(|other| sheet.headers.get(other)) {
             faults.push(Fault::at(
@@ -196,10 +202,15 @@ fn header(text: &str, kind: Kind, double: bool) -> Header {
         if known || kind != Kind::Choices { group.clone() } else { text.trim().to_owned() }
     });
     let language = if TRANSLATED.contains(&key.as_str()) { rest.next().filter(|language| !language.is_empty()) } else { None };
-    if kind == Kind::Survey && !SURVEY_KNOWN.contains(&key.as_str()) && !key.contains("::") {
+    if kind == Kind::Survey && !is_known(&key) {
         return plain(whole);
     }
     Header { text: text.to_owned(), key, language }
+}
+
+/// Other columns of the survey sheet are the author's own notes.
+fn is_known(key: &str) -> bool {
+    SURVEY_KNOWN.contains(&key) || key.contains("::")
 }
 
 /// `List Name` → `list_name`.

@@ -1,6 +1,6 @@
 //! A form between its two readings: the tree is there, and cells still hold the author's words.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{Bind, Control, ControlKind, DataType, Node, NodeId, NodeKind};
 
@@ -13,6 +13,9 @@ pub struct Draft {
     pub nodes: Vec<Node>,
     /// By [`NodeId`].
     pub pending: Vec<Pending>,
+    /// Names of the children of each node, as written and in lower case.
+    taken: BTreeSet<(NodeId, String)>,
+    taken_lower: BTreeSet<(NodeId, String)>,
     /// Files that `csv-external` and `xml-external` name: instance id, file, row.
     pub files: Vec<(String, String, u32)>,
 }
@@ -83,7 +86,7 @@ impl Draft {
             actions: Vec::new(),
             row: 0,
         };
-        Self { nodes: vec![root], pending: vec![Pending::default()], files: Vec::new() }
+        Self { nodes: vec![root], pending: vec![Pending::default()], taken: BTreeSet::new(), taken_lower: BTreeSet::new(), files: Vec::new() }
     }
 
     /// Adds a node after everything that its parent has.
@@ -107,14 +110,19 @@ impl Draft {
             parent.children.push(id);
         }
         self.pending.push(pending);
+        self.taken.insert((made.parent, made.name.to_owned()));
+        self.taken_lower.insert((made.parent, made.name.to_lowercase()));
         id
     }
 
     /// Whether something else under the parent has the name.
     pub fn has_child(&self, parent: NodeId, name: &str) -> bool {
-        self.nodes.get(parent).is_some_and(|node| {
-            node.children.iter().any(|child| self.nodes.get(*child).is_some_and(|child| child.name == name))
-        })
+        self.taken.contains(&(parent, name.to_owned()))
+    }
+
+    /// Whether something else under the parent has the name, but for upper and lower case.
+    pub fn has_similar_child(&self, parent: NodeId, name: &str) -> bool {
+        self.taken_lower.contains(&(parent, name.to_lowercase()))
     }
 
     /// Whether a node or something above it is a repeat.

@@ -29,6 +29,11 @@ impl Report {
         }
     }
 
+    /// More faults would not be given.
+    pub fn is_full(&self) -> bool {
+        self.faults.len() >= FAULTS_MAX
+    }
+
     /// Notes something odd.
     pub fn warn(&mut self, place: Place<'_>, message: &str) {
         if self.warnings.len() < FAULTS_MAX {

@@ -1,6 +1,6 @@
 //! First reading of the survey sheet: rows become a tree of groups, repeats and questions.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::columns::{Row, Sheet};
 use super::draft::{Draft, Made, Pending, Words};
@@ -11,6 +11,8 @@ use super::settings::{Settings, is_yes};
 use super::types::{self, Question, RowType, Special};
 use crate::model::{ControlKind, DataType, NodeId, NodeKind};
 
+/// Most rows of the survey sheet.
+pub const QUESTIONS_MAX: usize = 100_000;
 /// Deepest nesting of groups and repeats.
 pub const DEPTH_MAX: usize = 64;
 
@@ -39,7 +41,7 @@ pub struct Reader<'read> {
     pub draft: Draft,
     pub open: Vec<Open>,
     repeats: BTreeSet<String>,
-    audits: Vec<Pending>,
+    audits: Vec<(Pending, BTreeMap<String, String>)>,
 }
 
 /// Reads all rows, and adds `meta`.
@@ -53,7 +55,11 @@ pub fn read(sheet: &Sheet, settings: &Settings, report: &mut Report) -> Draft {
         repeats: BTreeSet::new(),
         audits: Vec::new(),
     };
-    for row in &sheet.rows {
+    if let Some(row) = sheet.rows.get(QUESTIONS_MAX) {
+        let place = Place { sheet: "survey", row: row.number, column: "" };
+        reader.report.fault(place, format!("a form has at most {QUESTIONS_MAX} rows"), "make several forms of it");
+    }
+    for row in sheet.rows.iter().take(QUESTIONS_MAX) {
         reader.row(row);
     }
     while let Some(open) = reader.open.pop() {
@@ -125,8 +131,8 @@ impl Reader<'_> {
                 }
             }
             RowType::Audit => {
-                let pending = Pending { row: row.number, ..Pending::default() };
-                self.audits.push(pending);
+                let parameters = self.parameters(row).into_iter().map(|(name, value)| (format!("bind::odk:{name}"), value)).collect();
+                self.audits.push((Pending { row: row.number, ..Pending::default() }, parameters));
             }
             RowType::Setting => self.warn(row, "type", "settings in the survey sheet are ignored: use the settings sheet"),
             RowType::Refused(mend) => {
@@ -175,9 +181,7 @@ impl Reader<'_> {
             self.fault(row, "name", format!("`{name}` is here twice"), "names must differ within a group or repeat: rename one");
             return None;
         }
-        let lower = name.to_lowercase();
-        let siblings = self.draft.nodes.get(parent).map(|node| node.children.clone()).unwrap_or_default();
-        if siblings.iter().filter_map(|id| self.draft.nodes.get(*id)).any(|node| node.name.to_lowercase() == lower) {
+        if self.draft.has_similar_child(parent, &name) {
             self.warn(row, "name", "the name differs from another here only in upper and lower case");
         }
         Some(name)
@@ -369,13 +373,13 @@ impl Reader<'_> {
         }
     }
 
-    pub fn parameters(&mut self, row: &Row) -> std::collections::BTreeMap<String, String> {
+    pub fn parameters(&mut self, row: &Row) -> BTreeMap<String, String> {
         let text = self.cell(row, "parameters");
         match parameters::parse(&text) {
             Ok(parameters) => parameters,
             Err(message) => {
                 self.fault(row, "parameters", message, "write `name=value` pairs separated by spaces, commas or semicolons");
-                std::collections::BTreeMap::new()
+                BTreeMap::new()
             }
         }
     }
@@ -395,8 +399,9 @@ impl Reader<'_> {
         let group = Made { name: "meta", parent: 0, kind: NodeKind::Group, data_type: DataType::String, control: None };
         let meta = self.draft.add(&group, Pending::default());
         let value = |name| Made { name, parent: meta, kind: NodeKind::Value, data_type: DataType::String, control: None };
-        if let Some(audit) = audits.into_iter().next() {
-            self.draft.add(&Made { data_type: DataType::Binary, ..value("audit") }, audit);
+        if let Some((audit, parameters)) = audits.into_iter().next() {
+            let id = self.draft.add(&Made { data_type: DataType::Binary, ..value("audit") }, audit);
+            self.bind(id, |bind| bind.extra = parameters);
         }
         if !self.settings.omit_instance_id {
             let pending = Pending { readonly: "true()".to_owned(), ..Pending::default() };

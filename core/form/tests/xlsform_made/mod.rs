@@ -9,7 +9,7 @@ use rust_xlsxwriter::Workbook;
 /// Sheets of rows of cells separated by `|`; a first line `#name` begins a sheet.
 pub fn workbook(text: &str) -> Vec<u8> {
     let mut workbook = Workbook::new();
-    for sheet in text.split("#").map(str::trim).filter(|sheet| !sheet.is_empty()) {
+    for sheet in text.split('#').map(str::trim).filter(|sheet| !sheet.is_empty()) {
         let mut lines = sheet.lines();
         let worksheet = workbook.add_worksheet();
         worksheet.set_name(lines.next().unwrap().trim()).unwrap();
