@@ -4,6 +4,7 @@
 //! verdict accepts it. A document is made of the changes whose state is [`ChangeState::New`], `Durable` or `Accepted`.
 
 use karwan_proto::ids::{CaseloadId, DeviceId, Hash, IncarnationId, PersonId, RecordId};
+use karwan_proto::Role;
 use rusqlite::{OptionalExtension, Row, params};
 
 use crate::error::StoreError;
@@ -57,6 +58,8 @@ pub struct Origin {
     pub at_ms: i64,
     /// The device's offset from UTC in minutes.
     pub offset_minutes: i32,
+    /// In which role, when the change was made or came.
+    pub role: Role,
 }
 
 /// A change as kept.
@@ -130,7 +133,7 @@ pub struct StoredEnvelope {
     pub changes: u32,
 }
 
-const COLUMNS: &str = "hash, bytes, own, envelope, state, device, incarnation, person, at_ms, offset_minutes, record, generation";
+const COLUMNS: &str = "hash, bytes, own, envelope, state, device, incarnation, person, at_ms, offset_minutes, record, generation, role";
 
 fn placed(row: &Row<'_>) -> rusqlite::Result<(PlacedChange, i64)> {
     let change = StoredChange {
@@ -145,6 +148,7 @@ fn placed(row: &Row<'_>) -> rusqlite::Result<(PlacedChange, i64)> {
             person: PersonId(row.get(7)?),
             at_ms: row.get(8)?,
             offset_minutes: row.get(9)?,
+            role: Role::of_number(row.get::<_, i64>(12)? as u64).unwrap_or(Role::Enumerator),
         },
     };
     Ok((PlacedChange { record: RecordId(row.get(10)?), generation: row.get(11)?, change }, row.get(4)?))
@@ -279,8 +283,8 @@ impl Batch<'_> {
 
     /// Keeps a change; `false` where it was here already (then only its envelope is noted).
     pub fn put_change(&self, record: RecordId, generation: u32, change: &StoredChange) -> Result<bool, StoreError> {
-        let text = "INSERT OR IGNORE INTO change(hash, bytes, own, envelope, state, device, incarnation, person, at_ms, offset_minutes, record, generation)
-                    VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+        let text = "INSERT OR IGNORE INTO change(hash, bytes, own, envelope, state, device, incarnation, person, at_ms, offset_minutes, record, generation, role)
+                    VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
         let mut statement = self.transaction.prepare_cached(text)?;
         let origin = &change.origin;
         let added = statement.execute(params![
@@ -296,6 +300,7 @@ impl Batch<'_> {
             origin.offset_minutes,
             record.0,
             generation,
+            origin.role.number() as i64,
         ])?;
         if added == 0 {
             let text = "UPDATE change SET envelope = coalesce(envelope, ?3) WHERE record = ?1 AND hash = ?2";

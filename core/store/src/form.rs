@@ -75,8 +75,10 @@ impl View<'_> {
     /// Blobs that forms name and that are not here.
     pub fn missing_blobs(&self) -> Result<Vec<Hash>, StoreError> {
         let mut missing = Vec::new();
-        for form in self.forms()?.into_iter().filter(|form| !form.retired) {
-            for hash in std::iter::once(form.hash).chain(form.media.iter().map(|(_, hash)| *hash)) {
+        for form in self.forms()? {
+            // Records of a retired form are still shown in its words; nobody fills it, so its media are not needed.
+            let media = if form.retired { &[] } else { form.media.as_slice() };
+            for hash in std::iter::once(form.hash).chain(media.iter().map(|(_, hash)| *hash)) {
                 if !missing.contains(&hash) && !self.has_blob(hash)? {
                     missing.push(hash);
                 }

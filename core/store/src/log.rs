@@ -162,6 +162,39 @@ impl Batch<'_> {
         Ok(())
     }
 
+    /// Drops all names that a server told.
+    pub fn clear_directory(&self) -> Result<(), StoreError> {
+        self.transaction.execute("DELETE FROM directory", [])?;
+        Ok(())
+    }
+
+    /// Holds a caseload no more; what was made here and not accepted stays.
+    pub fn withdraw_caseload(&self, caseload: CaseloadId) -> Result<Vec<karwan_proto::RecordId>, StoreError> {
+        let records = {
+            let text = "SELECT id FROM record WHERE caseload = ?1 AND id NOT IN (SELECT record FROM change WHERE own = 1 AND state < 2)
+                        AND id NOT IN (SELECT record FROM draft)";
+            let mut statement = self.transaction.prepare_cached(text)?;
+            let rows = statement.query_map([caseload.0], |row| row.get(0).map(karwan_proto::RecordId))?;
+            rows.collect::<Result<Vec<_>, _>>()?
+        };
+        for record in &records {
+            self.evict_record(*record)?;
+        }
+        self.transaction.execute("DELETE FROM form WHERE caseload = ?1", [caseload.0])?;
+        self.transaction.execute("DELETE FROM entry WHERE caseload = ?1", [caseload.0])?;
+        self.transaction.execute("DELETE FROM envelope WHERE caseload = ?1 AND own = 0", [caseload.0])?;
+        self.transaction.execute("DELETE FROM caseload WHERE id = ?1", [caseload.0])?;
+        Ok(records)
+    }
+
+    /// Lets go of a record: it left the caseload, or was erased. Its projections are the caller's to take away.
+    pub fn evict_record(&self, record: karwan_proto::RecordId) -> Result<(), StoreError> {
+        self.transaction.execute("DELETE FROM change WHERE record = ?1", [record.0])?;
+        self.transaction.execute("DELETE FROM verdict WHERE record = ?1", [record.0])?;
+        self.transaction.execute("DELETE FROM record WHERE id = ?1", [record.0])?;
+        Ok(())
+    }
+
     /// Keeps a person first met here.
     pub fn put_person(&self, person: PersonId, name: &str) -> Result<(), StoreError> {
         self.transaction.execute("INSERT OR IGNORE INTO person(id, name) VALUES(?1, ?2)", params![person.0, name])?;

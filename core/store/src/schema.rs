@@ -79,6 +79,7 @@ CREATE TABLE change(
     at_ms INTEGER NOT NULL,
     offset_minutes INTEGER NOT NULL,
     incarnation BLOB NOT NULL,
+    role INTEGER NOT NULL,          -- the author's, when the change was taken in
     UNIQUE(record, generation, hash)
 ) STRICT;
 CREATE INDEX change_unsent ON change(record) WHERE own = 1 AND state < 2;

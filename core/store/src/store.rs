@@ -166,6 +166,13 @@ impl Store {
         Ok(self.setting("rewrite_pending")?.is_some())
     }
 
+    /// Begins another incarnation now: the server suspects that another copy of this database is in use.
+    pub fn begin_again(&mut self) -> Result<(), StoreError> {
+        let connection = self.connection.as_mut().ok_or(StoreError::Paused)?;
+        (self.incarnation, self.counter) = begin_incarnation(connection, &mut self.witness, &self.key, true)?;
+        Ok(())
+    }
+
     /// Reads, in one snapshot where it matters to the caller.
     pub(crate) fn reading(&self) -> Result<&Connection, StoreError> {
         self.connection.as_ref().ok_or(StoreError::Paused)

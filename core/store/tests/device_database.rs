@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use karwan_proto::Role;
 use karwan_proto::ids::{CaseloadId, DeviceId, Hash, IncarnationId, OrganisationId, PersonId, RecordId};
 use karwan_store::change::{ChangeState, Origin, RecordPlace, StoredChange};
 use karwan_store::draft::{Draft, FlatAnswers};
@@ -71,7 +72,7 @@ fn change(number: u32, text: &str) -> StoredChange {
         own: true,
         envelope: None,
         state: ChangeState::New,
-        origin: Origin { device: DeviceId([1; 16]), incarnation: IncarnationId([1; 16]), person: PERSON, at_ms: 1_000, offset_minutes: 210 },
+        origin: Origin { device: DeviceId([1; 16]), incarnation: IncarnationId([1; 16]), person: PERSON, at_ms: 1_000, offset_minutes: 210, role: Role::Enumerator },
     }
 }
 

@@ -1,0 +1,99 @@
+//! The transport: QUIC with raw public keys (RFC 7250). The server proves the key that the organisation's root certified, the
+//! device proves its own; no public name or certificate authority is needed, and nothing expires.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use karwan_proto::keys::{PublicKey, SigningKey};
+use karwan_proto::limits::SESSION_IDLE_MS;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring, verify_tls13_signature_with_raw_key};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
+use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
+
+use crate::error::ClientError;
+
+/// What both sides say that they speak.
+pub const ALPN: &[u8] = b"karwan/1";
+/// Valid as a name and resolved by nobody: the key is what is checked.
+pub const SERVER_NAME: &str = "karwan.invalid";
+/// Congestion window at the beginning: large enough for a usual session, small enough for a 2G line.
+const INITIAL_WINDOW_BYTES: u64 = 32 * 1024;
+const KEEP_ALIVE_MS: u64 = 20_000;
+
+#[derive(Debug)]
+struct Pin {
+    allowed: Vec<Vec<u8>>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for Pin {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        if self.allowed.iter().any(|allowed| allowed.as_slice() == end_entity.as_ref()) {
+            Ok(ServerCertVerified::assertion())
+        } else {
+            Err(Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure))
+        }
+    }
+
+    fn verify_tls12_signature(&self, _: &[u8], _: &CertificateDer<'_>, _: &DigitallySignedStruct) -> Result<HandshakeSignatureValid, Error> {
+        Err(Error::General("TLS 1.3 only".into()))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let key = SubjectPublicKeyInfoDer::from(certificate.as_ref());
+        verify_tls13_signature_with_raw_key(message, &key, signature, &self.provider.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        vec![SignatureScheme::ED25519]
+    }
+
+    fn requires_raw_public_keys(&self) -> bool {
+        true
+    }
+}
+
+/// How a device connects: with its key, to a server that holds one of these.
+pub fn client_config(device: &SigningKey, servers: &[PublicKey]) -> Result<quinn::ClientConfig, ClientError> {
+    let provider = Arc::new(ring::default_provider());
+    let fault = |_: Error| ClientError::Transport { what: "setting up TLS" };
+    let der = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(device.pkcs8_der()));
+    let key = provider.key_provider.load_private_key(der).map_err(fault)?;
+    let certified = Arc::new(rustls::sign::CertifiedKey::new(vec![CertificateDer::from(device.public().spki_der())], key));
+    let pin = Arc::new(Pin { allowed: servers.iter().map(PublicKey::spki_der).collect(), provider: provider.clone() });
+    let mut config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(fault)?
+        .dangerous()
+        .with_custom_certificate_verifier(pin)
+        .with_client_cert_resolver(Arc::new(rustls::client::AlwaysResolvesClientRawPublicKeys::new(certified)));
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    let crypto = quinn::crypto::rustls::QuicClientConfig::try_from(config).map_err(|_| ClientError::Transport { what: "setting up TLS" })?;
+    let mut client = quinn::ClientConfig::new(Arc::new(crypto));
+    client.transport_config(Arc::new(transport()?));
+    Ok(client)
+}
+
+fn transport() -> Result<quinn::TransportConfig, ClientError> {
+    let mut transport = quinn::TransportConfig::default();
+    let idle = quinn::IdleTimeout::try_from(Duration::from_millis(SESSION_IDLE_MS));
+    transport.max_idle_timeout(Some(idle.map_err(|_| ClientError::Transport { what: "setting the idle time" })?));
+    transport.keep_alive_interval(Some(Duration::from_millis(KEEP_ALIVE_MS)));
+    let mut congestion = quinn::congestion::CubicConfig::default();
+    congestion.initial_window(INITIAL_WINDOW_BYTES);
+    transport.congestion_controller_factory(Arc::new(congestion));
+    Ok(transport)
+}
