@@ -5,7 +5,26 @@
 //! unsent to the server and everything new back. Nothing else needs a network.
 
 pub mod clock;
+pub mod device;
+mod enrol;
+pub mod error;
+pub mod forms;
+mod lists;
 mod observe;
+pub mod people;
+mod project;
+mod records;
+mod rewrite;
+pub mod sync;
 
 pub use clock::{Clock, SystemClock};
+pub use device::Device;
+pub use enrol::EnrolRequest;
+pub use error::{ClientError, Trouble};
+pub use forms::FormListed;
+pub use karwan_form::answer_file;
+pub use karwan_form::interview;
+pub use karwan_proto::ids::{CaseloadId, DeviceId, Hash, PersonId, RecordId};
+pub use karwan_store::{DatabaseKey, FileKey, Folder, KeyError, KeyProvider, MemoryKey, Opened, Salvaged, StoreError};
 pub use observe::{Changed, Observer};
+pub use sync::report::{Listener, Phase, Progress, Quiet, RefusedEnvelope, SyncReport};

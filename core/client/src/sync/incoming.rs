@@ -1,0 +1,502 @@
+//! What comes down: membership, names, pages of a caseload's log. Each page is one transaction with its cursor and with what lists
+//! and forms read of it, so a session cut off anywhere goes on where it was.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use karwan_proto::directory::DirectoryRow;
+use karwan_proto::envelope::{Envelope, Item};
+use karwan_proto::ids::{CaseloadId, Hash, RecordId};
+use karwan_proto::log::{Cursor, LogEntry, RecordVerdict, Verdict};
+use karwan_proto::membership::{Membership, SignedEntry};
+use karwan_proto::session::Delivered;
+use karwan_record::{Record, SourcedChange, gate};
+use karwan_store::change::{ChangeState, EnvelopeState, Origin, RecordPlace, StoredChange, StoredEnvelope};
+use karwan_store::form::FormRow;
+use karwan_store::listing::{Kind, Question};
+use karwan_store::{Batch, StoreError};
+
+use super::directory_kind;
+use super::report::{RefusedEnvelope, SyncReport};
+use crate::device::{Inner, locked, role_of};
+use crate::error::ClientError;
+use crate::observe::Changed;
+use crate::records::{self, provenance};
+
+/// Records that are projected again in one transaction at most.
+const PROJECTED_AT_ONCE: usize = 256;
+
+/// Takes in what one session brings.
+pub(crate) struct Incoming<'a> {
+    inner: &'a Arc<Inner>,
+    items_before: BTreeSet<String>,
+    wanted: BTreeMap<CaseloadId, Vec<Hash>>,
+    changed: BTreeSet<RecordId>,
+    forms: bool,
+    people: bool,
+}
+
+/// One page while it is taken in.
+struct Page<'a, 'b> {
+    inner: &'a Inner,
+    batch: &'a Batch<'b>,
+    membership: &'a Membership,
+    caseload: CaseloadId,
+    records: BTreeMap<RecordId, Record>,
+    project: BTreeSet<RecordId>,
+    sent: BTreeSet<RecordId>,
+    wanted: Vec<Hash>,
+    forms: u64,
+    changes: u64,
+    refused: Vec<RefusedEnvelope>,
+    not_applied: Vec<RefusedEnvelope>,
+}
+
+impl<'a> Incoming<'a> {
+    pub(crate) fn new(inner: &'a Arc<Inner>) -> Result<Self, ClientError> {
+        let items_before = item_ids(inner)?;
+        Ok(Self { inner, items_before, wanted: BTreeMap::new(), changed: BTreeSet::new(), forms: false, people: false })
+    }
+
+    /// Checks and keeps entries of the membership log; caseloads that they grant are held from now on.
+    pub(crate) fn membership(&mut self, first: u64, entries: &[SignedEntry]) -> Result<(), ClientError> {
+        let mut store = locked(&self.inner.store);
+        let mut membership = locked(&self.inner.membership);
+        let mut next = membership.clone();
+        let held = next.cursor().sequence;
+        let mut kept = Vec::new();
+        for (position, entry) in (first..).zip(entries) {
+            if position <= held {
+                continue;
+            }
+            if position != next.cursor().sequence + 1 {
+                return Err(ClientError::Session("the membership log has a gap".to_owned()));
+            }
+            next.apply(entry)?;
+            kept.push((position, entry.encode()));
+        }
+        let granted = next.readable(self.inner.device).unwrap_or_default();
+        store.write(|batch| {
+            for (position, bytes) in &kept {
+                batch.put_membership(*position, bytes)?;
+            }
+            for caseload in granted {
+                batch.add_caseload(caseload, Cursor::start_of(caseload).chain)?;
+            }
+            Ok::<_, StoreError>(())
+        })?;
+        *membership = next;
+        self.people = true;
+        Ok(())
+    }
+
+    /// Keeps names.
+    pub(crate) fn directory(&mut self, version: u64, reset: bool, rows: &[DirectoryRow]) -> Result<(), ClientError> {
+        self.people = true;
+        locked(&self.inner.store).write(|batch| {
+            if reset {
+                batch.clear_directory()?;
+            }
+            for named in rows.iter().filter_map(directory_kind) {
+                batch.put_name(&named)?;
+            }
+            batch.set("directory_version", &version.to_be_bytes())?;
+            Ok(())
+        })
+    }
+
+    /// Takes in a page of a caseload's log, whole or not at all.
+    pub(crate) fn entries(
+        &mut self,
+        caseload: CaseloadId,
+        first: u64,
+        entries: &[Delivered],
+        cursor: Cursor,
+        report: &mut SyncReport,
+    ) -> Result<(), ClientError> {
+        let mut store = locked(&self.inner.store);
+        let membership = locked(&self.inner.membership);
+        let inner: &Inner = self.inner;
+        let (wanted, touched, forms) = store.write(|batch| {
+            batch.add_caseload(caseload, Cursor::start_of(caseload).chain)?;
+            let state = batch.view().caseload(caseload)?.ok_or(ClientError::NoCaseload)?;
+            if state.sequence + 1 != first {
+                return Err(ClientError::Session("the caseload's log has a gap".to_owned()));
+            }
+            let mut point = Cursor { sequence: state.sequence, chain: state.chain };
+            let mut page = Page::new(inner, batch, &membership, caseload);
+            for delivered in entries {
+                point = point.after(&delivered.entry);
+                page.entry(point, delivered)?;
+            }
+            batch.set_cursor(caseload, cursor.sequence, cursor.chain)?;
+            let touched = page.project()?;
+            report.changes_down += page.changes;
+            report.forms += page.forms;
+            report.refused.append(&mut page.refused);
+            report.not_applied.append(&mut page.not_applied);
+            Ok((page.wanted, touched, page.forms > 0))
+        })?;
+        if forms {
+            self.forms = true;
+            self.inner.forget_forms();
+        }
+        if !wanted.is_empty() {
+            self.wanted.entry(caseload).or_default().extend(wanted);
+        }
+        self.changed.extend(touched);
+        Ok(())
+    }
+
+    /// Takes in envelopes that were asked for after the log had named them.
+    pub(crate) fn envelopes(&mut self, caseload: CaseloadId, envelopes: &[Vec<u8>], report: &mut SyncReport) -> Result<(), ClientError> {
+        let mut store = locked(&self.inner.store);
+        let membership = locked(&self.inner.membership);
+        let inner: &Inner = self.inner;
+        let touched = store.write(|batch| {
+            let mut page = Page::new(inner, batch, &membership, caseload);
+            for bytes in envelopes {
+                page.envelope(bytes, None, &[])?;
+            }
+            let touched = page.project()?;
+            report.changes_down += page.changes;
+            report.not_applied.append(&mut page.not_applied);
+            Ok::<_, ClientError>(touched)
+        })?;
+        self.changed.extend(touched);
+        Ok(())
+    }
+
+    /// Goes back to a point of a caseload's log; gives the names of all envelopes that lay above.
+    pub(crate) fn rewind(&mut self, caseload: CaseloadId, cursor: Cursor) -> Result<Vec<Hash>, ClientError> {
+        locked(&self.inner.store).write(|batch| {
+            let names = batch.view().envelope_names_above(caseload, cursor.sequence)?;
+            batch.forget_entries_above(caseload, cursor.sequence)?;
+            batch.set_cursor(caseload, cursor.sequence, cursor.chain)?;
+            Ok(names)
+        })
+    }
+
+    /// The device may not read a caseload any more: what is not its own unsent work goes.
+    pub(crate) fn withdrawn(&mut self, caseload: CaseloadId) -> Result<(), ClientError> {
+        let inner: &Inner = self.inner;
+        let gone = locked(&inner.store).write(|batch| {
+            let gone = batch.withdraw_caseload(caseload)?;
+            for record in &gone {
+                inner.unproject(batch, *record, caseload)?;
+            }
+            Ok::<_, ClientError>(gone)
+        })?;
+        self.changed.extend(gone);
+        self.forms = true;
+        self.inner.forget_forms();
+        Ok(())
+    }
+
+    /// Records left the caseload or were erased. Unsent work in them stays.
+    pub(crate) fn evict(&mut self, records: &[RecordId]) -> Result<(), ClientError> {
+        let inner: &Inner = self.inner;
+        locked(&inner.store).write(|batch| {
+            for record in records {
+                let view = batch.view();
+                let Some(place) = view.record_place(*record)? else { continue };
+                if view.is_unsent(*record)? || view.draft(*record)?.is_some() {
+                    continue;
+                }
+                batch.evict_record(*record)?;
+                inner.unproject(batch, *record, place.caseload)?;
+            }
+            Ok::<_, ClientError>(())
+        })?;
+        self.changed.extend(records);
+        Ok(())
+    }
+
+    /// A definition or media file came.
+    pub(crate) fn blob_came(&mut self) {
+        self.forms = true;
+    }
+
+    /// Envelopes that the log named and nobody brought.
+    pub(crate) fn take_wanted(&mut self) -> BTreeMap<CaseloadId, Vec<Hash>> {
+        std::mem::take(&mut self.wanted)
+    }
+
+    /// After the session: records whose form came only now get their titles, lists their items, observers their word.
+    pub(crate) fn finish(&mut self, report: &mut SyncReport) -> Result<(), ClientError> {
+        if self.forms {
+            self.inner.forget_forms();
+        }
+        self.project_formless()?;
+        let items = item_ids(self.inner)?;
+        report.conflicts = items.difference(&self.items_before).count() as u64;
+        if self.forms {
+            self.inner.observers.tell(&Changed::Forms);
+        }
+        if self.people {
+            self.inner.observers.tell(&Changed::People);
+        }
+        if !self.changed.is_empty() {
+            self.inner.observers.tell(&Changed::Records(self.changed.iter().copied().collect()));
+        }
+        Ok(())
+    }
+
+    fn project_formless(&mut self) -> Result<(), ClientError> {
+        let inner: &Inner = self.inner;
+        let mut store = locked(&inner.store);
+        let mut formless: Vec<RecordId> = Vec::new();
+        {
+            let view = store.view()?;
+            for form in view.forms()? {
+                let question = Question { kind: Some(Kind::Interview), source: Some(form.hash.to_string()), ..Question::default() };
+                if view.count(&question)? > 0 && inner.loaded(&view, form.hash)?.is_some() {
+                    formless.extend(view.list(&question)?.iter().filter_map(|row| row.id.parse::<RecordId>().ok()));
+                }
+            }
+        }
+        for part in formless.chunks(PROJECTED_AT_ONCE) {
+            store.write(|batch| {
+                for record in part {
+                    inner.project_again(batch, *record)?;
+                }
+                Ok::<_, ClientError>(())
+            })?;
+        }
+        self.changed.extend(formless);
+        Ok(())
+    }
+}
+
+fn item_ids(inner: &Inner) -> Result<BTreeSet<String>, ClientError> {
+    Ok(locked(&inner.store).view()?.items(None)?.into_iter().map(|item| item.id).collect())
+}
+
+fn state_of(verdict: Verdict) -> ChangeState {
+    match verdict {
+        Verdict::Accepted => ChangeState::Accepted,
+        Verdict::Waiting(_) => ChangeState::Waiting,
+        Verdict::Erased => ChangeState::Erased,
+        Verdict::Quarantined(_) | Verdict::Other(..) => ChangeState::Quarantined,
+    }
+}
+
+/// Word and reason of a verdict.
+fn words(verdict: Verdict) -> (&'static str, String) {
+    match verdict {
+        Verdict::Accepted => ("accepted", String::new()),
+        Verdict::Waiting(reason) => ("waiting", reason.to_string()),
+        Verdict::Quarantined(reason) => ("quarantined", reason.to_string()),
+        Verdict::Erased => ("erased", String::new()),
+        Verdict::Other(kind, reason) => ("other", format!("verdict {kind}, reason {reason}")),
+    }
+}
+
+impl<'a, 'b> Page<'a, 'b> {
+    fn new(inner: &'a Inner, batch: &'a Batch<'b>, membership: &'a Membership, caseload: CaseloadId) -> Self {
+        Self {
+            inner,
+            batch,
+            membership,
+            caseload,
+            records: BTreeMap::new(),
+            project: BTreeSet::new(),
+            sent: BTreeSet::new(),
+            wanted: Vec::new(),
+            forms: 0,
+            changes: 0,
+            refused: Vec::new(),
+            not_applied: Vec::new(),
+        }
+    }
+
+    fn entry(&mut self, point: Cursor, delivered: &Delivered) -> Result<(), ClientError> {
+        let entry = LogEntry::decode(&delivered.entry).map_err(|error| ClientError::Session(error.to_string()))?;
+        let (kind, body) = match &entry {
+            LogEntry::Envelope { .. } => ("envelope", None),
+            LogEntry::Verdict { .. } => ("verdict", None),
+            LogEntry::Form { .. } => ("form", None),
+            LogEntry::Other { .. } => ("other", Some(delivered.entry.as_slice())),
+        };
+        self.batch.put_entry(self.caseload, point.sequence, point.chain, kind, body)?;
+        match entry {
+            LogEntry::Envelope { envelope, refused, .. } => {
+                for RecordVerdict { record, verdict } in &refused {
+                    let (word, reason) = words(*verdict);
+                    self.batch.put_verdict(envelope, *record, word, &reason, point.sequence)?;
+                }
+                match &delivered.envelope {
+                    Some(bytes) => self.envelope(bytes, Some(point.sequence), &refused)?,
+                    None => self.own_envelope(envelope, point.sequence, &refused)?,
+                }
+            }
+            LogEntry::Verdict { envelope, record, verdict, .. } => {
+                let (word, reason) = words(verdict);
+                self.batch.put_verdict(envelope, record, word, &reason, point.sequence)?;
+                self.later_verdict(envelope, record, verdict)?;
+            }
+            LogEntry::Form { form_id, version, definition, media, retired, .. } => {
+                self.forms += 1;
+                self.batch.put_form(&FormRow {
+                    hash: definition,
+                    caseload: self.caseload,
+                    form_id,
+                    version,
+                    file_name: String::new(),
+                    media: media.into_iter().map(|file| (file.name, file.hash)).collect(),
+                    retired,
+                    sequence: point.sequence,
+                })?;
+            }
+            LogEntry::Other { .. } => {}
+        }
+        Ok(())
+    }
+
+    /// An envelope of this incarnation, judged.
+    fn own_envelope(&mut self, envelope: Hash, sequence: u64, refused: &[RecordVerdict]) -> Result<(), ClientError> {
+        if self.batch.view().envelope(envelope)?.is_none() {
+            self.wanted.push(envelope);
+            return Ok(());
+        }
+        self.batch.set_envelope_state(envelope, EnvelopeState::Judged, Some(sequence))?;
+        self.sent.extend(self.batch.set_envelope_changes(envelope, None, ChangeState::Accepted)?);
+        for RecordVerdict { record, verdict } in refused {
+            self.batch.set_envelope_changes(envelope, Some(*record), state_of(*verdict))?;
+            self.again(*record);
+            self.tell_refused(envelope, *verdict);
+        }
+        Ok(())
+    }
+
+    fn tell_refused(&mut self, envelope: Hash, verdict: Verdict) {
+        if matches!(verdict, Verdict::Quarantined(_) | Verdict::Other(..)) {
+            let (word, reason) = words(verdict);
+            self.refused.push(RefusedEnvelope { envelope: envelope.to_string(), reason: format!("{word}: {reason}") });
+        }
+    }
+
+    /// The record's changes were judged anew: it is read from the store again.
+    fn again(&mut self, record: RecordId) {
+        self.records.remove(&record);
+        self.project.insert(record);
+    }
+
+    fn set_aside(&mut self, envelope: Hash, reason: impl Into<String>) {
+        self.not_applied.push(RefusedEnvelope { envelope: envelope.to_string(), reason: reason.into() });
+    }
+
+    /// An envelope with its content: signature, then each change that the server accepted through this device's own gate.
+    fn envelope(&mut self, bytes: &[u8], sequence: Option<u64>, refused: &[RecordVerdict]) -> Result<(), ClientError> {
+        let envelope = match Envelope::decode(bytes) {
+            Ok(envelope) => envelope,
+            Err(error) => {
+                self.set_aside(Hash(*blake3::hash(bytes).as_bytes()), error.to_string());
+                return Ok(());
+            }
+        };
+        let (name, header) = (envelope.hash(), envelope.header());
+        let Some(key) = self.membership.key_of(header.device) else {
+            self.set_aside(name, "its device is not in the membership log");
+            return Ok(());
+        };
+        if let Err(error) = envelope.verify(&key) {
+            self.set_aside(name, error.to_string());
+            return Ok(());
+        }
+        let own = header.device == self.inner.device;
+        self.batch.put_envelope(&StoredEnvelope {
+            hash: name,
+            caseload: self.caseload,
+            bytes: bytes.to_vec(),
+            own,
+            state: EnvelopeState::Judged,
+            sequence,
+            counter: header.counter,
+            changes: u32::try_from(envelope.items().len()).unwrap_or(u32::MAX),
+        })?;
+        self.changes += envelope.items().len() as u64;
+        for item in envelope.items() {
+            let Some(record) = item.record() else { continue };
+            if refused.iter().any(|verdict| verdict.record == record) {
+                continue;
+            }
+            self.admit(&envelope, item)?;
+        }
+        Ok(())
+    }
+
+    /// Puts one accepted change into its record.
+    fn admit(&mut self, envelope: &Envelope, item: &Item) -> Result<(), ClientError> {
+        let Item::Change { record, generation, change } = item else { return Ok(()) };
+        let header = envelope.header();
+        let origin = Origin {
+            device: header.device,
+            incarnation: header.incarnation,
+            person: header.person,
+            at_ms: header.clock_ms,
+            offset_minutes: header.offset_minutes,
+            role: role_of(self.membership, header.person, header.device, self.caseload),
+        };
+        self.batch.put_record(*record, RecordPlace { caseload: self.caseload, generation: *generation })?;
+        let document = match self.records.entry(*record) {
+            std::collections::btree_map::Entry::Occupied(known) => known.into_mut(),
+            std::collections::btree_map::Entry::Vacant(place) => place.insert(records::load(&self.batch.view(), *record)?),
+        };
+        let sourced = SourcedChange { bytes: change.clone(), provenance: provenance(&origin) };
+        match gate::admit(document, sourced, header.incarnation.0) {
+            Ok(hash) => {
+                let stored = StoredChange {
+                    hash,
+                    bytes: change.clone(),
+                    own: header.device == self.inner.device,
+                    envelope: Some(envelope.hash()),
+                    state: ChangeState::Accepted,
+                    origin,
+                };
+                if !self.batch.put_change(*record, *generation, &stored)? {
+                    self.batch.set_change_state(*record, hash, ChangeState::Accepted)?;
+                }
+                self.project.insert(*record);
+            }
+            // Its bytes stay in the envelope.
+            Err(failure) => self.set_aside(envelope.hash(), failure.to_string()),
+        }
+        Ok(())
+    }
+
+    /// The server changed its mind about one record's changes of an envelope.
+    fn later_verdict(&mut self, envelope: Hash, record: RecordId, verdict: Verdict) -> Result<(), ClientError> {
+        let view = self.batch.view();
+        let held: Vec<_> = view.changes_in(envelope)?.into_iter().filter(|placed| placed.record == record).collect();
+        let own = held.iter().any(|placed| placed.change.own);
+        self.batch.set_envelope_changes(envelope, Some(record), state_of(verdict))?;
+        if own {
+            self.tell_refused(envelope, verdict);
+        }
+        self.again(record);
+        if held.is_empty() && verdict.is_accepted() {
+            let Some(stored) = view.envelope(envelope)? else { return Ok(()) };
+            let Ok(decoded) = Envelope::decode(&stored.bytes) else { return Ok(()) };
+            for item in decoded.items().iter().filter(|item| item.record() == Some(record)) {
+                self.admit(&decoded, item)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what lists and forms read of every record that the page touched.
+    fn project(&mut self) -> Result<BTreeSet<RecordId>, ClientError> {
+        for id in &self.project {
+            match self.records.get(id).filter(|record| !record.is_empty()) {
+                Some(record) => drop(self.inner.project(self.batch, record, self.caseload)?),
+                None => drop(self.inner.project_again(self.batch, *id)?),
+            }
+        }
+        for record in self.sent.difference(&self.project) {
+            let unsent = self.batch.view().is_unsent(*record)?;
+            self.batch.set_unsent(*record, unsent)?;
+        }
+        Ok(self.project.union(&self.sent).copied().collect())
+    }
+}

@@ -1,0 +1,126 @@
+//! One session with the organisation's server: what is unsent goes there, what is new comes back.
+//!
+//! [`transport`] makes the connection, [`driver`] does what the protocol's state machine says, [`outgoing`] seals and offers,
+//! [`incoming`] takes in, [`report`] is what the caller is told.
+
+mod driver;
+mod incoming;
+mod outgoing;
+pub mod report;
+pub(crate) mod stream;
+pub(crate) mod tls;
+pub(crate) mod transport;
+
+use std::time::Instant;
+
+use karwan_proto::directory::{DirectoryRow, Named as Kind};
+use karwan_proto::keys::PublicKey;
+use karwan_proto::membership::SignedEntry;
+use karwan_proto::session::Refusal;
+use karwan_store::log::Named;
+
+use crate::device::{Device, Inner, locked};
+use crate::error::ClientError;
+use crate::rewrite;
+use driver::Driver;
+use report::{Listener, Phase, Progress, SyncReport};
+
+impl Device {
+    /// Syncs with the server: at `with`, or where it was last, or where the invitation said. Ends early, with all that was done kept,
+    /// when the listener says so.
+    pub async fn sync(&self, with: Option<&str>, listener: &dyn Listener) -> Result<SyncReport, ClientError> {
+        let began = Instant::now();
+        let (addresses, servers) = self.inner.where_to(with)?;
+        if !listener.progress(&Progress::at(Phase::Connecting)) {
+            return Err(ClientError::Cancelled);
+        }
+        let connection = transport::connect(&self.inner.key, &servers, &addresses).await?;
+        let address = connection.address.clone();
+        let mut driver = Driver::new(&self.inner, listener)?;
+        let outcome = driver.run(connection).await;
+        let mut report = driver.into_report();
+        self.inner.after_session(&report);
+        match outcome {
+            Ok(()) => {}
+            Err(ClientError::Refused(Refusal::CloneSuspected)) => {
+                locked(&self.inner.store).begin_again()?;
+                rewrite::rewrite_where_needed(&self.inner)?;
+                return Err(ClientError::Refused(Refusal::CloneSuspected));
+            }
+            Err(error) => return Err(error),
+        }
+        self.inner.remember_address(&address)?;
+        report.ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Ok(report)
+    }
+}
+
+impl Inner {
+    /// Addresses to try, and the keys that a server may have: those that the root certified.
+    fn where_to(&self, with: Option<&str>) -> Result<(Vec<String>, Vec<PublicKey>), ClientError> {
+        let identity = self.identity()?;
+        let mut servers: Vec<PublicKey> = locked(&self.membership).servers().collect();
+        let root = PublicKey(identity.root_key);
+        let pinned = SignedEntry::decode(&identity.server_certificate).map_err(ClientError::Membership)?;
+        if let karwan_proto::membership::Act::ServerKey { key } = pinned.open()?.act {
+            if !servers.contains(&key) && servers.is_empty() {
+                servers.push(key);
+            }
+        }
+        let mut addresses: Vec<String> = identity.addresses.clone();
+        match with.map(str::trim) {
+            // The text of an invitation says where its server is; it must be of the same organisation.
+            Some(text) if text.to_ascii_lowercase().starts_with("karwan1:") => {
+                let invitation = karwan_proto::Invitation::from_text(text)?;
+                if invitation.root != root {
+                    return Err(ClientError::Refused(Refusal::WrongOrganisation));
+                }
+                let key = invitation.server_key()?;
+                if !servers.contains(&key) {
+                    servers.push(key);
+                }
+                addresses = invitation.addresses;
+            }
+            Some(address) => addresses = vec![address.to_owned()],
+            None => {}
+        }
+        Ok((addresses, servers))
+    }
+
+    /// The address that worked is tried first the next time.
+    fn remember_address(&self, address: &str) -> Result<(), ClientError> {
+        let mut store = locked(&self.store);
+        let mut identity = store.identity()?;
+        if identity.addresses.first().is_some_and(|first| first == address) {
+            return Ok(());
+        }
+        identity.addresses.retain(|known| known != address);
+        identity.addresses.insert(0, address.to_owned());
+        identity.addresses.truncate(karwan_proto::limits::MAX_ADDRESSES);
+        Ok(store.set_identity(&identity)?)
+    }
+
+    fn after_session(&self, report: &SyncReport) {
+        if report.changes_down > 0 || report.changes_up > 0 {
+            self.lists.forget();
+        }
+        tracing::info!(
+            envelopes_up = report.envelopes_up,
+            envelopes_down = report.envelopes_down,
+            refused = report.refused.len(),
+            "sync ended"
+        );
+    }
+}
+
+/// A row of the directory as it is kept; `None` for what a newer version names.
+pub(crate) fn directory_kind(row: &DirectoryRow) -> Option<Named> {
+    let kind = match row.named {
+        Kind::Organisation => "organisation",
+        Kind::Person => "person",
+        Kind::Device => "device",
+        Kind::Caseload => "caseload",
+        Kind::Other(_) => return None,
+    };
+    Some(Named { kind: kind.to_owned(), id: row.id, name: row.name.clone(), body: None })
+}

@@ -1,0 +1,103 @@
+//! What a sync tells while it runs and when it ends.
+
+use serde::Serialize;
+
+/// Part of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// Reaching the server.
+    Connecting,
+    /// Sending what is unsent.
+    Sending,
+    /// Taking in what is new.
+    Receiving,
+    /// Fetching forms and media.
+    Fetching,
+    /// Over.
+    Done,
+}
+
+/// How far a sync is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Progress {
+    /// What is being done.
+    pub phase: Phase,
+    /// Envelopes that are durable at the server.
+    pub envelopes_up: u64,
+    /// Envelopes taken in.
+    pub envelopes_down: u64,
+    /// Bytes of frames sent.
+    pub bytes_up: u64,
+    /// Bytes of frames received.
+    pub bytes_down: u64,
+}
+
+impl Progress {
+    /// Nothing counted yet.
+    pub fn at(phase: Phase) -> Self {
+        Self { phase, envelopes_up: 0, envelopes_down: 0, bytes_up: 0, bytes_down: 0 }
+    }
+}
+
+/// Hears how far a sync is, and can end it.
+pub trait Listener: Send + Sync {
+    /// Told often; `false` ends the sync. What was done by then is kept and not repeated.
+    fn progress(&self, progress: &Progress) -> bool;
+}
+
+/// Hears nothing and ends nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Quiet;
+
+impl Listener for Quiet {
+    fn progress(&self, _: &Progress) -> bool {
+        true
+    }
+}
+
+/// An envelope of which something was refused: by the server, or by this device's own gate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RefusedEnvelope {
+    /// Its name.
+    pub envelope: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// What a sync did and cost.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct SyncReport {
+    /// How often the device waited for an answer.
+    pub round_trips: u64,
+    /// Bytes of frames sent.
+    pub bytes_up: u64,
+    /// Bytes of frames received.
+    pub bytes_down: u64,
+    /// Envelopes that became durable at the server.
+    pub envelopes_up: u64,
+    /// Envelopes that came.
+    pub envelopes_down: u64,
+    /// Changes in the envelopes sent.
+    pub changes_up: u64,
+    /// Changes in the envelopes that came.
+    pub changes_down: u64,
+    /// Review items that this sync brought.
+    pub conflicts: u64,
+    /// How long it took.
+    pub ms: u64,
+    /// What was refused; it is kept.
+    pub refused: Vec<RefusedEnvelope>,
+    /// What came and does not pass this device's own gate: kept, not applied.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_applied: Vec<RefusedEnvelope>,
+    /// How far the server's clock is ahead of this device's, in milliseconds, where it matters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clock_ahead_ms: Option<i64>,
+    /// Forms that are new on this device.
+    #[serde(skip)]
+    pub forms: u64,
+    /// The server was restored and gives nothing out until its recovery is closed.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub recovering: bool,
+}

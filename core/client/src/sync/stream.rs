@@ -1,0 +1,86 @@
+//! One session over one stream: bytes go out through a task of their own, so that a slow line never keeps the device from reading.
+
+use std::time::{Duration, Instant};
+
+use karwan_proto::error::SessionError;
+use karwan_proto::session::DeviceSession;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::transport::{Connection, Link};
+use crate::error::ClientError;
+
+/// Bytes read at once at most.
+const READ_BYTES: usize = 256 * 1024;
+/// How long the last bytes may take on their way out.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A session and its stream.
+pub(crate) struct Exchange {
+    pub(crate) session: DeviceSession,
+    out: Option<mpsc::UnboundedSender<Vec<u8>>>,
+    writer: JoinHandle<()>,
+    receive: quinn::RecvStream,
+    link: Link,
+    began: Instant,
+}
+
+impl Exchange {
+    /// Begins.
+    pub(crate) fn new(connection: Connection, session: DeviceSession) -> Self {
+        let Connection { mut send, receive, link, .. } = connection;
+        let (out, mut bytes) = mpsc::unbounded_channel::<Vec<u8>>();
+        let writer = tokio::spawn(async move {
+            while let Some(bytes) = bytes.recv().await {
+                // A broken stream shows on the reading side.
+                if send.write_all(&bytes).await.is_err() {
+                    return;
+                }
+            }
+            let _ = send.finish();
+            let _ = send.stopped().await;
+        });
+        Self { session, out: Some(out), writer, receive, link, began: Instant::now() }
+    }
+
+    /// Hands bytes to the transport. What is outstanding is bounded by the session's own limits.
+    pub(crate) fn send(&self, bytes: Vec<u8>) -> Result<(), ClientError> {
+        let sent = self.out.as_ref().is_some_and(|out| out.send(bytes).is_ok());
+        if sent { Ok(()) } else { Err(ClientError::Interrupted("the stream is closed".to_owned())) }
+    }
+
+    /// Milliseconds since the session began.
+    pub(crate) fn now_ms(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Waits for bytes and gives them to the session.
+    pub(crate) async fn listen(&mut self) -> Result<(), ClientError> {
+        let wait = Duration::from_millis(self.session.deadline_ms().saturating_sub(self.now_ms()).max(1));
+        let read = tokio::time::timeout(wait, self.receive.read_chunk(READ_BYTES, true)).await;
+        let now_ms = self.now_ms();
+        match read {
+            Err(_) => self.session.tick(now_ms).map_err(session_error),
+            Ok(Ok(Some(chunk))) => self.session.receive(now_ms, &chunk.bytes).map_err(session_error),
+            Ok(Ok(None)) => self.session.ended().map_err(session_error),
+            Ok(Err(error)) => Err(ClientError::Interrupted(error.to_string())),
+        }
+    }
+
+    /// Ends the stream in good order.
+    pub(crate) async fn close(mut self) {
+        self.out = None;
+        let _ = tokio::time::timeout(FLUSH_TIMEOUT, &mut self.writer).await;
+        self.writer.abort();
+        self.link.close().await;
+    }
+}
+
+/// What a session's error is to a caller of the client.
+pub(crate) fn session_error(error: SessionError) -> ClientError {
+    match error {
+        SessionError::Refused(refusal) => ClientError::Refused(refusal),
+        SessionError::CutOff | SessionError::Idle { .. } => ClientError::Interrupted(error.to_string()),
+        other => ClientError::Session(other.to_string()),
+    }
+}
