@@ -5,6 +5,7 @@
 //! unsent to the server and everything new back. Nothing else needs a network.
 
 pub mod clock;
+pub mod collect;
 pub mod device;
 mod enrol;
 pub mod error;
@@ -13,11 +14,13 @@ mod lists;
 mod observe;
 pub mod people;
 mod project;
+pub mod query;
 mod records;
 mod rewrite;
 pub mod sync;
 
 pub use clock::{Clock, SystemClock};
+pub use collect::{Collect, Filling};
 pub use device::Device;
 pub use enrol::EnrolRequest;
 pub use error::{ClientError, Trouble};
@@ -27,4 +30,5 @@ pub use karwan_form::interview;
 pub use karwan_proto::ids::{CaseloadId, DeviceId, Hash, PersonId, RecordId};
 pub use karwan_store::{DatabaseKey, FileKey, Folder, KeyError, KeyProvider, MemoryKey, Opened, Salvaged, StoreError};
 pub use observe::{Changed, Observer};
+pub use query::{ListQuery, RecordListed, RecordShown};
 pub use sync::report::{Listener, Phase, Progress, Quiet, RefusedEnvelope, SyncReport};
