@@ -1,2 +1,5 @@
 //! The `karwan` command.
-fn main() {}
+
+fn main() -> std::process::ExitCode {
+    karwan_server::command::main()
+}

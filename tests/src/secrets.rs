@@ -24,7 +24,9 @@ pub fn needles(values: &[&str]) -> Vec<Needle> {
     let mut found = Vec::new();
     for (position, value) in values.iter().enumerate() {
         for (form, text) in [("typed", (*value).to_owned()), ("folded", fold_key(value)), ("lower case", value.to_lowercase())] {
-            let mut add = |encoding: &str, bytes: Vec<u8>| found.push(Needle { name: format!("value {position}, {form}, {encoding}"), bytes });
+            let mut add = |encoding: &str, bytes: Vec<u8>| {
+                found.push(Needle { name: format!("value {position}, {form}, {encoding}"), bytes })
+            };
             add("UTF-8", text.as_bytes().to_vec());
             add("UTF-16LE", text.encode_utf16().flat_map(u16::to_le_bytes).collect());
             add("UTF-16BE", text.encode_utf16().flat_map(u16::to_be_bytes).collect());

@@ -27,7 +27,21 @@ pub fn household_form() -> Result<Vec<u8>, XlsxError> {
         (
             "survey",
             &[
-                &["type", "name", "label::English (en)", "label::فارسی (fa)", "required", "constraint", "constraint_message::English (en)", "relevant", "calculation", "save_to", "bind::karwan:merge", "bind::karwan:identity", "repeat_count"],
+                &[
+                    "type",
+                    "name",
+                    "label::English (en)",
+                    "label::فارسی (fa)",
+                    "required",
+                    "constraint",
+                    "constraint_message::English (en)",
+                    "relevant",
+                    "calculation",
+                    "save_to",
+                    "bind::karwan:merge",
+                    "bind::karwan:identity",
+                    "repeat_count",
+                ],
                 &["text", "head_name", "Name of the head", "نام سرپرست", "yes", "", "", "", "", "head_name", "", "given_name"],
                 &["text", "father_name", "Father's name", "نام پدر", "", "", "", "", "", "", "", "father_name"],
                 &["integer", "birth_year", "Year of birth (Solar Hijri)", "سال تولد", "", "", "", "", "", "", "", "birth_year"],
@@ -35,7 +49,15 @@ pub fn household_form() -> Result<Vec<u8>, XlsxError> {
                 &["text", "phone", "Phone", "تلفن", "", "", "", "", "", "phone", ""],
                 &["integer", "adults", "Adults", "بزرگسالان", "", ". >= 0", "Not below 0."],
                 &["integer", "children", "Children", "کودکان", "", ". >= 0", "Not below 0."],
-                &["integer", "rooms", "Sleeping places", "جای خواب", "", "${adults} + ${children} <= .", "Fewer places than people."],
+                &[
+                    "integer",
+                    "rooms",
+                    "Sleeping places",
+                    "جای خواب",
+                    "",
+                    "${adults} + ${children} <= .",
+                    "Fewer places than people.",
+                ],
                 &["calculate", "people", "", "", "", "", "", "", "coalesce(${adults}, 0) + coalesce(${children}, 0)", "people"],
                 &["select_multiple need", "needs", "Needs", "نیازها"],
                 &["select_one destination", "destination", "Destination", "مقصد", "", "", "", "", "", "destination"],
@@ -80,7 +102,13 @@ pub fn household_form() -> Result<Vec<u8>, XlsxError> {
                 &["decision", "approved", "paid", "supervisor"],
             ],
         ),
-        ("settings", &[&["form_title", "form_id", "version", "default_language", "instance_name"], &["Household", "household", "1", "English (en)", "${head_name}"]]),
+        (
+            "settings",
+            &[
+                &["form_title", "form_id", "version", "default_language", "instance_name"],
+                &["Household", "household", "1", "English (en)", "${head_name}"],
+            ],
+        ),
         ("entities", &[&["list_name", "label"], &["households", "${head_name}"]]),
     ])
 }

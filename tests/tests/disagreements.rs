@@ -51,7 +51,9 @@ fn both_answers_stay_until_a_person_decides_and_both_devices_see_the_decision() 
     assert!(told[1].1.contains("Karim"), "{told:?}");
     assert_ne!(told[0].2, told[1].2, "each value names its device");
 
-    world.org(&["review", "resolve"], &[item["item"].as_str().unwrap(), "--value", "0722222222", "--note", "Called the family."]).done();
+    world
+        .org(&["review", "resolve"], &[item["item"].as_str().unwrap(), "--value", "0722222222", "--note", "Called the family."])
+        .done();
     assert_eq!(world.org_json(&["review", "list"], &[]).as_array().map(Vec::len), Some(0));
     mashhad.sync();
     tehran.sync();
@@ -121,7 +123,8 @@ fn equal_answers_and_additions_to_several_choices_are_no_disagreement() {
 fn an_edit_of_a_member_that_another_team_removed_becomes_an_item() {
     let world = world();
     let (first, second) = (world.device("one", "Laila"), world.device("two", "Karim"));
-    let record = first.fill("household", &format!("{HOUSEHOLD}repeat member=2\nm_name@1=زهرا\nm_age@1=30\nm_name@2=علی\nm_age@2=4\n"));
+    let record =
+        first.fill("household", &format!("{HOUSEHOLD}repeat member=2\nm_name@1=زهرا\nm_age@1=30\nm_name@2=علی\nm_age@2=4\n"));
     first.sync();
     second.sync();
     first.run(&["edit"], &[&record, "--remove", "/data/member[2]"]).done();
@@ -158,7 +161,8 @@ fn a_hundred_decisions_while_five_devices_sync_are_all_kept_and_block_nobody() {
     const RECORDS: usize = 20;
     const DEVICES: usize = 5;
     let world = world();
-    let devices: Vec<_> = (0..DEVICES).map(|number| world.device(&format!("phone-{number}"), &format!("Person {number}"))).collect();
+    let devices: Vec<_> =
+        (0..DEVICES).map(|number| world.device(&format!("phone-{number}"), &format!("Person {number}"))).collect();
     let records: Vec<String> = (0..RECORDS).map(|_| devices[0].fill("household", HOUSEHOLD)).collect();
     devices.iter().for_each(|device| drop(device.sync()));
     // Every device gives another phone to every record: five values a record, one item a record.

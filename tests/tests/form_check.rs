@@ -20,7 +20,9 @@ const SETTINGS: Sheet<'static> = ("settings", &[&["form_title", "form_id"], &["B
 fn names(answer: &Answer, row: u32, words: &[&str]) {
     assert_eq!(answer.status, BAD_INPUT, "{answer:?}");
     let told = answer.stderr.lines().any(|line| {
-        line.contains("survey") && line.contains(&format!("row {row}")) && words.iter().all(|word| line.to_lowercase().contains(&word.to_lowercase()))
+        line.contains("survey")
+            && line.contains(&format!("row {row}"))
+            && words.iter().all(|word| line.to_lowercase().contains(&word.to_lowercase()))
     });
     assert!(told, "row {row} with {words:?} in:\n{}", answer.stderr);
     assert!(answer.stderr.to_lowercase().contains("mend"), "{}", answer.stderr);
@@ -44,7 +46,8 @@ fn an_undefined_reference_is_named() {
 
 #[test]
 fn a_circular_calculation_is_named_with_its_circle() {
-    let survey: &[&[&str]] = &[HEADER, &["calculate", "a", "", "", "", "${b} + 1"], &["calculate", "b", "", "", "", "${a} + 1"], &["text", "c", "C"]];
+    let survey: &[&[&str]] =
+        &[HEADER, &["calculate", "a", "", "", "", "${b} + 1"], &["calculate", "b", "", "", "", "${a} + 1"], &["text", "c", "C"]];
     let answer = check(&[("survey", survey), SETTINGS]);
     assert_eq!(answer.status, BAD_INPUT, "{answer:?}");
     let line = answer.stderr.lines().find(|line| line.contains("circ") || line.contains("itself")).unwrap_or_default().to_owned();
@@ -53,7 +56,15 @@ fn a_circular_calculation_is_named_with_its_circle() {
 
 #[test]
 fn a_missing_choice_list_is_named() {
-    names(&check(&[("survey", &[HEADER, &["select_one colour", "a", "A"]]), ("choices", &[&["list_name", "name", "label"], &["color", "r", "Red"]]), SETTINGS]), 2, &["colour"]);
+    names(
+        &check(&[
+            ("survey", &[HEADER, &["select_one colour", "a", "A"]]),
+            ("choices", &[&["list_name", "name", "label"], &["color", "r", "Red"]]),
+            SETTINGS,
+        ]),
+        2,
+        &["colour"],
+    );
 }
 
 #[test]
@@ -68,7 +79,8 @@ fn a_syntax_error_in_an_expression_is_named_with_its_place() {
 
 #[test]
 fn all_faults_are_told_at_once() {
-    let survey: &[&[&str]] = &[HEADER, &["intger", "a", "A"], &["text", "b", "B", "${nobody} = 1"], &["integer", "c", "C", "", ". >"]];
+    let survey: &[&[&str]] =
+        &[HEADER, &["intger", "a", "A"], &["text", "b", "B", "${nobody} = 1"], &["integer", "c", "C", "", ". >"]];
     let answer = check(&[("survey", survey), SETTINGS]);
     for row in 2..=4 {
         assert!(answer.stderr.contains(&format!("row {row}")), "row {row} in:\n{}", answer.stderr);

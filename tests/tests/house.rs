@@ -152,7 +152,12 @@ fn nothing_unfinished_and_no_machine_path_is_in_the_source() {
             for file in found {
                 let source = fs::read_to_string(&file).unwrap();
                 for (index, line) in source.lines().enumerate() {
-                    faults.extend(words.iter().filter(|word| line.contains(word.as_str())).map(|word| format!("{}:{}: {word}", file.display(), index + 1)));
+                    faults.extend(
+                        words
+                            .iter()
+                            .filter(|word| line.contains(word.as_str()))
+                            .map(|word| format!("{}:{}: {word}", file.display(), index + 1)),
+                    );
                 }
             }
         }
@@ -162,7 +167,9 @@ fn nothing_unfinished_and_no_machine_path_is_in_the_source() {
 
 #[test]
 fn every_crate_has_a_readme() {
-    for folder in ["core/form", "core/proto", "core/record", "core/linkage", "core/store", "core/client", "ffi", "server", "tests"] {
+    for folder in
+        ["core/form", "core/proto", "core/record", "core/linkage", "core/store", "core/client", "ffi", "server", "tests"]
+    {
         assert!(root().join(folder).join("README.md").is_file(), "{folder}/README.md is missing");
     }
 }

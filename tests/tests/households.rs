@@ -5,7 +5,8 @@ use karwan_tests::workbook::{household_form, visit_form};
 use karwan_tests::world::{Device, World, values};
 use serde_json::Value;
 
-const HOUSEHOLD: &str = "head_name=قربان‌علی\nphone=0700000001\nadults=2\nchildren=1\nrooms=4\nneeds=food\ndestination=herat\nstatus=registered\n";
+const HOUSEHOLD: &str =
+    "head_name=قربان‌علی\nphone=0700000001\nadults=2\nchildren=1\nrooms=4\nneeds=food\ndestination=herat\nstatus=registered\n";
 
 fn world() -> World {
     World::new(&[("household.xlsx", household_form().unwrap()), ("visit.xlsx", visit_form().unwrap())])

@@ -80,7 +80,8 @@ fn a_revoked_device_is_refused_and_told_so() {
     let world = world();
     let device = world.device("phone", "Laila");
     let devices = world.org_json(&["devices"], &[]);
-    let identifier = devices.as_array().unwrap().iter().find(|row| row["name"] == "phone").unwrap()["device"].as_str().unwrap().to_owned();
+    let identifier =
+        devices.as_array().unwrap().iter().find(|row| row["name"] == "phone").unwrap()["device"].as_str().unwrap().to_owned();
     world.org(&["devices", "revoke"], &[&identifier]).done();
     device.fill("household", "head_name=x\nadults=1\nchildren=0\nrooms=1\n");
     let answer = device.run(&["sync"], &["--json"]).refused(REFUSED);

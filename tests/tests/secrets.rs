@@ -40,7 +40,11 @@ fn a_device_and_its_surroundings_hold_no_planted_value_in_the_clear() {
     std::fs::create_dir(&temporary).unwrap();
     // A draft, a finished interview, a search: each may leave something behind, also in temporary files and in logs.
     let answers = world.path("answers");
-    std::fs::write(&answers, format!("head_name={}\nphone={}\nfather_name={}\nadults=1\nchildren=0\nrooms=1\n", PLANTED[0], PLANTED[1], PLANTED[2])).unwrap();
+    std::fs::write(
+        &answers,
+        format!("head_name={}\nphone={}\nfather_name={}\nadults=1\nchildren=0\nrooms=1\n", PLANTED[0], PLANTED[1], PLANTED[2]),
+    )
+    .unwrap();
     let run = |arguments: &[&str]| {
         let output = Command::new(karwan())
             .args(arguments)
@@ -49,7 +53,11 @@ fn a_device_and_its_surroundings_hold_no_planted_value_in_the_clear() {
             .env("RUST_LOG", "trace")
             .output()
             .unwrap();
-        std::fs::write(temporary.join(format!("log-{}", arguments.join("-").replace('/', "_").chars().take(60).collect::<String>())), &output.stderr).unwrap();
+        std::fs::write(
+            temporary.join(format!("log-{}", arguments.join("-").replace('/', "_").chars().take(60).collect::<String>())),
+            &output.stderr,
+        )
+        .unwrap();
         assert!(output.status.success(), "{output:?}");
     };
     let folder = device.folder.to_str().unwrap();

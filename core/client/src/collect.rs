@@ -7,8 +7,8 @@ use karwan_form::answer_file::{self, AnswerLine};
 use karwan_form::interview::{Context, Interview, Mode, Violation};
 use karwan_form::model::InstanceSource;
 use karwan_proto::ids::{CaseloadId, PersonId, RecordId};
-use karwan_record::entities::{self, ENTITY_FORM, EntityNote};
 use karwan_record::Record;
+use karwan_record::entities::{self, ENTITY_FORM, EntityNote};
 use karwan_store::View;
 use karwan_store::change::RecordPlace;
 use karwan_store::draft::{Draft, FlatAnswers, difference, flatten, unflatten};
@@ -53,7 +53,13 @@ impl std::fmt::Debug for Collect {
 
 impl Device {
     /// Begins an interview with the newest version of a form.
-    pub fn start(&self, form: &str, caseload: Option<CaseloadId>, person: PersonId, filling: Filling) -> Result<Collect, ClientError> {
+    pub fn start(
+        &self,
+        form: &str,
+        caseload: Option<CaseloadId>,
+        person: PersonId,
+        filling: Filling,
+    ) -> Result<Collect, ClientError> {
         let (loaded, last_saved) = {
             let store = locked(&self.inner.store);
             let view = store.view()?;
@@ -95,7 +101,8 @@ impl Device {
             // A language that a newer version of the form lost is no reason to lose the draft.
             let _ = interview.set_language(&draft.language);
         }
-        let mut collect = Collect { kept: true, flat, invalid_before, ..Collect::new(self.inner.clone(), interview, loaded, draft) };
+        let mut collect =
+            Collect { kept: true, flat, invalid_before, ..Collect::new(self.inner.clone(), interview, loaded, draft) };
         collect.journal()?;
         Ok(collect)
     }
@@ -240,14 +247,15 @@ impl Collect {
             let form = loaded.row.hash;
             let (record, change) = match &draft.base {
                 None => {
-                    let (record, bytes) =
-                        Record::create(id, &loaded.shape, form, &answers, &notes, author, stamp).map_err(|error| refuses(&error))?;
+                    let (record, bytes) = Record::create(id, &loaded.shape, form, &answers, &notes, author, stamp)
+                        .map_err(|error| refuses(&error))?;
                     (record, Some(bytes))
                 }
                 Some(seen) => {
                     let mut record = records::load(&view, id)?;
-                    let bytes =
-                        record.edit(&loaded.shape, seen, form, &answers, &notes, author, stamp).map_err(|error| refuses(&error))?;
+                    let bytes = record
+                        .edit(&loaded.shape, seen, form, &answers, &notes, author, stamp)
+                        .map_err(|error| refuses(&error))?;
                     (record, bytes)
                 }
             };

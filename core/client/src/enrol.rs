@@ -9,8 +9,8 @@ use karwan_proto::invitation::Invitation;
 use karwan_proto::keys::SigningKey;
 use karwan_proto::log::Cursor;
 use karwan_proto::membership::{Membership, SignedEntry};
-use karwan_proto::session::{DeviceEffect, DeviceSession, DeviceStart, Enrolment, Hello};
 use karwan_proto::session::frame::Introduction;
+use karwan_proto::session::{DeviceEffect, DeviceSession, DeviceStart, Enrolment, Hello};
 use karwan_store::{Folder, Identity, KeyProvider, Opened, Store, StoreError};
 
 use crate::clock::Clock;
@@ -81,7 +81,8 @@ pub(crate) async fn enrol(request: EnrolRequest) -> Result<Device, ClientError> 
         introductions: Vec::new(),
         blobs: Vec::new(),
     };
-    let told = converse(Exchange::new(connection, DeviceSession::new(start, 0).map_err(session_fault)?), &invitation, address).await?;
+    let told =
+        converse(Exchange::new(connection, DeviceSession::new(start, 0).map_err(session_fault)?), &invitation, address).await?;
     keep(&request, &invitation, seed, key.public().device(), &told)
 }
 
@@ -138,7 +139,10 @@ fn keep(
     device: DeviceId,
     told: &Told,
 ) -> Result<Device, ClientError> {
-    let known = told.membership.device(device).ok_or_else(|| ClientError::Session("the membership log does not name this device".to_owned()))?;
+    let known = told
+        .membership
+        .device(device)
+        .ok_or_else(|| ClientError::Session("the membership log does not name this device".to_owned()))?;
     let mut addresses = vec![told.address.clone()];
     addresses.extend(invitation.addresses.iter().filter(|address| **address != told.address).cloned());
     let identity = Identity {

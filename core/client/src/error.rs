@@ -114,8 +114,11 @@ pub enum ClientError {
 /// Questions and rules, no answers. The form's own words may repeat an answer (`${name} must be …`), so they are not used here.
 fn invalid_words(violations: &[Violation]) -> String {
     const SHOWN_MAX: usize = 3;
-    let shown: Vec<String> =
-        violations.iter().take(SHOWN_MAX).map(|violation| format!("{} ({})", violation.reference, violation.kind.word())).collect();
+    let shown: Vec<String> = violations
+        .iter()
+        .take(SHOWN_MAX)
+        .map(|violation| format!("{} ({})", violation.reference, violation.kind.word()))
+        .collect();
     let more = violations.len().saturating_sub(SHOWN_MAX);
     let tail = if more > 0 { format!(" and {more} more") } else { String::new() };
     format!("{} answers do not stand: {}{tail}", violations.len(), shown.join(", "))
@@ -190,7 +193,9 @@ impl ClientError {
             Self::Store(error) => match error {
                 StoreError::Key(_) | StoreError::WrongKey => Trouble::Refused,
                 StoreError::Locked { .. } | StoreError::Damaged | StoreError::Newer { .. } => Trouble::Folder,
-                StoreError::Exists(_) | StoreError::Missing(_) | StoreError::NotFound { .. } | StoreError::Limit { .. } => Trouble::Input,
+                StoreError::Exists(_) | StoreError::Missing(_) | StoreError::NotFound { .. } | StoreError::Limit { .. } => {
+                    Trouble::Input
+                }
                 _ => Trouble::Failed,
             },
             Self::Invitation(InvitationError::Expired { .. } | InvitationError::Certificate(_)) => Trouble::Refused,
@@ -228,18 +233,24 @@ impl ClientError {
             Self::Unreachable { .. } => "Look at the network and the address, and whether the server runs. Your work is kept.",
             Self::Interrupted(_) => "Sync again when the network is better: what is done is not repeated. Your work is kept.",
             Self::Transport { .. } => "Report this with the version of karwan.",
-            Self::Session(_) => "Sync again; if it stays, report this with the versions of karwan on both sides. Your work is kept.",
+            Self::Session(_) => {
+                "Sync again; if it stays, report this with the versions of karwan on both sides. Your work is kept."
+            }
             Self::Cancelled => "Sync again when you like: what is done is not repeated.",
             Self::EnvelopesRefused { .. } => "Your work is kept. The reasons are in the report (--json); tell the administrator.",
             Self::Membership(_) => "Sync with your organisation's own server; if it stays, tell the administrator.",
             Self::Envelope(_) | Self::Record(_) => "Report this with the version of karwan. Your work is kept.",
-            Self::NoSuchForm(_) | Self::SeveralCaseloads(_) => "See the names: karwan device forms DEV. A form comes with a sync.",
+            Self::NoSuchForm(_) | Self::SeveralCaseloads(_) => {
+                "See the names: karwan device forms DEV. A form comes with a sync."
+            }
             Self::FormNotHere(_) => "Sync: karwan device sync DEV.",
             Self::FormFault { .. } => "Tell who made the form; karwan form check says more.",
             Self::NoCaseload => "Sync first: karwan device sync DEV.",
             Self::NoSuchRecord(_) => "See what there is: karwan device list DEV.",
             Self::NotADraft(_) => "See the drafts: karwan device list DEV. A finished record is changed with karwan device edit.",
-            Self::DraftOpen(_) => "Finish it (karwan device finalize DEV RECORD) or discard it (karwan device discard DEV RECORD) first.",
+            Self::DraftOpen(_) => {
+                "Finish it (karwan device finalize DEV RECORD) or discard it (karwan device discard DEV RECORD) first."
+            }
             Self::Entity(_) => "Edit one of the interviews behind it: karwan device show DEV RECORD names them.",
             Self::Answer(_) => "See the questions and their answers: karwan device show DEV RECORD.",
             Self::AnswerFile(_) => "Write one name=value a line, with the names of the form's questions.",
@@ -254,11 +265,17 @@ impl ClientError {
 fn refusal_mend(refusal: Refusal) -> String {
     match refusal {
         Refusal::Revoked => "Ask the administrator. Your unsent work is kept on this device and can be adopted.",
-        Refusal::UnknownDevice => "Ask for an invitation of this organisation, and enrol again in another folder. Your work is kept.",
+        Refusal::UnknownDevice => {
+            "Ask for an invitation of this organisation, and enrol again in another folder. Your work is kept."
+        }
         Refusal::WrongOrganisation => "Sync with your own organisation's server. Your work is kept.",
-        Refusal::InvitationUnknown | Refusal::InvitationUsed | Refusal::InvitationExpired => "Ask for a new invitation: karwan invite ORG.",
+        Refusal::InvitationUnknown | Refusal::InvitationUsed | Refusal::InvitationExpired => {
+            "Ask for a new invitation: karwan invite ORG."
+        }
         Refusal::Recovering => "Wait until the administrator has closed recovery: karwan recovery close ORG. Your work is kept.",
-        Refusal::CloneSuspected => "Sync again: this device writes its unsent work again under a new name. Use only one copy of its folder.",
+        Refusal::CloneSuspected => {
+            "Sync again: this device writes its unsent work again under a new name. Use only one copy of its folder."
+        }
         Refusal::Busy { .. } => "Sync again in a little while. Your work is kept.",
         Refusal::ProtocolVersion(_) => "Update karwan on this device or on the server. Your work is kept.",
         _ => "Sync again; if it stays, tell the administrator. Your work is kept.",

@@ -84,7 +84,12 @@ fn offered(view: &View<'_>) -> Result<Vec<FormRow>, ClientError> {
 
 impl Inner {
     /// The newest version of the form of this name, to begin an interview with.
-    pub(crate) fn form_named(&self, view: &View<'_>, name: &str, caseload: Option<CaseloadId>) -> Result<Arc<LoadedForm>, ClientError> {
+    pub(crate) fn form_named(
+        &self,
+        view: &View<'_>,
+        name: &str,
+        caseload: Option<CaseloadId>,
+    ) -> Result<Arc<LoadedForm>, ClientError> {
         let mut rows = offered(view)?;
         rows.retain(|row| row.form_id == name && caseload.is_none_or(|caseload| row.caseload == caseload));
         if rows.len() > 1 {

@@ -122,7 +122,8 @@ fn entity_table(view: &karwan_store::View<'_>, list: &str) -> Result<Table, Clie
 fn read_csv(bytes: &[u8]) -> Table {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(bytes);
-    let columns: Vec<String> = reader.headers().map(|head| head.iter().map(|name| name.trim().to_owned()).collect()).unwrap_or_default();
+    let columns: Vec<String> =
+        reader.headers().map(|head| head.iter().map(|name| name.trim().to_owned()).collect()).unwrap_or_default();
     let rows = reader
         .records()
         .filter_map(Result::ok)

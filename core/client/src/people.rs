@@ -17,10 +17,13 @@ impl Device {
         if let Some(known) = self.inner.find_person(name)? {
             return Ok(known);
         }
-        let name: String = name.chars().scan(0, |bytes, character| {
-            *bytes += character.len_utf8();
-            (*bytes <= NAME_BYTES_MAX).then_some(character)
-        }).collect();
+        let name: String = name
+            .chars()
+            .scan(0, |bytes, character| {
+                *bytes += character.len_utf8();
+                (*bytes <= NAME_BYTES_MAX).then_some(character)
+            })
+            .collect();
         let person = PersonId::from_random(random());
         locked(&self.inner.store).write(|batch| batch.put_person(person, &name))?;
         Ok(person)
@@ -50,7 +53,9 @@ impl Inner {
             }
         }
         if found.is_empty() {
-            found.extend(view.own_people()?.into_iter().filter(|(id, own)| own == name || id.to_string() == name).map(|(id, _)| id));
+            found.extend(
+                view.own_people()?.into_iter().filter(|(id, own)| own == name || id.to_string() == name).map(|(id, _)| id),
+            );
         }
         // Who may write here comes before a namesake elsewhere.
         if found.len() > 1 {

@@ -23,7 +23,12 @@ pub(crate) const ENTITY_SOURCE: &str = "entity";
 
 impl Inner {
     /// Writes what a record comes to; gives the ids of its open review items.
-    pub(crate) fn project(&self, batch: &Batch<'_>, record: &Record, caseload: CaseloadId) -> Result<BTreeSet<String>, ClientError> {
+    pub(crate) fn project(
+        &self,
+        batch: &Batch<'_>,
+        record: &Record,
+        caseload: CaseloadId,
+    ) -> Result<BTreeSet<String>, ClientError> {
         let view = batch.view();
         let projection = self.projection(&view, record)?;
         let id = record.id();

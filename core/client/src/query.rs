@@ -289,7 +289,9 @@ fn show_entity(view: &View<'_>, row: Listed) -> Result<RecordShown, ClientError>
     let state = entities::fold(&row.source, &row.id, &writes);
     let mut values = BTreeMap::new();
     for (property, found) in &state.properties {
-        let shown = found.iter().map(|value| shown_value(view, &value.value, value.device, value.person, value.at_ms, value.offset_minutes));
+        let shown = found
+            .iter()
+            .map(|value| shown_value(view, &value.value, value.device, value.person, value.at_ms, value.offset_minutes));
         values.insert(property.clone(), shown.collect::<Result<Vec<_>, _>>()?);
     }
     writes.sort_by_key(|write| (write.at_ms, write.record));
@@ -338,7 +340,10 @@ fn shown_items(view: &View<'_>, items: &[ReviewItem]) -> Result<Vec<ShownItem>, 
 }
 
 fn shown_values(view: &View<'_>, values: &[ItemValue]) -> Result<Vec<ShownValue>, ClientError> {
-    values.iter().map(|value| shown_value(view, &value.value, value.device, value.person, value.at_ms, value.offset_minutes)).collect()
+    values
+        .iter()
+        .map(|value| shown_value(view, &value.value, value.device, value.person, value.at_ms, value.offset_minutes))
+        .collect()
 }
 
 fn shown_value(

@@ -64,8 +64,8 @@ fn rewrite(
         }
         let writer = writer(Origin { incarnation, ..old.origin });
         let bytes = if record.is_empty() {
-            let (made, bytes) =
-                Record::create(id, &shape, form, &after, &notes, &writer.author, &writer.stamp).map_err(|error| refuses(&error))?;
+            let (made, bytes) = Record::create(id, &shape, form, &after, &notes, &writer.author, &writer.stamp)
+                .map_err(|error| refuses(&error))?;
             record = made;
             Some(bytes)
         } else {

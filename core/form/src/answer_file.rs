@@ -100,9 +100,11 @@ pub fn parse_json(text: &str) -> Result<Vec<AnswerLine>, AnswerFileError> {
                 serde_json::Value::Number(number) => number.to_string(),
                 serde_json::Value::Bool(truth) => truth.to_string(),
                 serde_json::Value::Null => String::new(),
-                serde_json::Value::Array(choices) => {
-                    choices.iter().map(|choice| choice.as_str().map_or_else(|| choice.to_string(), str::to_owned)).collect::<Vec<_>>().join(" ")
-                }
+                serde_json::Value::Array(choices) => choices
+                    .iter()
+                    .map(|choice| choice.as_str().map_or_else(|| choice.to_string(), str::to_owned))
+                    .collect::<Vec<_>>()
+                    .join(" "),
                 serde_json::Value::Object(_) => return Err(AnswerFileError::Json(format!("{name} is no text"))),
             };
             Ok(AnswerLine::Set { name, instances: Vec::new(), rejected: Vec::new(), value })
@@ -112,7 +114,8 @@ pub fn parse_json(text: &str) -> Result<Vec<AnswerLine>, AnswerFileError> {
 
 fn addressed(name: &str) -> Option<(&str, Vec<usize>)> {
     let Some((name, positions)) = name.split_once('@') else { return Some((name, Vec::new())) };
-    let positions = positions.split('.').map(|position| position.parse().ok().filter(|position| (1..=INSTANCES_MAX).contains(position)));
+    let positions =
+        positions.split('.').map(|position| position.parse().ok().filter(|position| (1..=INSTANCES_MAX).contains(position)));
     Some((name, positions.collect::<Option<_>>()?))
 }
 

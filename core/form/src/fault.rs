@@ -58,6 +58,9 @@ mod tests {
         let fault = Fault::at("survey", 12, "relevant", "`${agee}` is not a question", "write `${age}`");
         assert_eq!(fault.to_string(), "survey row 12, column relevant: `${agee}` is not a question. Mend: write `${age}`");
         assert_eq!(Fault::of_file("this is no workbook", "").to_string(), "this is no workbook.");
-        assert_eq!(Fault::at("survey", 0, "type", "missing.", "add it").to_string(), "survey, column type: missing. Mend: add it");
+        assert_eq!(
+            Fault::at("survey", 0, "type", "missing.", "add it").to_string(),
+            "survey, column type: missing. Mend: add it"
+        );
     }
 }

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use crate::model::{
-    Action, ActionValue, ControlKind, DataType, EntityDeclaration, Form, InstanceSource, MergeRule, Node, NodeId, NodeKind, SecondaryInstance, Text,
-    TextPart,
+    Action, ActionValue, ControlKind, DataType, EntityDeclaration, Form, InstanceSource, MergeRule, Node, NodeId, NodeKind,
+    SecondaryInstance, Text, TextPart,
 };
 use crate::xpath::Expression;
 
@@ -63,7 +63,10 @@ impl Outline<'_> {
     }
 
     fn said(&self, text: Option<&Text>) -> String {
-        text.map(|text| words(self.form, text, self.language)).filter(|words| !words.is_empty()).map(|words| format!(" «{words}»")).unwrap_or_default()
+        text.map(|text| words(self.form, text, self.language))
+            .filter(|words| !words.is_empty())
+            .map(|words| format!(" «{words}»"))
+            .unwrap_or_default()
     }
 
     fn head(&mut self) {
@@ -198,7 +201,11 @@ impl Outline<'_> {
                 let (name_at, label_at) = (at("name"), at("label"));
                 for (index, row) in table.rows.iter().enumerate().take(CHOICES_SHOWN) {
                     let cell = |at: Option<usize>| at.and_then(|at| row.get(at)).map(String::as_str).unwrap_or_default();
-                    let translated = table.labels.get(index).map(|text| words(self.form, text, self.language)).filter(|words| !words.is_empty());
+                    let translated = table
+                        .labels
+                        .get(index)
+                        .map(|text| words(self.form, text, self.language))
+                        .filter(|words| !words.is_empty());
                     let label = translated.unwrap_or_else(|| cell(label_at).to_owned());
                     let line = format!("{} «{label}»", cell(name_at));
                     self.line(2, &line);

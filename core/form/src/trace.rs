@@ -35,7 +35,13 @@ pub enum TraceError {
 
 /// Runs events through a new interview; writes the state after loading and after each event.
 /// `language`: shown first, where it is not the form's default.
-pub fn trace(form: Arc<Form>, context: Context, language: Option<&str>, events: impl BufRead, mut out: impl Write) -> Result<(), TraceError> {
+pub fn trace(
+    form: Arc<Form>,
+    context: Context,
+    language: Option<&str>,
+    events: impl BufRead,
+    mut out: impl Write,
+) -> Result<(), TraceError> {
     let mut interview = Interview::start(form, context)?;
     if let Some(language) = language {
         interview.set_language(language).map_err(|_| TraceError::Language(language.to_owned()))?;

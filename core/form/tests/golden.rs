@@ -38,8 +38,20 @@ fn leaves(xml: &str) -> Vec<String> {
     use quick_xml::events::Event;
     let masked = |path: &str| {
         let name = path.rsplit(['/', '@']).next().unwrap_or(path);
-        matches!(name, "start" | "end" | "instanceID" | "new_uuid" | "m_uuid" | "m_entity_id" | "id" | "case_id" | "deviceid" | "username" | "site_id")
-            || ["_uuid", "_entity_id", "baseVersion"].iter().any(|tail| name.ends_with(tail))
+        matches!(
+            name,
+            "start"
+                | "end"
+                | "instanceID"
+                | "new_uuid"
+                | "m_uuid"
+                | "m_entity_id"
+                | "id"
+                | "case_id"
+                | "deviceid"
+                | "username"
+                | "site_id"
+        ) || ["_uuid", "_entity_id", "baseVersion"].iter().any(|tail| name.ends_with(tail))
     };
     let mut reader = quick_xml::Reader::from_str(xml);
     let mut path: Vec<String> = Vec::new();
@@ -99,7 +111,8 @@ fn leaves(xml: &str) -> Vec<String> {
 /// Engines write large numbers and times of day in different ways that mean the same.
 fn plain(text: &str) -> String {
     let time = text.strip_suffix('Z').filter(|time| time.len() == 12 && time.as_bytes()[2] == b':');
-    let number = text.parse::<f64>().ok().filter(|_| text.contains('.') && text.starts_with(|first: char| first.is_ascii_digit()));
+    let number =
+        text.parse::<f64>().ok().filter(|_| text.contains('.') && text.starts_with(|first: char| first.is_ascii_digit()));
     number.map_or_else(|| time.unwrap_or(text).to_owned(), |number| number.to_string())
 }
 

@@ -1,7 +1,9 @@
 //! What the reader makes of workbooks. The workbooks are made here, cell by cell.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-use karwan_form::model::{ActionValue, ControlKind, DataType, Form, InstanceSource, MergeRule, Node, NodeKind, Table, Text, TextPart};
+use karwan_form::model::{
+    ActionValue, ControlKind, DataType, Form, InstanceSource, MergeRule, Node, NodeKind, Table, Text, TextPart,
+};
 use karwan_form::xlsform;
 use karwan_form::xpath::Expression;
 use rust_xlsxwriter::Workbook;
@@ -307,7 +309,9 @@ fn triggers_set_values_when_a_question_changes() {
     assert_eq!(c.actions.len(), 2);
     assert_eq!(c.actions[1].events, ["xforms-value-changed"]);
     assert_eq!(c.actions[1].trigger, form.by_path.get("/data/b").copied());
-    assert!(matches!(&c.actions[0].value, ActionValue::Expression(expression) if expression.source == "concat( /data/a ,  /data/b )"));
+    assert!(
+        matches!(&c.actions[0].value, ActionValue::Expression(expression) if expression.source == "concat( /data/a ,  /data/b )")
+    );
     assert!(!node(&form, "/data/d").bind.captured);
     assert!(matches!(&node(&form, "/data/e").actions[0].value, ActionValue::Literal(text) if text.is_empty()));
 }
@@ -485,7 +489,9 @@ fn what_only_looks_like_a_circle_is_none() {
 
 #[test]
 fn duplicate_choices_are_allowed_where_the_settings_say_so() {
-    read("#survey\ntype|name|label\nselect_one yn|a|A\n#choices\nlist_name|name|label\nyn|y|Y\nyn|y|Z\n#settings\nallow_choice_duplicates\nyes");
+    read(
+        "#survey\ntype|name|label\nselect_one yn|a|A\n#choices\nlist_name|name|label\nyn|y|Y\nyn|y|Z\n#settings\nallow_choice_duplicates\nyes",
+    );
 }
 
 #[test]

@@ -1,1 +1,11 @@
-//! core/linkage
+//! Names, numbers and dates across scripts: who is who.
+//!
+//! [`fold_key`] makes one text of the many ways to write the same; [`skeleton`] is common to Persian and Latin script;
+//! [`person`] finds exact repeats of a person.
+
+pub mod fold;
+pub mod person;
+pub mod solar;
+
+pub use fold::{fold_document, fold_key, fold_phone, skeleton};
+pub use person::{Identity, link_keys};

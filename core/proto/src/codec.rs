@@ -387,10 +387,7 @@ mod tests {
         let deep = vec![0x81; 64];
         let mut reader = Reader::new(&deep, "test");
         assert_eq!(reader.extra(1), Err(CodecError::TooDeep { what: "test", limit: MAX_EXTRA_DEPTH }));
-        assert_eq!(
-            Reader::new(&[0x42, 1, 2], "test").bytes(1),
-            Err(CodecError::TooLong { what: "test", limit: 1, came: 2 })
-        );
+        assert_eq!(Reader::new(&[0x42, 1, 2], "test").bytes(1), Err(CodecError::TooLong { what: "test", limit: 1, came: 2 }));
         assert!(Reader::new(&[0x5b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], "test").bytes(9).is_err());
     }
 }

@@ -44,7 +44,14 @@ impl Flat {
         Ok(flat)
     }
 
-    fn add(&mut self, answers: &Answers, parent: &str, form_parent: &str, shape: &Shape, depth: usize) -> Result<(), RecordError> {
+    fn add(
+        &mut self,
+        answers: &Answers,
+        parent: &str,
+        form_parent: &str,
+        shape: &Shape,
+        depth: usize,
+    ) -> Result<(), RecordError> {
         if depth > MAX_DEPTH {
             return Err(RecordError::Limit { what: "depth of repeats", limit: MAX_DEPTH, came: depth });
         }
@@ -200,7 +207,8 @@ impl Record {
     pub(crate) fn root_maps(&self, name: &str) -> Result<Vec<ObjId>, RecordError> {
         use automerge::{ReadDoc, Value};
         let found = self.doc.get_all(ObjId::Root, name)?;
-        let maps: Vec<ObjId> = found.into_iter().filter(|(value, _)| matches!(value, Value::Object(_))).map(|(_, id)| id).collect();
+        let maps: Vec<ObjId> =
+            found.into_iter().filter(|(value, _)| matches!(value, Value::Object(_))).map(|(_, id)| id).collect();
         if maps.is_empty() { Err(RecordError::Empty) } else { Ok(maps) }
     }
 }
@@ -245,7 +253,11 @@ impl Writer<'_> {
                     !after.instances.contains_key(other) && path.len() > other.len() && path.starts_with(&format!("{other}/"))
                 });
                 if !inside {
-                    self.maps.get(path).map_or(&[][..], Vec::as_slice).iter().try_for_each(|map| self.doc.put(map, REMOVED, true))?;
+                    self.maps
+                        .get(path)
+                        .map_or(&[][..], Vec::as_slice)
+                        .iter()
+                        .try_for_each(|map| self.doc.put(map, REMOVED, true))?;
                 }
             }
         }

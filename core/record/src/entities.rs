@@ -117,7 +117,8 @@ pub struct EntityState {
 /// What is known of an entity at the moment when an interview that writes to it is finalised.
 pub fn note(list: &str, id: &str, known: &[EntityWriteBody]) -> EntityNote {
     let state = fold(list, id, known);
-    let shown = state.properties.iter().filter_map(|(name, values)| Some((name.clone(), values.first()?.value.clone()))).collect();
+    let shown =
+        state.properties.iter().filter_map(|(name, values)| Some((name.clone(), values.first()?.value.clone()))).collect();
     let seen = known.iter().map(|write| write.record).collect();
     EntityNote { list: list.to_owned(), id: id.to_owned(), seen, shown, shown_label: state.label }
 }

@@ -91,9 +91,11 @@ pub fn fold(events: &[Event], rules: &[Rule]) -> Folded {
         }
     }
     let covered = covered(&by_id, &effective);
-    let mut tips: Vec<&Event> = effective.iter().filter(|id| !covered.contains(*id)).filter_map(|id| by_id.get(id).copied()).collect();
+    let mut tips: Vec<&Event> =
+        effective.iter().filter(|id| !covered.contains(*id)).filter_map(|id| by_id.get(id).copied()).collect();
     let values: BTreeSet<&str> = tips.iter().map(|tip| tip.body.value.as_str()).collect();
-    let loses = |value: &str| values.iter().any(|other| *other != value && beats(other, value, rules) && !beats(value, other, rules));
+    let loses =
+        |value: &str| values.iter().any(|other| *other != value && beats(other, value, rules) && !beats(value, other, rules));
     let (stay, lost): (Vec<&Event>, Vec<&Event>) = tips.iter().partition(|tip| !loses(&tip.body.value));
     if !stay.is_empty() {
         folded.beaten = lost.iter().map(|event| event.id.clone()).collect();
@@ -171,7 +173,11 @@ mod tests {
 
     #[test]
     fn a_withdrawal_beats_a_concurrent_booking() {
-        let rules = [rule("", "registered", None, &[]), rule("registered", "booked", None, &[]), rule("registered", "withdrawn", None, &["booked"])];
+        let rules = [
+            rule("", "registered", None, &[]),
+            rule("registered", "booked", None, &[]),
+            rule("registered", "withdrawn", None, &["booked"]),
+        ];
         let events = [
             event("1", "registered", &[], Role::Enumerator),
             event("2", "booked", &["1"], Role::Enumerator),
@@ -188,7 +194,11 @@ mod tests {
     #[test]
     fn two_approvals_of_one_instalment_are_a_conflict_and_payable_once() {
         let supervisor = Some(Role::Supervisor);
-        let rules = [rule("", "planned", None, &[]), rule("planned", "approved", supervisor, &[]), rule("approved", "paid", supervisor, &[])];
+        let rules = [
+            rule("", "planned", None, &[]),
+            rule("planned", "approved", supervisor, &[]),
+            rule("approved", "paid", supervisor, &[]),
+        ];
         let events = [
             event("1", "planned", &[], Role::Enumerator),
             event("2", "approved", &["1"], Role::Supervisor),

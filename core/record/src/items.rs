@@ -87,7 +87,14 @@ pub struct ReviewItem {
 
 impl ReviewItem {
     /// An item; the id is the first half of BLAKE3 over kind, record, reference and sorted values.
-    pub fn new(kind: ItemKind, record: String, reference: String, values: Vec<ItemValue>, message: String, since_ms: i64) -> Self {
+    pub fn new(
+        kind: ItemKind,
+        record: String,
+        reference: String,
+        values: Vec<ItemValue>,
+        message: String,
+        since_ms: i64,
+    ) -> Self {
         let mut hasher = blake3::Hasher::new_derive_key("karwan 2026 review item");
         let mut texts: Vec<String> = values.iter().map(|value| format!("{}\u{1f}{}", value.value, value.device)).collect();
         texts.sort();
@@ -196,7 +203,10 @@ fn moved(record: &Record, state: &State, shape: &Shape, id: &str) -> Vec<ReviewI
                 let unseen_removal = other.removals.iter().any(|removal| {
                     !seen.contains(removal) && !record.ancestors(&[*removal]).iter().any(|change| instance.made.contains(change))
                 });
-                alike && before && ((other.removals.is_empty() && unseen_made) || (!other.removals.is_empty() && !unseen_made && unseen_removal))
+                alike
+                    && before
+                    && ((other.removals.is_empty() && unseen_made)
+                        || (!other.removals.is_empty() && !unseen_made && unseen_removal))
             });
             if pushed {
                 let by = instance.made.iter().find_map(|made| record.node(*made));

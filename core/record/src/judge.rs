@@ -70,13 +70,16 @@ impl Judge<'_> {
                 return false;
             }
             if heads.len() >= 2 {
-                let holding: Vec<Hash> = heads.iter().filter(|head| self.broken(&[**head]).contains_key(broken)).copied().collect();
+                let holding: Vec<Hash> =
+                    heads.iter().filter(|head| self.broken(&[**head]).contains_key(broken)).copied().collect();
                 if holding.is_empty() {
                     return true;
                 }
                 return holding.iter().any(|head| self.by_merge(broken, &[*head]));
             }
-            let Some(deps) = heads.first().and_then(|head| self.record.node(*head)).map(|node| node.deps.clone()) else { return false };
+            let Some(deps) = heads.first().and_then(|head| self.record.node(*head)).map(|node| node.deps.clone()) else {
+                return false;
+            };
             if deps.is_empty() || !self.broken(&deps).contains_key(broken) {
                 return false;
             }

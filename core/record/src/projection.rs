@@ -150,7 +150,8 @@ pub fn project_with(record: &Record, form: Option<&Arc<Form>>, shape: &Shape) ->
     if let Some(form) = form {
         interview(record, form, shape, &state, &mut projection);
     } else if state.form == Some(ENTITY_FORM) {
-        projection.title = state.registers.get("id").and_then(|written| written.first()).map_or_else(String::new, |id| id.value.clone());
+        projection.title =
+            state.registers.get("id").and_then(|written| written.first()).map_or_else(String::new, |id| id.value.clone());
         projection.entity_writes = builtin_write(record, &state).into_iter().collect();
     }
     projection.items.retain(|item| !projection.closed.contains(&item.id));
@@ -239,9 +240,12 @@ fn reviews(record: &Record, state: &State, projection: &mut Projection) {
             "return" => {
                 // An edit by somebody who had seen the return answers it.
                 let answered = projection.history.iter().any(|line| {
-                    line.what == "edited" && line.change != entry.change && record.ancestors(&[line.change]).contains(&entry.change)
+                    line.what == "edited"
+                        && line.change != entry.change
+                        && record.ancestors(&[line.change]).contains(&entry.change)
                 });
-                projection.review = if answered { ReviewState::None } else { ReviewState::Returned { note: entry.body.note.clone() } };
+                projection.review =
+                    if answered { ReviewState::None } else { ReviewState::Returned { note: entry.body.note.clone() } };
             }
             "approve" => projection.review = ReviewState::Approved,
             "assign" => {
@@ -296,7 +300,8 @@ fn interview(record: &Record, form: &Arc<Form>, shape: &Shape, state: &State, pr
     }
     let mut people: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
     for value in interview.display_values() {
-        let identity = form.by_path.get(&value.path).and_then(|node| form.nodes.get(*node)).and_then(|node| node.bind.identity.as_ref());
+        let identity =
+            form.by_path.get(&value.path).and_then(|node| form.nodes.get(*node)).and_then(|node| node.bind.identity.as_ref());
         if let Some(kind) = identity.filter(|_| !value.value.is_empty()) {
             people.entry(place::instance_of(&value.place).to_owned()).or_default().insert(kind.clone(), value.value.clone());
         }

@@ -133,7 +133,8 @@ impl Record {
             Decision::Accept => "accept",
             Decision::Reject => "reject",
         };
-        let body = ReviewBody { item: Some(item.id.clone()), reference: Some(item.reference.clone()), ..ReviewBody::new(kind, note) };
+        let body =
+            ReviewBody { item: Some(item.id.clone()), reference: Some(item.reference.clone()), ..ReviewBody::new(kind, note) };
         let refused = RecordError::Decision { item: item.kind.as_str(), decision: decision.name() };
         let value = match decision {
             Decision::Value(text) => Some(text.clone()),

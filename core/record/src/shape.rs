@@ -108,11 +108,19 @@ fn rules_for(rules: &[StatusRule], path: &str) -> Vec<Rule> {
     let name = path.rsplit('/').next().unwrap_or(path);
     let meant = |question: &str| {
         let question = question.trim_start_matches('/');
-        question.is_empty() || question == name || question == path || question.split_once('/').is_some_and(|(_, below)| below == path)
+        question.is_empty()
+            || question == name
+            || question == path
+            || question.split_once('/').is_some_and(|(_, below)| below == path)
     };
     let chosen = rules.iter().filter(|rule| meant(&rule.question));
     chosen
-        .map(|rule| Rule { from: rule.from.clone(), to: rule.to.clone(), role: role_named(&rule.role), beats: rule.beats.clone() })
+        .map(|rule| Rule {
+            from: rule.from.clone(),
+            to: rule.to.clone(),
+            role: role_named(&rule.role),
+            beats: rule.beats.clone(),
+        })
         .collect()
 }
 

@@ -219,7 +219,8 @@ impl State {
         let mut state = Self { answer_maps: reading.maps(root::ANSWERS), ..Self::default() };
         let maps = state.answer_maps.clone();
         reading.answers(&maps, "", 0, &mut state, &mut Vec::new());
-        state.form = reading.texts(root::META).into_iter().find(|(key, ..)| key == root::FORM).and_then(|(_, text, _)| text.parse().ok());
+        state.form =
+            reading.texts(root::META).into_iter().find(|(key, ..)| key == root::FORM).and_then(|(_, text, _)| text.parse().ok());
         for (key, text, change) in reading.texts(root::EVENTS) {
             let Some((path, id)) = key.rsplit_once('!') else { continue };
             let Ok(body) = serde_json::from_str::<EventBody>(&text) else { continue };
@@ -260,7 +261,9 @@ impl State {
             }
         }
         for (path, written) in &self.registers {
-            let Some(value) = written.first().map(|written| written.value.clone()).filter(|value| !value.is_empty()) else { continue };
+            let Some(value) = written.first().map(|written| written.value.clone()).filter(|value| !value.is_empty()) else {
+                continue;
+            };
             self.put(&mut answers, path, Answer::Text(value));
         }
         for (path, members) in &self.members {

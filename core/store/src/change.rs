@@ -3,8 +3,8 @@
 //! A change made here is unsealed (it has no envelope) until a sync seals it with others; it counts as unsent until the server's
 //! verdict accepts it. A document is made of the changes whose state is [`ChangeState::New`], `Durable` or `Accepted`.
 
-use karwan_proto::ids::{CaseloadId, DeviceId, Hash, IncarnationId, PersonId, RecordId};
 use karwan_proto::Role;
+use karwan_proto::ids::{CaseloadId, DeviceId, Hash, IncarnationId, PersonId, RecordId};
 use rusqlite::{OptionalExtension, Row, params};
 
 use crate::error::StoreError;
@@ -133,7 +133,8 @@ pub struct StoredEnvelope {
     pub changes: u32,
 }
 
-const COLUMNS: &str = "hash, bytes, own, envelope, state, device, incarnation, person, at_ms, offset_minutes, record, generation, role";
+const COLUMNS: &str =
+    "hash, bytes, own, envelope, state, device, incarnation, person, at_ms, offset_minutes, record, generation, role";
 
 fn placed(row: &Row<'_>) -> rusqlite::Result<(PlacedChange, i64)> {
     let change = StoredChange {
@@ -158,13 +159,15 @@ impl View<'_> {
     /// Where a record is; `None` where this device has no such record.
     pub fn record_place(&self, record: RecordId) -> Result<Option<RecordPlace>, StoreError> {
         let mut statement = self.sql.prepare_cached("SELECT caseload, generation FROM record WHERE id = ?1")?;
-        let place = statement.query_row([record.0], |row| Ok(RecordPlace { caseload: CaseloadId(row.get(0)?), generation: row.get(1)? }));
+        let place =
+            statement.query_row([record.0], |row| Ok(RecordPlace { caseload: CaseloadId(row.get(0)?), generation: row.get(1)? }));
         Ok(place.optional()?)
     }
 
     /// Changes that make up a record's document, in the order in which they came.
     pub fn changes_of(&self, record: RecordId) -> Result<Vec<StoredChange>, StoreError> {
-        let tail = "WHERE record = ?1 AND state <= 2 AND generation = (SELECT generation FROM record WHERE id = ?1) ORDER BY number";
+        let tail =
+            "WHERE record = ?1 AND state <= 2 AND generation = (SELECT generation FROM record WHERE id = ?1) ORDER BY number";
         Ok(self.select(tail, [record.0])?.into_iter().map(|placed| placed.change).collect())
     }
 
@@ -276,7 +279,8 @@ impl View<'_> {
 impl Batch<'_> {
     /// Keeps where a record is; the first to say so wins.
     pub fn put_record(&self, record: RecordId, place: RecordPlace) -> Result<(), StoreError> {
-        let mut statement = self.transaction.prepare_cached("INSERT OR IGNORE INTO record(id, caseload, generation) VALUES(?1, ?2, ?3)")?;
+        let mut statement =
+            self.transaction.prepare_cached("INSERT OR IGNORE INTO record(id, caseload, generation) VALUES(?1, ?2, ?3)")?;
         statement.execute(params![record.0, place.caseload.0, place.generation])?;
         Ok(())
     }
@@ -304,7 +308,11 @@ impl Batch<'_> {
         ])?;
         if added == 0 {
             let text = "UPDATE change SET envelope = coalesce(envelope, ?3) WHERE record = ?1 AND hash = ?2";
-            self.transaction.prepare_cached(text)?.execute(params![record.0, change.hash.0, change.envelope.map(|hash| hash.0)])?;
+            self.transaction.prepare_cached(text)?.execute(params![
+                record.0,
+                change.hash.0,
+                change.envelope.map(|hash| hash.0)
+            ])?;
         }
         Ok(added == 1)
     }
@@ -324,12 +332,18 @@ impl Batch<'_> {
     }
 
     /// Changes the state of an envelope's changes, of one record or of all; gives the records that this concerns.
-    pub fn set_envelope_changes(&self, envelope: Hash, record: Option<RecordId>, state: ChangeState) -> Result<Vec<RecordId>, StoreError> {
+    pub fn set_envelope_changes(
+        &self,
+        envelope: Hash,
+        record: Option<RecordId>,
+        state: ChangeState,
+    ) -> Result<Vec<RecordId>, StoreError> {
         let mut concerned = Vec::new();
         {
             let text = "SELECT DISTINCT record FROM change WHERE envelope = ?1 AND state != ?2 AND state != 5 AND (?3 IS NULL OR record = ?3)";
             let mut statement = self.transaction.prepare_cached(text)?;
-            let rows = statement.query_map(params![envelope.0, state as i64, record.map(|record| record.0)], |row| row.get(0).map(RecordId))?;
+            let rows = statement
+                .query_map(params![envelope.0, state as i64, record.map(|record| record.0)], |row| row.get(0).map(RecordId))?;
             for row in rows {
                 concerned.push(row?);
             }
@@ -360,12 +374,23 @@ impl Batch<'_> {
     /// Notes what became of an envelope, and its place in the log where that is known.
     pub fn set_envelope_state(&self, hash: Hash, state: EnvelopeState, sequence: Option<u64>) -> Result<(), StoreError> {
         let text = "UPDATE envelope SET state = ?2, sequence = coalesce(?3, sequence) WHERE hash = ?1";
-        self.transaction.prepare_cached(text)?.execute(params![hash.0, state as i64, sequence.map(|sequence| sequence as i64)])?;
+        self.transaction.prepare_cached(text)?.execute(params![
+            hash.0,
+            state as i64,
+            sequence.map(|sequence| sequence as i64)
+        ])?;
         Ok(())
     }
 
     /// Keeps a verdict; a later one about the same record of the same envelope replaces it.
-    pub fn put_verdict(&self, envelope: Hash, record: RecordId, verdict: &str, reason: &str, sequence: u64) -> Result<(), StoreError> {
+    pub fn put_verdict(
+        &self,
+        envelope: Hash,
+        record: RecordId,
+        verdict: &str,
+        reason: &str,
+        sequence: u64,
+    ) -> Result<(), StoreError> {
         let text = "INSERT INTO verdict(envelope, record, verdict, reason, sequence) VALUES(?1, ?2, ?3, ?4, ?5)
                     ON CONFLICT(envelope, record) DO UPDATE SET verdict = excluded.verdict, reason = excluded.reason, sequence = excluded.sequence
                     WHERE excluded.sequence >= verdict.sequence";

@@ -109,7 +109,9 @@ pub fn unflatten(flat: &FlatAnswers) -> Answers {
         if rest != INSTANCE_MARK && !rest.contains('[') {
             let mut characters = value.chars();
             let answer = match characters.next() {
-                Some(SET) => Answer::Set(characters.as_str().split(' ').filter(|name| !name.is_empty()).map(str::to_owned).collect()),
+                Some(SET) => {
+                    Answer::Set(characters.as_str().split(' ').filter(|name| !name.is_empty()).map(str::to_owned).collect())
+                }
                 _ => Answer::Text(characters.as_str().to_owned()),
             };
             here.values.insert(rest.to_owned(), answer);
@@ -131,7 +133,10 @@ fn sort_instances(answers: &mut Answers, depth: usize) {
 
 /// What an answer changed: keys with their new value, or none where it was taken away.
 pub fn difference(before: &FlatAnswers, after: &FlatAnswers) -> Vec<(String, Option<String>)> {
-    let changed = after.iter().filter(|(key, value)| before.get(*key) != Some(value)).map(|(key, value)| (key.clone(), Some(value.clone())));
+    let changed = after
+        .iter()
+        .filter(|(key, value)| before.get(*key) != Some(value))
+        .map(|(key, value)| (key.clone(), Some(value.clone())));
     let gone = before.keys().filter(|key| !after.contains_key(*key)).map(|key| (key.clone(), None));
     changed.chain(gone).collect()
 }
@@ -230,7 +235,14 @@ impl Batch<'_> {
     }
 
     /// Keeps what a draft is called, its language, who fills it and when it was last answered.
-    pub fn touch_draft(&self, record: RecordId, title: &str, language: &str, person: PersonId, now_ms: i64) -> Result<(), StoreError> {
+    pub fn touch_draft(
+        &self,
+        record: RecordId,
+        title: &str,
+        language: &str,
+        person: PersonId,
+        now_ms: i64,
+    ) -> Result<(), StoreError> {
         let text = "UPDATE draft SET title = ?2, language = ?3, person = ?4, updated_ms = ?5 WHERE record = ?1";
         self.transaction.prepare_cached(text)?.execute(params![record.0, title, language, person.0, now_ms])?;
         Ok(())

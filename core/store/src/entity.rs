@@ -63,7 +63,8 @@ impl View<'_> {
     }
 
     fn values(&self, tail: &str, parameters: impl rusqlite::Params) -> Result<Vec<EntityValueRow>, StoreError> {
-        let mut statement = self.sql.prepare_cached(&format!("SELECT entity, property, value, record FROM entity_value {tail}"))?;
+        let mut statement =
+            self.sql.prepare_cached(&format!("SELECT entity, property, value, record FROM entity_value {tail}"))?;
         let rows = statement.query_map(parameters, |row| {
             Ok(EntityValueRow { entity: row.get(0)?, property: row.get(1)?, value: row.get(2)?, record: RecordId(row.get(3)?) })
         })?;
@@ -72,7 +73,8 @@ impl View<'_> {
 
     /// Entities of a list with their labels, in the order in which they came.
     pub fn entity_labels(&self, list: &str) -> Result<Vec<(String, String)>, StoreError> {
-        let mut statement = self.sql.prepare_cached("SELECT id, title FROM listing WHERE kind = 1 AND source = ?1 ORDER BY number")?;
+        let mut statement =
+            self.sql.prepare_cached("SELECT id, title FROM listing WHERE kind = 1 AND source = ?1 ORDER BY number")?;
         Ok(statement.query_map([list], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?)
     }
 

@@ -96,7 +96,9 @@ impl StoreError {
             Self::Key(KeyError::Lost { .. }) => {
                 "Put the key file back (DEV.key, --key-file or KARWAN_KEY_FILE). Without it nobody can read this folder; keep it."
             }
-            Self::Key(_) | Self::WrongKey => "Give the key file that was made when this device enrolled (--key-file or KARWAN_KEY_FILE).",
+            Self::Key(_) | Self::WrongKey => {
+                "Give the key file that was made when this device enrolled (--key-file or KARWAN_KEY_FILE)."
+            }
             Self::Locked { .. } => "Wait until the other command ends, or end it, and try again.",
             Self::Damaged => "Run the command again: the damaged file is moved aside, kept, and what it holds is salvaged.",
             Self::Newer { .. } => "Use the newer version of karwan that this folder was last used with.",
@@ -122,10 +124,7 @@ impl StoreError {
 
 /// Whether SQLite says that the file is broken.
 pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
-    matches!(
-        error.sqlite_error_code(),
-        Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase)
-    )
+    matches!(error.sqlite_error_code(), Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase))
 }
 
 impl From<rusqlite::Error> for StoreError {

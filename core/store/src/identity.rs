@@ -71,7 +71,8 @@ pub(crate) fn seal(folder: &Folder, key: &DatabaseKey, identity: &Identity) -> R
     let mut nonce = [0u8; NONCE_BYTES];
     rand::rng().fill_bytes(&mut nonce);
     let nonce = Nonce::from(nonce);
-    let sealed = cipher(key)?.encrypt(&nonce, identity.encode()?.as_slice()).map_err(|_| StoreError::Content { what: "identity" })?;
+    let sealed =
+        cipher(key)?.encrypt(&nonce, identity.encode()?.as_slice()).map_err(|_| StoreError::Content { what: "identity" })?;
     folder.replace(&folder.identity(), &[nonce.as_slice(), sealed.as_slice()].concat())
 }
 

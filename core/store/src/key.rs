@@ -55,7 +55,8 @@ impl DatabaseKey {
     }
 
     fn from_hexadecimal(text: &str) -> Option<Self> {
-        let digits: Zeroizing<Vec<u8>> = Zeroizing::new(text.trim().chars().map(|c| c.to_digit(16).map(|d| d as u8)).collect::<Option<_>>()?);
+        let digits: Zeroizing<Vec<u8>> =
+            Zeroizing::new(text.trim().chars().map(|c| c.to_digit(16).map(|d| d as u8)).collect::<Option<_>>()?);
         if digits.len() != 2 * KEY_BYTES {
             return None;
         }
@@ -147,7 +148,9 @@ impl KeyProvider for FileKey {
         let text = match fs::read_to_string(&self.path) {
             Ok(text) => Zeroizing::new(text),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(KeyError::Lost { place: self.place() }),
-            Err(error) if error.kind() == std::io::ErrorKind::InvalidData => return Err(KeyError::NotAKey { place: self.place() }),
+            Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
+                return Err(KeyError::NotAKey { place: self.place() });
+            }
             Err(error) => return Err(self.unreachable(&error)),
         };
         DatabaseKey::from_hexadecimal(&text).ok_or_else(|| KeyError::NotAKey { place: self.place() })
@@ -166,7 +169,8 @@ impl KeyProvider for FileKey {
             fs::create_dir_all(parent).map_err(|error| self.unreachable(&error))?;
         }
         let mut file = options.open(&self.path).map_err(|error| self.unreachable(&error))?;
-        let written = file.write_all(key.hexadecimal().as_bytes()).and_then(|()| file.write_all(b"\n")).and_then(|()| file.sync_all());
+        let written =
+            file.write_all(key.hexadecimal().as_bytes()).and_then(|()| file.write_all(b"\n")).and_then(|()| file.sync_all());
         written.map_err(|error| self.unreachable(&error))?;
         Ok(key)
     }

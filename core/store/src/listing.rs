@@ -178,13 +178,15 @@ impl View<'_> {
 
     /// Rows with this identifier (an entity's may be in several lists).
     pub fn listed(&self, id: &str) -> Result<Vec<Listed>, StoreError> {
-        let mut statement = self.sql.prepare_cached(&format!("SELECT {COLUMNS} FROM listing WHERE id = ?1 ORDER BY kind, source"))?;
+        let mut statement =
+            self.sql.prepare_cached(&format!("SELECT {COLUMNS} FROM listing WHERE id = ?1 ORDER BY kind, source"))?;
         Ok(statement.query_map([id], listed)?.collect::<Result<_, _>>()?)
     }
 
     /// Review items, the oldest first, of one record or of all.
     pub fn items(&self, record: Option<&str>) -> Result<Vec<Item>, StoreError> {
-        let text = "SELECT id, record, kind, reference, body, since_ms FROM item WHERE ?1 IS NULL OR record = ?1 ORDER BY since_ms, id";
+        let text =
+            "SELECT id, record, kind, reference, body, since_ms FROM item WHERE ?1 IS NULL OR record = ?1 ORDER BY since_ms, id";
         let mut statement = self.sql.prepare_cached(text)?;
         let rows = statement.query_map([record], |row| {
             Ok(Item {
@@ -233,7 +235,9 @@ impl Batch<'_> {
             row.unsent,
         ];
         let number: i64 = statement.query_row(parameters, |row| row.get(0))?;
-        self.transaction.prepare_cached("INSERT OR REPLACE INTO search(rowid, folded) VALUES(?1, ?2)")?.execute(params![number, folded])?;
+        self.transaction
+            .prepare_cached("INSERT OR REPLACE INTO search(rowid, folded) VALUES(?1, ?2)")?
+            .execute(params![number, folded])?;
         Ok(())
     }
 

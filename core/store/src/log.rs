@@ -42,7 +42,8 @@ pub struct Named {
 impl View<'_> {
     /// Every caseload of this device.
     pub fn caseloads(&self) -> Result<Vec<CaseloadState>, StoreError> {
-        let mut statement = self.sql.prepare_cached("SELECT id, sequence, chain, backed_up, counter, previous FROM caseload ORDER BY id")?;
+        let mut statement =
+            self.sql.prepare_cached("SELECT id, sequence, chain, backed_up, counter, previous FROM caseload ORDER BY id")?;
         let rows = statement.query_map([], |row| {
             Ok(CaseloadState {
                 caseload: CaseloadId(row.get(0)?),
@@ -86,9 +87,10 @@ impl View<'_> {
 
     /// All rows of a kind.
     pub fn directory(&self, kind: &str) -> Result<Vec<Named>, StoreError> {
-        let mut statement = self.sql.prepare_cached("SELECT kind, id, name, body FROM directory WHERE kind = ?1 ORDER BY name, id")?;
-        let rows =
-            statement.query_map([kind], |row| Ok(Named { kind: row.get(0)?, id: row.get(1)?, name: row.get(2)?, body: row.get(3)? }))?;
+        let mut statement =
+            self.sql.prepare_cached("SELECT kind, id, name, body FROM directory WHERE kind = ?1 ORDER BY name, id")?;
+        let rows = statement
+            .query_map([kind], |row| Ok(Named { kind: row.get(0)?, id: row.get(1)?, name: row.get(2)?, body: row.get(3)? }))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
@@ -121,7 +123,14 @@ impl Batch<'_> {
     }
 
     /// Keeps one entry of a caseload's log: its chain, and its bytes where this version does not know what it says.
-    pub fn put_entry(&self, caseload: CaseloadId, sequence: u64, chain: Hash, kind: &str, body: Option<&[u8]>) -> Result<(), StoreError> {
+    pub fn put_entry(
+        &self,
+        caseload: CaseloadId,
+        sequence: u64,
+        chain: Hash,
+        kind: &str,
+        body: Option<&[u8]>,
+    ) -> Result<(), StoreError> {
         let text = "INSERT OR REPLACE INTO entry(caseload, sequence, chain, kind, body) VALUES(?1, ?2, ?3, ?4, ?5)";
         self.transaction.prepare_cached(text)?.execute(params![caseload.0, sequence as i64, chain.0, kind, body])?;
         Ok(())
@@ -129,7 +138,8 @@ impl Batch<'_> {
 
     /// Forgets entries above a place, after a mismatch of chains.
     pub fn forget_entries_above(&self, caseload: CaseloadId, sequence: u64) -> Result<(), StoreError> {
-        self.transaction.execute("DELETE FROM entry WHERE caseload = ?1 AND sequence > ?2", params![caseload.0, sequence as i64])?;
+        self.transaction
+            .execute("DELETE FROM entry WHERE caseload = ?1 AND sequence > ?2", params![caseload.0, sequence as i64])?;
         Ok(())
     }
 
@@ -171,7 +181,8 @@ impl Batch<'_> {
     /// Holds a caseload no more; what was made here and not accepted stays.
     pub fn withdraw_caseload(&self, caseload: CaseloadId) -> Result<Vec<karwan_proto::RecordId>, StoreError> {
         let records = {
-            let text = "SELECT id FROM record WHERE caseload = ?1 AND id NOT IN (SELECT record FROM change WHERE own = 1 AND state < 2)
+            let text =
+                "SELECT id FROM record WHERE caseload = ?1 AND id NOT IN (SELECT record FROM change WHERE own = 1 AND state < 2)
                         AND id NOT IN (SELECT record FROM draft)";
             let mut statement = self.transaction.prepare_cached(text)?;
             let rows = statement.query_map([caseload.0], |row| row.get(0).map(karwan_proto::RecordId))?;

@@ -7,8 +7,20 @@ use crate::error::StoreError;
 
 /// Tables that salvage copies, the dearest first. Projections are left out: they are made again from the changes.
 pub(crate) const DEAR_TABLES: &[&str] = &[
-    "setting", "draft", "draft_step", "record", "change", "envelope", "verdict", "person", "form", "blob", "membership", "caseload",
-    "directory", "entry",
+    "setting",
+    "draft",
+    "draft_step",
+    "record",
+    "change",
+    "envelope",
+    "verdict",
+    "person",
+    "form",
+    "blob",
+    "membership",
+    "caseload",
+    "directory",
+    "entry",
 ];
 
 const MIGRATIONS: &[&str] = &["
@@ -227,7 +239,8 @@ mod tests {
         apply(&mut connection, &steps).unwrap();
         apply(&mut connection, &steps).unwrap();
         assert_eq!(version(&connection), 2);
-        let row: (String, Option<String>) = connection.query_row("SELECT title, body FROM note", [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        let row: (String, Option<String>) =
+            connection.query_row("SELECT title, body FROM note", [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
         assert_eq!(row, ("kept".to_owned(), None));
     }
 
@@ -235,7 +248,8 @@ mod tests {
     fn a_step_that_fails_leaves_the_schema_before_it() {
         let mut connection = Connection::open_in_memory().unwrap();
         apply(&mut connection, &["CREATE TABLE note(title TEXT) STRICT;"]).unwrap();
-        let broken = ["CREATE TABLE note(title TEXT) STRICT;", "CREATE TABLE other(a TEXT) STRICT; CREATE TABLE other(a TEXT) STRICT;"];
+        let broken =
+            ["CREATE TABLE note(title TEXT) STRICT;", "CREATE TABLE other(a TEXT) STRICT; CREATE TABLE other(a TEXT) STRICT;"];
         assert!(apply(&mut connection, &broken).is_err());
         assert_eq!(version(&connection), 1);
         assert!(connection.prepare("SELECT * FROM other").is_err());

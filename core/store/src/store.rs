@@ -42,7 +42,10 @@ pub struct Store {
 
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Store").field("folder", &self.folder.root()).field("incarnation", &self.incarnation).finish_non_exhaustive()
+        f.debug_struct("Store")
+            .field("folder", &self.folder.root())
+            .field("incarnation", &self.incarnation)
+            .finish_non_exhaustive()
     }
 }
 
@@ -192,7 +195,11 @@ impl Store {
         self.notice(done)
     }
 
-    fn attempt<T, E: From<StoreError>>(&mut self, work: impl FnOnce(&Batch<'_>) -> Result<T, E>, counter: Option<u64>) -> Result<T, E> {
+    fn attempt<T, E: From<StoreError>>(
+        &mut self,
+        work: impl FnOnce(&Batch<'_>) -> Result<T, E>,
+        counter: Option<u64>,
+    ) -> Result<T, E> {
         let connection = self.connection.as_mut().ok_or(StoreError::Paused)?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(StoreError::from)?;
         let batch = Batch { transaction };
@@ -210,7 +217,9 @@ impl Store {
 
     /// Leaves a mark when the file turns out to be damaged, so that the next opening salvages it.
     fn notice<T, E: From<StoreError>>(&self, done: Result<T, E>) -> Result<T, E> {
-        if done.is_err() && self.connection.as_ref().is_some_and(|connection| first_read(connection).is_err_and(|error| error.is_damage())) {
+        if done.is_err()
+            && self.connection.as_ref().is_some_and(|connection| first_read(connection).is_err_and(|error| error.is_damage()))
+        {
             self.mark_damaged();
         }
         done

@@ -72,7 +72,14 @@ fn change(number: u32, text: &str) -> StoredChange {
         own: true,
         envelope: None,
         state: ChangeState::New,
-        origin: Origin { device: DeviceId([1; 16]), incarnation: IncarnationId([1; 16]), person: PERSON, at_ms: 1_000, offset_minutes: 210, role: Role::Enumerator },
+        origin: Origin {
+            device: DeviceId([1; 16]),
+            incarnation: IncarnationId([1; 16]),
+            person: PERSON,
+            at_ms: 1_000,
+            offset_minutes: 210,
+            role: Role::Enumerator,
+        },
     }
 }
 
@@ -172,7 +179,8 @@ fn hits(folder: &Path) -> usize {
             found += hits(&path);
         } else {
             let bytes = std::fs::read(&path).unwrap();
-            found += needles.iter().filter(|needle| bytes.windows(needle.len()).any(|window| window == needle.as_slice())).count();
+            found +=
+                needles.iter().filter(|needle| bytes.windows(needle.len()).any(|window| window == needle.as_slice())).count();
         }
     }
     found
@@ -264,7 +272,9 @@ fn an_interview_killed_at_any_answer_keeps_every_answer_that_was_acknowledged() 
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut seen = 0;
         for line in lines.by_ref() {
-            if let Some(number) = line.unwrap().split_once("answered ").and_then(|(_, number)| number.trim().parse::<usize>().ok()) {
+            if let Some(number) =
+                line.unwrap().split_once("answered ").and_then(|(_, number)| number.trim().parse::<usize>().ok())
+            {
                 acknowledged.insert(format!("q{number:06}"), format!("t{number}"));
                 seen += 1;
                 if seen == 3 + cycle * 2 {
@@ -274,7 +284,9 @@ fn an_interview_killed_at_any_answer_keeps_every_answer_that_was_acknowledged() 
         }
         child.kill().unwrap();
         for line in lines {
-            if let Some(number) = line.unwrap().split_once("answered ").and_then(|(_, number)| number.trim().parse::<usize>().ok()) {
+            if let Some(number) =
+                line.unwrap().split_once("answered ").and_then(|(_, number)| number.trim().parse::<usize>().ok())
+            {
                 acknowledged.insert(format!("q{number:06}"), format!("t{number}"));
             }
         }

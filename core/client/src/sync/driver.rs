@@ -105,7 +105,10 @@ impl<'a> Driver<'a> {
         let caseloads = view.caseloads()?;
         let caseloads = caseloads
             .into_iter()
-            .map(|state| CaseloadCursor { caseload: state.caseload, cursor: Cursor { sequence: state.sequence, chain: state.chain } })
+            .map(|state| CaseloadCursor {
+                caseload: state.caseload,
+                cursor: Cursor { sequence: state.sequence, chain: state.chain },
+            })
             .collect();
         let introductions: Vec<Introduction> = view
             .people_to_introduce()?

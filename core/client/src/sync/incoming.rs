@@ -149,7 +149,12 @@ impl<'a> Incoming<'a> {
     }
 
     /// Takes in envelopes that were asked for after the log had named them.
-    pub(crate) fn envelopes(&mut self, caseload: CaseloadId, envelopes: &[Vec<u8>], report: &mut SyncReport) -> Result<(), ClientError> {
+    pub(crate) fn envelopes(
+        &mut self,
+        caseload: CaseloadId,
+        envelopes: &[Vec<u8>],
+        report: &mut SyncReport,
+    ) -> Result<(), ClientError> {
         let mut store = locked(&self.inner.store);
         let membership = locked(&self.inner.membership);
         let inner: &Inner = self.inner;
@@ -249,7 +254,8 @@ impl<'a> Incoming<'a> {
         {
             let view = store.view()?;
             for form in view.forms()? {
-                let question = Question { kind: Some(Kind::Interview), source: Some(form.hash.to_string()), ..Question::default() };
+                let question =
+                    Question { kind: Some(Kind::Interview), source: Some(form.hash.to_string()), ..Question::default() };
                 if view.count(&question)? > 0 && inner.loaded(&view, form.hash)?.is_some() {
                     formless.extend(view.list(&question)?.iter().filter_map(|row| row.id.parse::<RecordId>().ok()));
                 }

@@ -8,7 +8,7 @@ mod incoming;
 mod outgoing;
 pub mod report;
 pub(crate) mod stream;
-pub(crate) mod tls;
+pub mod tls;
 pub(crate) mod transport;
 
 use std::time::Instant;

@@ -43,7 +43,12 @@ impl ServerCertVerifier for Pin {
         }
     }
 
-    fn verify_tls12_signature(&self, _: &[u8], _: &CertificateDer<'_>, _: &DigitallySignedStruct) -> Result<HandshakeSignatureValid, Error> {
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
         Err(Error::General("TLS 1.3 only".into()))
     }
 
@@ -81,13 +86,15 @@ pub fn client_config(device: &SigningKey, servers: &[PublicKey]) -> Result<quinn
         .with_custom_certificate_verifier(pin)
         .with_client_cert_resolver(Arc::new(rustls::client::AlwaysResolvesClientRawPublicKeys::new(certified)));
     config.alpn_protocols = vec![ALPN.to_vec()];
-    let crypto = quinn::crypto::rustls::QuicClientConfig::try_from(config).map_err(|_| ClientError::Transport { what: "setting up TLS" })?;
+    let crypto = quinn::crypto::rustls::QuicClientConfig::try_from(config)
+        .map_err(|_| ClientError::Transport { what: "setting up TLS" })?;
     let mut client = quinn::ClientConfig::new(Arc::new(crypto));
     client.transport_config(Arc::new(transport()?));
     Ok(client)
 }
 
-fn transport() -> Result<quinn::TransportConfig, ClientError> {
+/// What both sides set: idle time for satellite and 2G lines, and a first window for a usual session.
+pub fn transport() -> Result<quinn::TransportConfig, ClientError> {
     let mut transport = quinn::TransportConfig::default();
     let idle = quinn::IdleTimeout::try_from(Duration::from_millis(SESSION_IDLE_MS));
     transport.max_idle_timeout(Some(idle.map_err(|_| ClientError::Transport { what: "setting the idle time" })?));

@@ -72,7 +72,8 @@ async fn attempt_socket(config: &quinn::ClientConfig, address: &str, socket: Soc
     let unreachable = |reason: String| ClientError::Unreachable { address: address.to_owned(), reason };
     let local: SocketAddr = if socket.is_ipv4() { (Ipv4Addr::UNSPECIFIED, 0).into() } else { (Ipv6Addr::UNSPECIFIED, 0).into() };
     let endpoint = quinn::Endpoint::client(local).map_err(|error| unreachable(error.to_string()))?;
-    let connecting = endpoint.connect_with(config.clone(), socket, SERVER_NAME).map_err(|error| unreachable(error.to_string()))?;
+    let connecting =
+        endpoint.connect_with(config.clone(), socket, SERVER_NAME).map_err(|error| unreachable(error.to_string()))?;
     let connection = tokio::time::timeout(CONNECT_TIMEOUT, connecting)
         .await
         .map_err(|_| unreachable(format!("nothing came for {} s", CONNECT_TIMEOUT.as_secs())))?

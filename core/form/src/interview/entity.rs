@@ -43,13 +43,22 @@ impl Engine {
                 }
             }
         }
-        let label = declaration.label.as_ref().map(|label| view.text_at(label, self.entity_element(scope))).filter(|label| !label.is_empty());
+        let label = declaration
+            .label
+            .as_ref()
+            .map(|label| view.text_at(label, self.entity_element(scope)))
+            .filter(|label| !label.is_empty());
         let place = self.tree.path(&self.plan, scope, false);
         Some(EntityWrite { list: declaration.list.clone(), id, operation, label, properties, place })
     }
 
     /// Whether an entity is created, whether it is updated, and its id.
-    pub(super) fn entity_operation(&self, number: usize, declaration: &EntityDeclaration, scope: ElementId) -> (bool, bool, String) {
+    pub(super) fn entity_operation(
+        &self,
+        number: usize,
+        declaration: &EntityDeclaration,
+        scope: ElementId,
+    ) -> (bool, bool, String) {
         let view = self.view();
         let at = self.entity_element(scope);
         let truth = |expression: &Option<crate::xpath::Expression>| {
@@ -69,7 +78,8 @@ impl Engine {
 
     /// Where the expressions of a scope's declaration stand.
     fn entity_element(&self, scope: ElementId) -> ElementId {
-        let path = self.plan.form.nodes.get(self.tree.node_of(scope)).map(|node| format!("{}/meta/entity/{ENTITY_ID}", node.path));
+        let path =
+            self.plan.form.nodes.get(self.tree.node_of(scope)).map(|node| format!("{}/meta/entity/{ENTITY_ID}", node.path));
         let node = path.and_then(|path| self.plan.form.by_path.get(&path).copied());
         node.and_then(|node| self.tree.within(&self.plan, scope, node).first().copied()).unwrap_or(scope)
     }
@@ -77,9 +87,10 @@ impl Engine {
     fn own_id(&self, number: usize, scope: ElementId) -> String {
         let interview = self.tree.find(&self.plan, &format!("/{}/meta/instanceID", self.plan.form.root_name));
         let interview = interview.and_then(|id| self.tree.element(id)).map(|element| element.value.clone()).unwrap_or_default();
-        let first = self.plan.form.entities.iter().position(|other| {
-            self.plan.form.entities.get(number).is_some_and(|declaration| declaration.scope == other.scope)
-        });
+        let first =
+            self.plan.form.entities.iter().position(|other| {
+                self.plan.form.entities.get(number).is_some_and(|declaration| declaration.scope == other.scope)
+            });
         let own = self.tree.element(scope).map(|element| element.id.as_str()).unwrap_or_default();
         let base = if scope == 0 { interview.strip_prefix("uuid:").unwrap_or(&interview) } else { own };
         if first == Some(number) && base.len() == 36 {

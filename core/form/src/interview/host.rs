@@ -158,7 +158,8 @@ impl View<'_> {
 
     /// A text in the language shown, outputs filled in; nothing where it is not said in it.
     pub(super) fn words(&self, text: &Text, element: u32) -> Option<String> {
-        let parts = if text.by_language.len() == 1 { text.by_language.first()? } else { text.by_language.get(self.world.language)? };
+        let parts =
+            if text.by_language.len() == 1 { text.by_language.first()? } else { text.by_language.get(self.world.language)? };
         let mut words = String::new();
         for part in parts.as_ref()? {
             match part {
@@ -249,9 +250,7 @@ impl Host for View<'_> {
             Node::Element(id) => {
                 Cow::Borrowed(self.plan.form.nodes.get(self.tree.node_of(id)).map_or("", |node| node.name.as_str()))
             }
-            Node::TableRoot(table) if self.world.last_saved == Some(table) => {
-                Cow::Borrowed(self.plan.form.root_name.as_str())
-            }
+            Node::TableRoot(table) if self.world.last_saved == Some(table) => Cow::Borrowed(self.plan.form.root_name.as_str()),
             Node::TableRoot(_) => Cow::Borrowed("root"),
             Node::Row(table, row) if self.world.last_saved == Some(table) => Cow::Borrowed(self.world.cell(table, row, 0)),
             Node::Row(..) => Cow::Borrowed("item"),

@@ -19,11 +19,11 @@ mod tree;
 mod values;
 
 pub use context::{Context, Lists, Mode, NoLists};
-pub(crate) use submit::Submitting;
 pub use state::{
-    ChoiceState, DisplayValue, EntityOperation, EntityWrite, InterviewError, NodeState, Refused, StateKind, Submission, Violation,
-    ViolationKind,
+    ChoiceState, DisplayValue, EntityOperation, EntityWrite, InterviewError, NodeState, Refused, StateKind, Submission,
+    Violation, ViolationKind,
 };
+pub(crate) use submit::Submitting;
 
 use std::sync::Arc;
 
@@ -98,7 +98,8 @@ impl Interview {
         let engine = &mut self.engine;
         engine.world.rested();
         let element = engine.tree.find(&engine.plan, place).ok_or_else(|| Refused::NoSuchNode(place.to_owned()))?;
-        let node = engine.plan.form.nodes.get(engine.tree.node_of(element)).ok_or_else(|| Refused::NoSuchNode(place.to_owned()))?;
+        let node =
+            engine.plan.form.nodes.get(engine.tree.node_of(element)).ok_or_else(|| Refused::NoSuchNode(place.to_owned()))?;
         let kind = engine.state(element, false).kind;
         if node.kind != NodeKind::Value || matches!(kind, StateKind::Note) {
             return Err(Refused::TakesNoAnswer(place.to_owned(), kind.word()));
@@ -128,8 +129,10 @@ impl Interview {
     pub fn add_as(&mut self, repeat: &str, id: &str) -> Result<(), Refused> {
         let engine = &mut self.engine;
         engine.world.rested();
-        let (parent, node) = engine.tree.find_repeat(&engine.plan, repeat).ok_or_else(|| Refused::NoSuchRepeat(repeat.to_owned()))?;
-        let counted = engine.plan.form.nodes.get(node).is_some_and(|node| matches!(node.kind, NodeKind::Repeat { count: Some(_) }));
+        let (parent, node) =
+            engine.tree.find_repeat(&engine.plan, repeat).ok_or_else(|| Refused::NoSuchRepeat(repeat.to_owned()))?;
+        let counted =
+            engine.plan.form.nodes.get(node).is_some_and(|node| matches!(node.kind, NodeKind::Repeat { count: Some(_) }));
         if counted {
             return Err(Refused::CountedRepeat(repeat.to_owned()));
         }
@@ -154,7 +157,8 @@ impl Interview {
         let found = engine.tree.find(&engine.plan, instance).filter(|id| engine.tree.is_instance(&engine.plan, *id));
         let element = found.ok_or_else(|| Refused::NothingToRemove(instance.to_owned()))?;
         let node = engine.tree.node_of(element);
-        let counted = engine.plan.form.nodes.get(node).is_some_and(|node| matches!(node.kind, NodeKind::Repeat { count: Some(_) }));
+        let counted =
+            engine.plan.form.nodes.get(node).is_some_and(|node| matches!(node.kind, NodeKind::Repeat { count: Some(_) }));
         if counted {
             return Err(Refused::CountedRepeat(instance.to_owned()));
         }

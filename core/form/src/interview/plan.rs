@@ -158,9 +158,11 @@ impl Plan {
                 }
             }
             let external = |expression: Option<&Expression>| expression.is_some_and(|expression| is_external(&form, expression));
-            let captured = node.bind.calculate.as_ref().is_some_and(|calculate| {
-                node.bind.captured || calculate.is_volatile() || is_external(&form, calculate)
-            });
+            let captured = node
+                .bind
+                .calculate
+                .as_ref()
+                .is_some_and(|calculate| node.bind.captured || calculate.is_volatile() || is_external(&form, calculate));
             if let Some(plan) = self.nodes.get_mut(id) {
                 plan.captured = captured;
                 plan.external_relevant = external(node.bind.relevant.as_ref());
@@ -244,7 +246,9 @@ impl Plan {
     pub(super) fn is_stored(&self, node: NodeId) -> bool {
         let Some(found) = self.form.nodes.get(node) else { return false };
         let captured = self.nodes.get(node).is_some_and(|plan| plan.captured);
-        matches!(found.kind, NodeKind::Value) && found.name != super::complete::ENTITY_ID && (found.bind.calculate.is_none() || captured)
+        matches!(found.kind, NodeKind::Value)
+            && found.name != super::complete::ENTITY_ID
+            && (found.bind.calculate.is_none() || captured)
     }
 
     /// Whether an answer is a set of choices.

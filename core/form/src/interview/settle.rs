@@ -58,7 +58,8 @@ impl Engine {
                 self.push(Aspect::Calculate, node, id);
             }
             for child in &found.children {
-                let counted = plan.form.nodes.get(*child).is_some_and(|child| matches!(child.kind, NodeKind::Repeat { count: Some(_) }));
+                let counted =
+                    plan.form.nodes.get(*child).is_some_and(|child| matches!(child.kind, NodeKind::Repeat { count: Some(_) }));
                 if counted {
                     self.push(Aspect::Count, *child, id);
                 }
@@ -170,7 +171,8 @@ impl Engine {
         let Some(found) = self.tree.element(element).filter(|found| !found.value.is_empty()) else { return };
         let value = found.value.clone();
         let Some(offered) = self.offered(node, element) else { return };
-        let kept: Vec<&str> = value.split_whitespace().filter(|choice| offered.iter().any(|(value, _)| value == choice)).collect();
+        let kept: Vec<&str> =
+            value.split_whitespace().filter(|choice| offered.iter().any(|(value, _)| value == choice)).collect();
         let kept = kept.join(" ");
         if kept != value {
             self.put(element, kept);
@@ -449,7 +451,11 @@ impl Engine {
     pub(super) fn speak_again(&mut self) {
         let plan = self.plan.clone();
         for (node, aspect) in &plan.language {
-            let holder = if *aspect == Aspect::Count { plan.form.nodes.get(*node).and_then(|node| node.parent).unwrap_or(0) } else { *node };
+            let holder = if *aspect == Aspect::Count {
+                plan.form.nodes.get(*node).and_then(|node| node.parent).unwrap_or(0)
+            } else {
+                *node
+            };
             for id in self.tree.within(&plan, 0, holder) {
                 self.push(*aspect, *node, id);
             }

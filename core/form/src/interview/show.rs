@@ -67,7 +67,9 @@ impl Engine {
     pub(super) fn state(&self, id: ElementId, readonly_above: bool) -> NodeState {
         let view = self.view();
         let (node_id, relevant) = self.tree.element(id).map_or((0, true), |element| (element.node, element.relevant));
-        let Some(node) = self.plan.form.nodes.get(node_id) else { return self.range(id, node_id, &self.plan.form.nodes[0], false) };
+        let Some(node) = self.plan.form.nodes.get(node_id) else {
+            return self.range(id, node_id, &self.plan.form.nodes[0], false);
+        };
         let is_value = node.kind == NodeKind::Value;
         let readonly = readonly_above || self.is_readonly(id, node);
         let required = is_value && self.is_required(id, node);
@@ -79,8 +81,9 @@ impl Engine {
             node: Some(node_id),
             kind: kind(node),
             data_type: node.bind.data_type,
-            value: is_value
-                .then(|| self.tree.element(id).map(|element| values::shown(node.bind.data_type, &element.value)).unwrap_or_default()),
+            value: is_value.then(|| {
+                self.tree.element(id).map(|element| values::shown(node.bind.data_type, &element.value)).unwrap_or_default()
+            }),
             relevant,
             readonly,
             required,
@@ -90,7 +93,10 @@ impl Engine {
             hint: control_text(&view, node, id, |control| control.hint.as_ref()),
             guidance: control_text(&view, node, id, |control| control.guidance_hint.as_ref()),
             choices,
-            multiple: node.control.as_ref().is_some_and(|control| matches!(control.kind, ControlKind::SelectMultiple | ControlKind::Rank)),
+            multiple: node
+                .control
+                .as_ref()
+                .is_some_and(|control| matches!(control.kind, ControlKind::SelectMultiple | ControlKind::Rank)),
             appearance: node.control.as_ref().map(|control| control.appearance.clone()).unwrap_or_default(),
             may_add: false,
         }
@@ -171,7 +177,8 @@ impl Engine {
     }
 
     fn label_ref(&self, node: usize) -> String {
-        let itemset = self.plan.form.nodes.get(node).and_then(|node| node.control.as_ref()).and_then(|control| control.itemset.as_ref());
+        let itemset =
+            self.plan.form.nodes.get(node).and_then(|node| node.control.as_ref()).and_then(|control| control.itemset.as_ref());
         itemset.map(|itemset| itemset.label_ref.clone()).unwrap_or_default()
     }
 
@@ -199,7 +206,9 @@ impl Engine {
             let Some(value) = self.tree.element(*id).filter(|value| value.relevant && !value.value.is_empty()) else { continue };
             let display = if self.plan.is_select(node_id) {
                 let labels = value.value.split_whitespace().map(|choice| {
-                    view.choice_label(Node::Element(*id), choice).filter(|label| !label.is_empty()).unwrap_or_else(|| choice.to_owned())
+                    view.choice_label(Node::Element(*id), choice)
+                        .filter(|label| !label.is_empty())
+                        .unwrap_or_else(|| choice.to_owned())
                 });
                 labels.collect::<Vec<_>>().join("، ").replace("، ", if is_latin(self) { ", " } else { "، " })
             } else {

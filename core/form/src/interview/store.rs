@@ -96,7 +96,9 @@ impl Engine {
         let Some(element) = self.tree.element(at) else { return };
         let Some(node) = self.plan.form.nodes.get(element.node) else { return };
         for (slot, child) in node.children.iter().enumerate() {
-            let (Some(child_node), Some(child_plan)) = (self.plan.form.nodes.get(*child), self.plan.nodes.get(*child)) else { continue };
+            let (Some(child_node), Some(child_plan)) = (self.plan.form.nodes.get(*child), self.plan.nodes.get(*child)) else {
+                continue;
+            };
             match &child_node.kind {
                 NodeKind::Group => {
                     for group in self.tree.instances(at, slot) {
@@ -109,7 +111,11 @@ impl Engine {
                     let instances: Vec<Instance> = all
                         .filter_map(|id| {
                             let element = self.tree.element(id)?;
-                            Some(Instance { id: element.id.clone(), order: element.order.clone(), answers: self.answers(id, kept) })
+                            Some(Instance {
+                                id: element.id.clone(),
+                                order: element.order.clone(),
+                                answers: self.answers(id, kept),
+                            })
                         })
                         .collect();
                     if !instances.is_empty() {
@@ -117,7 +123,9 @@ impl Engine {
                     }
                 }
                 NodeKind::Value => {
-                    let Some(value) = self.tree.instances(at, slot).first().and_then(|id| self.tree.element(*id)) else { continue };
+                    let Some(value) = self.tree.instances(at, slot).first().and_then(|id| self.tree.element(*id)) else {
+                        continue;
+                    };
                     if value.value.is_empty() || !self.plan.is_stored(*child) {
                         continue;
                     }

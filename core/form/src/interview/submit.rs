@@ -34,8 +34,12 @@ impl Engine {
         }
         let text = shown(node.bind.data_type, &element.value);
         let children = element.children.iter().flatten().filter_map(|child| self.submitted(*child)).collect();
-        let mut attributes: Vec<(String, String)> =
-            node.bind.extra.iter().filter_map(|(name, value)| Some((name.strip_prefix("instance::")?.to_owned(), value.clone()))).collect();
+        let mut attributes: Vec<(String, String)> = node
+            .bind
+            .extra
+            .iter()
+            .filter_map(|(name, value)| Some((name.strip_prefix("instance::")?.to_owned(), value.clone())))
+            .collect();
         if node.name == "entity" && node.path.ends_with("/meta/entity") {
             attributes.extend(self.entity_attributes(element.parent.and_then(|meta| self.tree.parent(meta))));
         }

@@ -49,7 +49,8 @@ pub(super) fn typed(data_type: DataType, text: &str, offset_minutes: i32) -> Res
         },
         DataType::GeoPoint => point(text).ok_or("latitude, longitude and, if known, altitude and accuracy"),
         DataType::GeoTrace | DataType::GeoShape => {
-            let points: Option<Vec<String>> = text.trim().trim_end_matches(';').split(';').map(|part| point(part.trim())).collect();
+            let points: Option<Vec<String>> =
+                text.trim().trim_end_matches(';').split(';').map(|part| point(part.trim())).collect();
             points.map(|points| points.join("; ")).ok_or("points, separated by semicolons")
         }
         DataType::SelectOne => Ok(text.trim().to_owned()),

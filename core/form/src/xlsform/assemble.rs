@@ -1,8 +1,8 @@
 //! Puts what the cells say into the tree's nodes: binds, controls, actions.
 
 use super::compile::Compiler;
-use super::dynamic::is_dynamic;
 use super::draft::{List, Pending};
+use super::dynamic::is_dynamic;
 use super::references::{Names, Source, Style};
 use super::report::Place;
 use crate::model::{Action, ActionValue, DataType, Itemset, Node, NodeId, NodeKind};
@@ -16,10 +16,24 @@ pub type Header<'read> = &'read dyn Fn(&str) -> String;
 pub fn node(compiler: &mut Compiler<'_>, id: NodeId, pending: &Pending, node: &mut Node, in_repeat: bool, header: Header<'_>) {
     let source = compiler.names.source(id);
     let from_settings = node.path.ends_with("/meta/instanceName") && node.bind.preload.is_none();
-    let (sheet, calculation_column) = if from_settings { ("settings", "instance_name".to_owned()) } else { ("survey", header("calculation")) };
+    let (sheet, calculation_column) =
+        if from_settings { ("settings", "instance_name".to_owned()) } else { ("survey", header("calculation")) };
     let columns: Vec<(&str, String)> = [
-        "relevant", "constraint", "required", "read_only", "default", "trigger", "repeat_count", "choice_filter", "label", "hint", "type",
-        "guidance_hint", "constraint_message", "required_message", "parameters",
+        "relevant",
+        "constraint",
+        "required",
+        "read_only",
+        "default",
+        "trigger",
+        "repeat_count",
+        "choice_filter",
+        "label",
+        "hint",
+        "type",
+        "guidance_hint",
+        "constraint_message",
+        "required_message",
+        "parameters",
     ]
     .iter()
     .map(|key| (*key, header(key)))
@@ -101,13 +115,21 @@ fn triggers(compiler: &mut Compiler<'_>, pending: &Pending, node: &mut Node, pla
     let names = Names::mentioned(&pending.trigger);
     let spelled = names.iter().map(|name| format!("${{{name}}}")).collect::<Vec<_>>().join(",");
     if names.is_empty() || pending.trigger.split_whitespace().collect::<String>() != spelled {
-        compiler.report.fault(place, format!("`{}` is no trigger", pending.trigger), "write `${name}` of a question, or several with commas between");
+        compiler.report.fault(
+            place,
+            format!("`{}` is no trigger", pending.trigger),
+            "write `${name}` of a question, or several with commas between",
+        );
         return;
     }
     for name in names {
         let Some(trigger) = compiler.target(&name, place) else { continue };
         if !compiler.names.is_asked(trigger) {
-            compiler.report.fault(place, format!("`{name}` is never asked, so it cannot trigger"), "name a question that is shown");
+            compiler.report.fault(
+                place,
+                format!("`{name}` is never asked, so it cannot trigger"),
+                "name a question that is shown",
+            );
             continue;
         }
         let value = if pending.geopoint_on_trigger {

@@ -32,7 +32,12 @@ impl Reader<'_> {
             control.parameters.extend(parameters);
         });
         let mut extra: Vec<(String, String)> = Vec::new();
-        extra.extend(self.sheet.with_prefix(row, "instance::").into_iter().map(|(name, value)| (format!("instance::{name}"), value.to_owned())));
+        extra.extend(
+            self.sheet
+                .with_prefix(row, "instance::")
+                .into_iter()
+                .map(|(name, value)| (format!("instance::{name}"), value.to_owned())),
+        );
         let binds: Vec<(String, String)> =
             self.sheet.with_prefix(row, "bind::").into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         for (name, value) in binds {
@@ -42,7 +47,12 @@ impl Reader<'_> {
                     if IDENTITIES.contains(&value.as_str()) {
                         self.bind(id, |bind| bind.identity = Some(value));
                     } else {
-                        self.fault(row, "bind::karwan:identity", format!("`{value}` is not a part of an identity"), format!("use one of {}", IDENTITIES.join(", ")));
+                        self.fault(
+                            row,
+                            "bind::karwan:identity",
+                            format!("`{value}` is not a part of an identity"),
+                            format!("use one of {}", IDENTITIES.join(", ")),
+                        );
                     }
                 }
                 "type" => match data_type(&value) {
@@ -52,7 +62,12 @@ impl Reader<'_> {
                             self.bind(id, |bind| bind.data_type = data_type);
                         }
                     }
-                    None => self.fault(row, "bind::type", format!("`{value}` is not a data type"), "use one of string, int, decimal, date, time, dateTime, boolean"),
+                    None => self.fault(
+                        row,
+                        "bind::type",
+                        format!("`{value}` is not a data type"),
+                        "use one of string, int, decimal, date, time, dateTime, boolean",
+                    ),
                 },
                 "jr:preload" | "jr:preloadParams" => {
                     // `property` and `deviceid`, `timestamp` and `start`: the parameter says which.
@@ -73,13 +88,23 @@ impl Reader<'_> {
             "union" => MergeRule::Union,
             "events" => MergeRule::Events,
             _ => {
-                self.fault(row, "bind::karwan:merge", format!("`{value}` is not a merge rule"), "use `review`, `union` or `events`");
+                self.fault(
+                    row,
+                    "bind::karwan:merge",
+                    format!("`{value}` is not a merge rule"),
+                    "use `review`, `union` or `events`",
+                );
                 return;
             }
         };
         let several = self.draft.nodes.get(id).is_some_and(|node| node.bind.data_type == DataType::SelectMultiple);
         if rule == MergeRule::Union && !several {
-            self.fault(row, "bind::karwan:merge", "only a `select_multiple` can be merged as a union", "use `review` or `events`");
+            self.fault(
+                row,
+                "bind::karwan:merge",
+                "only a `select_multiple` can be merged as a union",
+                "use `review` or `events`",
+            );
             return;
         }
         self.bind(id, |bind| bind.merge = rule);

@@ -47,7 +47,10 @@ pub fn lists(draft: &Draft, sheet: &Sheet, lists: &mut BTreeMap<String, ChoiceLi
             for choice in list.rows.iter().filter(|choice| choice.name.contains(char::is_whitespace)) {
                 report.fault(
                     Place { sheet: "choices", row: choice.row, column: "name" },
-                    format!("the choice `{}` of `{name}` has a space in its name, and several choices are separated by spaces", choice.name),
+                    format!(
+                        "the choice `{}` of `{name}` has a space in its name, and several choices are separated by spaces",
+                        choice.name
+                    ),
                     "use `_` instead of the space",
                 );
             }
@@ -148,7 +151,14 @@ fn share_repeat(nodes: &[Node], one: NodeId, other: NodeId) -> bool {
 }
 
 /// Depth first, without recursion: a form may have thousands of questions in one chain.
-fn walk(start: NodeId, waits: &[Vec<(NodeId, &'static str)>], state: &mut [u8], nodes: &[Node], header: Header<'_>, report: &mut Report) {
+fn walk(
+    start: NodeId,
+    waits: &[Vec<(NodeId, &'static str)>],
+    state: &mut [u8],
+    nodes: &[Node],
+    header: Header<'_>,
+    report: &mut Report,
+) {
     let mut stack: Vec<(NodeId, usize)> = vec![(start, 0)];
     set(state, start, 1);
     while let Some((id, next)) = stack.last_mut() {
@@ -175,7 +185,14 @@ fn set(state: &mut [u8], id: NodeId, to: u8) {
     }
 }
 
-fn circle(first: NodeId, stack: &[(NodeId, usize)], waits: &[Vec<(NodeId, &'static str)>], nodes: &[Node], header: Header<'_>, report: &mut Report) {
+fn circle(
+    first: NodeId,
+    stack: &[(NodeId, usize)],
+    waits: &[Vec<(NodeId, &'static str)>],
+    nodes: &[Node],
+    header: Header<'_>,
+    report: &mut Report,
+) {
     let Some(from) = stack.iter().position(|(id, _)| *id == first) else { return };
     if report.is_full() {
         return;
@@ -204,7 +221,11 @@ fn circle(first: NodeId, stack: &[(NodeId, usize)], waits: &[Vec<(NodeId, &'stat
     } else {
         format!("these depend on each other in a circle: {}", names.join(" → "))
     };
-    report.fault(Place { sheet: "survey", row: node.row, column: &column }, message, "change one of them so that it does not need the others");
+    report.fault(
+        Place { sheet: "survey", row: node.row, column: &column },
+        message,
+        "change one of them so that it does not need the others",
+    );
 }
 
 /// Absolute paths that an expression of a node reads, as far as they can be known without an interview, and whether an

@@ -34,7 +34,11 @@ pub fn read(sheet: &Sheet, allow_duplicates: bool, report: &mut Report) -> BTree
     }
     for (key, header) in [("list_name", "list_name"), ("name", "name")] {
         if !sheet.has(key) {
-            report.fault(Place { sheet: "choices", row: 1, column: header }, "the column is missing", format!("add a column `{header}`"));
+            report.fault(
+                Place { sheet: "choices", row: 1, column: header },
+                "the column is missing",
+                format!("add a column `{header}`"),
+            );
         }
     }
     if !sheet.has("list_name") || !sheet.has("name") {
@@ -55,7 +59,11 @@ pub fn read(sheet: &Sheet, allow_duplicates: bool, report: &mut Report) -> BTree
             continue;
         }
         if name.is_empty() {
-            report.fault(place("name"), format!("a choice of `{list_name}` has no name"), "give it a name: what is stored when it is chosen");
+            report.fault(
+                place("name"),
+                format!("a choice of `{list_name}` has no name"),
+                "give it a name: what is stored when it is chosen",
+            );
             continue;
         }
         if !seen.entry(list_name.to_owned()).or_default().insert(name.to_owned()) && !allow_duplicates {
@@ -105,7 +113,10 @@ fn extra_columns(sheet: &Sheet, report: &mut Report) -> Vec<String> {
         if is_name(key) {
             extras.push(key.to_owned());
         } else {
-            report.warn(Place { sheet: "choices", row: 1, column: &header.text }, "this column cannot be used in a choice filter and is ignored");
+            report.warn(
+                Place { sheet: "choices", row: 1, column: &header.text },
+                "this column cannot be used in a choice filter and is ignored",
+            );
         }
     }
     extras

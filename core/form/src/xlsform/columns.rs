@@ -46,7 +46,14 @@ pub enum Kind {
 
 /// Columns that may have a language.
 const TRANSLATED: [&str; 9] = [
-    "label", "hint", "guidance_hint", "constraint_message", "required_message", "media::image", "media::audio", "media::video",
+    "label",
+    "hint",
+    "guidance_hint",
+    "constraint_message",
+    "required_message",
+    "media::image",
+    "media::audio",
+    "media::video",
     "media::big-image",
 ];
 
@@ -76,9 +83,30 @@ const SURVEY: &[(&str, &str)] = &[
 ];
 
 const SURVEY_KNOWN: [&str; 24] = [
-    "type", "name", "label", "hint", "guidance_hint", "required", "required_message", "relevant", "constraint", "constraint_message",
-    "calculation", "appearance", "choice_filter", "default", "repeat_count", "parameters", "save_to", "read_only", "trigger", "autoplay",
-    "rows", "disabled", "intent", "no_app_error_string",
+    "type",
+    "name",
+    "label",
+    "hint",
+    "guidance_hint",
+    "required",
+    "required_message",
+    "relevant",
+    "constraint",
+    "constraint_message",
+    "calculation",
+    "appearance",
+    "choice_filter",
+    "default",
+    "repeat_count",
+    "parameters",
+    "save_to",
+    "read_only",
+    "trigger",
+    "autoplay",
+    "rows",
+    "disabled",
+    "intent",
+    "no_app_error_string",
 ];
 
 const GROUPED: &[(&str, &str)] = &[
@@ -106,12 +134,8 @@ const CHOICES: &[(&str, &str)] = &[
     ("big-image", "media::big-image"),
 ];
 
-const SETTINGS: &[(&str, &str)] = &[
-    ("title", "form_title"),
-    ("set_form_title", "form_title"),
-    ("id_string", "form_id"),
-    ("set_form_id", "form_id"),
-];
+const SETTINGS: &[(&str, &str)] =
+    &[("title", "form_title"), ("set_form_title", "form_title"), ("id_string", "form_id"), ("set_form_id", "form_id")];
 
 /// Reads the header row and names every column.
 pub fn read(raw: RawSheet, kind: Kind, faults: &mut Vec<Fault>) -> Sheet {
@@ -143,7 +167,12 @@ pub fn read(raw: RawSheet, kind: Kind, faults: &mut Vec<Fault>) -> Sheet {
     sheet.rows = rows
         .map(|row| Row {
             number: row.number,
-            cells: row.cells.into_iter().filter(|(column, _)| sheet.headers.contains_key(column)).map(|(column, text)| (column, plain_quotes(text))).collect(),
+            cells: row
+                .cells
+                .into_iter()
+                .filter(|(column, _)| sheet.headers.contains_key(column))
+                .map(|(column, text)| (column, plain_quotes(text)))
+                .collect(),
         })
         .filter(|row| !row.cells.is_empty())
         .collect();
@@ -185,7 +214,9 @@ fn header(text: &str, kind: Kind, double: bool) -> Header {
     };
     let mut rest = tokens.iter().skip(1).cloned();
     let key = match (kind, group.as_str()) {
-        (Kind::Survey | Kind::Choices, "media") => rest.next().map(|medium| format!("media::{}", medium.to_lowercase().replace('_', "-"))),
+        (Kind::Survey | Kind::Choices, "media") => {
+            rest.next().map(|medium| format!("media::{}", medium.to_lowercase().replace('_', "-")))
+        }
         (Kind::Survey, "bind" | "body" | "instance") => rest.next().map(|name| {
             let key = format!("{group}::{name}");
             GROUPED.iter().find(|(other, _)| other.eq_ignore_ascii_case(&key)).map_or(key, |(_, to)| (*to).to_owned())

@@ -123,7 +123,11 @@ impl Compiler<'_> {
     /// Notes that the form reads a file. One id means one file.
     pub fn file(&mut self, id: &str, file: &str, place: Place<'_>) {
         if self.list_names.contains(id) {
-            self.report.fault(place, format!("`{id}` is both a list of the choices sheet and the file `{file}`"), "rename the list");
+            self.report.fault(
+                place,
+                format!("`{id}` is both a list of the choices sheet and the file `{file}`"),
+                "rename the list",
+            );
             return;
         }
         match self.instances.get(id).map(|instance| &instance.source) {
@@ -195,12 +199,16 @@ impl Compiler<'_> {
     /// A list of the choices sheet as a table.
     pub fn table(&mut self, list: &ChoiceList) -> Table {
         let nowhere = Source { container: None, steps: 0 };
-        let media: Vec<String> =
-            ["image", "audio", "video", "big-image"].iter().filter(|medium| list.rows.iter().any(|row| row.media.contains_key(**medium))).map(|medium| (*medium).to_owned()).collect();
+        let media: Vec<String> = ["image", "audio", "video", "big-image"]
+            .iter()
+            .filter(|medium| list.rows.iter().any(|row| row.media.contains_key(**medium)))
+            .map(|medium| (*medium).to_owned())
+            .collect();
         let mut columns = vec!["name".to_owned(), "label".to_owned()];
         columns.extend(media.iter().cloned());
         columns.extend(list.columns.iter().cloned());
-        let spoken = list.rows.iter().any(|row| row.label.iter().any(|(language, text)| language.is_some() || text.contains("${")));
+        let spoken =
+            list.rows.iter().any(|row| row.label.iter().any(|(language, text)| language.is_some() || text.contains("${")));
         let mut labels = Vec::new();
         let mut rows = Vec::with_capacity(list.rows.len());
         for choice in &list.rows {
@@ -224,7 +232,11 @@ impl Compiler<'_> {
     fn shown(&self, words: &Words) -> String {
         let language = self.languages.get(self.default_language);
         let first = words.iter().find(|(other, _)| other.is_some() && other.as_ref() == language);
-        first.or_else(|| words.iter().find(|(other, _)| other.is_none())).or(words.first()).map(|(_, text)| text.clone()).unwrap_or_default()
+        first
+            .or_else(|| words.iter().find(|(other, _)| other.is_none()))
+            .or(words.first())
+            .map(|(_, text)| text.clone())
+            .unwrap_or_default()
     }
 
     /// The table of a list as an instance of the form.
@@ -235,7 +247,13 @@ impl Compiler<'_> {
     }
 
     /// The nodeset of a select, the instance it reads, and the children that hold value and label.
-    pub fn nodeset(&mut self, list: &List, filter: &str, source: Source, places: (Place<'_>, Place<'_>)) -> Option<(String, Expression, Option<String>)> {
+    pub fn nodeset(
+        &mut self,
+        list: &List,
+        filter: &str,
+        source: Source,
+        places: (Place<'_>, Place<'_>),
+    ) -> Option<(String, Expression, Option<String>)> {
         let (type_place, filter_place) = places;
         let (instance, base, leaf) = match list {
             List::Choices(name) => (name.clone(), format!("instance('{name}')/root/item"), None),

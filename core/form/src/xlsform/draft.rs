@@ -86,7 +86,13 @@ impl Draft {
             actions: Vec::new(),
             row: 0,
         };
-        Self { nodes: vec![root], pending: vec![Pending::default()], taken: BTreeSet::new(), taken_lower: BTreeSet::new(), files: Vec::new() }
+        Self {
+            nodes: vec![root],
+            pending: vec![Pending::default()],
+            taken: BTreeSet::new(),
+            taken_lower: BTreeSet::new(),
+            files: Vec::new(),
+        }
     }
 
     /// Adds a node after everything that its parent has.

@@ -72,10 +72,35 @@ mod tests {
 
     #[test]
     fn defaults_are_values_unless_they_compute() {
-        for text in ["yes", "foo-bar", "12", "-5", "2026-11-23", "10:30:00", "10:30:00.000+03:30", "N/A", "jr://images/a.jpg", "35.1 51.2 0 0", "two words", "'a + b'", "a_1 b_2"] {
+        for text in [
+            "yes",
+            "foo-bar",
+            "12",
+            "-5",
+            "2026-11-23",
+            "10:30:00",
+            "10:30:00.000+03:30",
+            "N/A",
+            "jr://images/a.jpg",
+            "35.1 51.2 0 0",
+            "two words",
+            "'a + b'",
+            "a_1 b_2",
+        ] {
             assert!(!is_dynamic(text, false), "{text}");
         }
-        for text in ["today()", "${a}", "1 + 1", "a div b", "once(uuid())", "../x | ../y", "today() - 3", "if(true(), 1, 2)", "now()", "1 - 1"] {
+        for text in [
+            "today()",
+            "${a}",
+            "1 + 1",
+            "a div b",
+            "once(uuid())",
+            "../x | ../y",
+            "today() - 3",
+            "if(true(), 1, 2)",
+            "now()",
+            "1 - 1",
+        ] {
             assert!(is_dynamic(text, false), "{text}");
         }
         assert!(is_dynamic("today() - 3", true));

@@ -30,7 +30,13 @@ struct Use {
 }
 
 /// Reads all declarations and the column `save_to`.
-pub fn read(sheet: &Sheet, compiler: &mut Compiler<'_>, nodes: &mut [Node], pending: &[Pending], header: Header<'_>) -> Vec<EntityDeclaration> {
+pub fn read(
+    sheet: &Sheet,
+    compiler: &mut Compiler<'_>,
+    nodes: &mut [Node],
+    pending: &[Pending],
+    header: Header<'_>,
+) -> Vec<EntityDeclaration> {
     let mut declared = declarations(sheet, compiler);
     if declared.is_empty() {
         check_without_sheet(compiler, pending, header);
@@ -45,8 +51,9 @@ pub fn read(sheet: &Sheet, compiler: &mut Compiler<'_>, nodes: &mut [Node], pend
         .map(|(entity, scope)| {
             // Expressions stand in `meta/entity` of the scope, two steps below it.
             let source = Source { container: Some(scope), steps: 3 };
-            let mut expression =
-                |text: &str, column| compiler.expression(text, source, Style::default(), Place { sheet: "entities", row: entity.row, column });
+            let mut expression = |text: &str, column| {
+                compiler.expression(text, source, Style::default(), Place { sheet: "entities", row: entity.row, column })
+            };
             EntityDeclaration {
                 label: expression(&entity.label, "label"),
                 entity_id: expression(&entity.entity_id, "entity_id"),
@@ -65,20 +72,32 @@ pub fn check_without_sheet(compiler: &mut Compiler<'_>, pending: &[Pending], hea
     let column = header("save_to");
     for pending in pending.iter().filter(|pending| !pending.save_to.is_empty()) {
         let place = Place { sheet: "survey", row: pending.row, column: &column };
-        compiler.report.fault(place, "the form declares no entity list to save to", "add a sheet `entities` with the columns `list_name` and `label`");
+        compiler.report.fault(
+            place,
+            "the form declares no entity list to save to",
+            "add a sheet `entities` with the columns `list_name` and `label`",
+        );
     }
 }
 
 fn declarations(sheet: &Sheet, compiler: &mut Compiler<'_>) -> Vec<Declared> {
     let mut declared: Vec<Declared> = Vec::new();
     if !sheet.rows.is_empty() && !sheet.has("list_name") {
-        compiler.report.fault(Place { sheet: "entities", row: 1, column: "list_name" }, "the column is missing", "add a column `list_name`");
+        compiler.report.fault(
+            Place { sheet: "entities", row: 1, column: "list_name" },
+            "the column is missing",
+            "add a column `list_name`",
+        );
         return declared;
     }
     for header in sheet.headers.values() {
         if !matches!(header.key.as_str(), "list_name" | "label" | "entity_id" | "create_if" | "update_if" | "repeat") {
             let place = Place { sheet: "entities", row: 1, column: &header.text };
-            compiler.report.fault(place, "this column is not known", "use `list_name`, `label`, `entity_id`, `create_if` and `update_if`");
+            compiler.report.fault(
+                place,
+                "this column is not known",
+                "use `list_name`, `label`, `entity_id`, `create_if` and `update_if`",
+            );
         }
     }
     for row in &sheet.rows {
@@ -106,13 +125,25 @@ fn declarations(sheet: &Sheet, compiler: &mut Compiler<'_>) -> Vec<Declared> {
             continue;
         }
         if entity.entity_id.is_empty() && !entity.update_if.is_empty() {
-            compiler.report.fault(place("entity_id"), "an update needs the id of the entity", "write an expression that gives the id");
+            compiler.report.fault(
+                place("entity_id"),
+                "an update needs the id of the entity",
+                "write an expression that gives the id",
+            );
         }
         if !entity.entity_id.is_empty() && !entity.create_if.is_empty() && entity.update_if.is_empty() {
-            compiler.report.fault(place("update_if"), "a declaration with an id and `create_if` needs `update_if` too", "write when the entity is updated");
+            compiler.report.fault(
+                place("update_if"),
+                "a declaration with an id and `create_if` needs `update_if` too",
+                "write when the entity is updated",
+            );
         }
         if entity.entity_id.is_empty() && entity.label.is_empty() {
-            compiler.report.fault(place("label"), "an entity that is created needs a label", "write an expression that gives its label");
+            compiler.report.fault(
+                place("label"),
+                "an entity that is created needs a label",
+                "write an expression that gives its label",
+            );
         }
         declared.push(entity);
     }
@@ -126,7 +157,9 @@ fn saved(declared: &mut [Declared], compiler: &mut Compiler<'_>, nodes: &mut [No
         let place = Place { sheet: "survey", row: pending.row, column: &column };
         let (list, property) = match pending.save_to.split_once('#') {
             Some((list, property)) => (list.trim().to_owned(), property.trim().to_owned()),
-            None if declared.len() == 1 => (declared.first().map(|entity| entity.list.clone()).unwrap_or_default(), pending.save_to.clone()),
+            None if declared.len() == 1 => {
+                (declared.first().map(|entity| entity.list.clone()).unwrap_or_default(), pending.save_to.clone())
+            }
             None => {
                 let message = format!("`{}` could be saved to any of several entity lists", pending.save_to);
                 compiler.report.fault(place, message, "write `LIST#property`");
@@ -146,7 +179,11 @@ fn saved(declared: &mut [Declared], compiler: &mut Compiler<'_>, nodes: &mut [No
             continue;
         }
         if let Some(other) = entity.uses.iter().find(|used| used.property.as_ref().is_some_and(|(name, _)| *name == property)) {
-            compiler.report.fault(place, format!("the property `{property}` is saved by row {} already", other.row), "save each property once");
+            compiler.report.fault(
+                place,
+                format!("the property `{property}` is saved by row {} already", other.row),
+                "save each property once",
+            );
             continue;
         }
         let Some(node) = nodes.get_mut(id) else { continue };
@@ -159,8 +196,10 @@ fn saved(declared: &mut [Declared], compiler: &mut Compiler<'_>, nodes: &mut [No
 /// Questions that a declaration's expressions look at: the entity is beside the deepest of them.
 fn mentioned(declared: &mut [Declared], compiler: &Compiler<'_>, nodes: &[Node]) {
     for entity in declared {
-        let mut names: Vec<String> =
-            [&entity.label, &entity.entity_id, &entity.create_if, &entity.update_if].iter().flat_map(|text| Names::mentioned(text)).collect();
+        let mut names: Vec<String> = [&entity.label, &entity.entity_id, &entity.create_if, &entity.update_if]
+            .iter()
+            .flat_map(|text| Names::mentioned(text))
+            .collect();
         names.sort();
         names.dedup();
         for name in names {
@@ -205,14 +244,26 @@ fn scopes(declared: &[Declared], compiler: &mut Compiler<'_>, nodes: &[Node]) ->
                 let path = nodes.get(scope).map(|node| node.path.clone()).unwrap_or_default();
                 let (sheet, column) = if used.property.is_some() { ("survey", "save_to") } else { ("entities", "") };
                 let message = format!("`{}` is not in `{path}`, where the entity `{}` is made", used.name, entity.list);
-                compiler.report.fault(Place { sheet, row: used.row, column }, message, "take everything that one entity needs from one repeat and what is above it");
+                compiler.report.fault(
+                    Place { sheet, row: used.row, column },
+                    message,
+                    "take everything that one entity needs from one repeat and what is above it",
+                );
             }
         }
         let saved: Vec<NodeId> = entity.uses.iter().filter(|used| used.property.is_some()).map(|used| used.container).collect();
         let wanted = if saved.is_empty() {
-            entity.uses.iter().map(|used| used.container).filter(|id| boundary(nodes, *id) == scope).max_by_key(|id| depth(*id)).unwrap_or(scope)
+            entity
+                .uses
+                .iter()
+                .map(|used| used.container)
+                .filter(|id| boundary(nodes, *id) == scope)
+                .max_by_key(|id| depth(*id))
+                .unwrap_or(scope)
         } else {
-            let common = |left: NodeId, right: NodeId| chain(nodes, left).into_iter().find(|id| chain(nodes, right).contains(id)).unwrap_or(0);
+            let common = |left: NodeId, right: NodeId| {
+                chain(nodes, left).into_iter().find(|id| chain(nodes, right).contains(id)).unwrap_or(0)
+            };
             let shared = saved.iter().copied().reduce(common).unwrap_or(scope);
             if chain(nodes, shared).contains(&scope) { shared } else { scope }
         };

@@ -89,13 +89,24 @@ fn read_sheets(bytes: &[u8], file_name: &str, report: &mut Report) -> Result<For
     };
     misspelt_sheets(&sheets, &sheet_names, report);
     if !survey_sheet.has("type") {
-        return Err(Fault::at("survey", 1, "type", "the column is missing", "add a column `type`; it says what each row asks for"));
+        return Err(Fault::at(
+            "survey",
+            1,
+            "type",
+            "the column is missing",
+            "add a column `type`; it says what each row asks for",
+        ));
     }
     let settings = settings::read(sheets.get("settings"), file_name, report);
-    let mut lists = sheets.get("choices").map(|sheet| choices::read(sheet, settings.allow_choice_duplicates, report)).unwrap_or_default();
+    let mut lists =
+        sheets.get("choices").map(|sheet| choices::read(sheet, settings.allow_choice_duplicates, report)).unwrap_or_default();
     let draft = survey::read(survey_sheet, &settings, report);
     if report.faults.is_empty() && draft.nodes.iter().skip(1).all(|node| node.row == 0) {
-        report.fault(Place { sheet: "survey", row: 0, column: "" }, "the survey sheet asks nothing", "add a row with a type and a name");
+        report.fault(
+            Place { sheet: "survey", row: 0, column: "" },
+            "the survey sheet asks nothing",
+            "add a row with a type and a name",
+        );
     }
     check::lists(&draft, survey_sheet, &mut lists, sheets.contains_key("choices"), report);
 
@@ -117,7 +128,10 @@ fn read_sheets(bytes: &[u8], file_name: &str, report: &mut Report) -> Result<For
     for (id, (node, pending)) in nodes.iter_mut().zip(&pending).enumerate() {
         assemble::node(&mut compiler, id, pending, node, in_repeat.get(id).copied().unwrap_or_default(), &header);
     }
-    let entities = sheets.get("entities").map(|sheet| entities::read(sheet, &mut compiler, &mut nodes, &pending, &header)).unwrap_or_default();
+    let entities = sheets
+        .get("entities")
+        .map(|sheet| entities::read(sheet, &mut compiler, &mut nodes, &pending, &header))
+        .unwrap_or_default();
     if !sheets.contains_key("entities") {
         entities::check_without_sheet(&mut compiler, &pending, &header);
     }
@@ -190,12 +204,14 @@ fn languages(sheets: &BTreeMap<String, Sheet>) -> Vec<String> {
     if languages.is_empty() {
         return languages;
     }
-    let default = sheets.get("settings").and_then(|sheet| sheet.rows.first().map(|row| sheet.text(row, "default_language").to_owned()));
+    let default =
+        sheets.get("settings").and_then(|sheet| sheet.rows.first().map(|row| sheet.text(row, "default_language").to_owned()));
     let default = default.filter(|language| !language.is_empty()).unwrap_or_else(|| "default".to_owned());
     let mixed = ["survey", "choices"].iter().filter_map(|name| sheets.get(*name)).any(|sheet| {
         ["label", "hint", "guidance_hint", "constraint_message", "required_message"].iter().any(|key| {
             let mut own = sheet.headers.values().filter(|header| header.key == *key);
-            sheet.headers.values().any(|header| header.key == *key && header.language.is_none()) && own.any(|header| header.language.is_some())
+            sheet.headers.values().any(|header| header.key == *key && header.language.is_none())
+                && own.any(|header| header.language.is_some())
         })
     });
     if mixed && !languages.contains(&default) {
@@ -213,7 +229,13 @@ fn default_language(languages: &[String], settings: &settings::Settings, report:
     let found = exact.or_else(|| languages.iter().position(|language| language.to_lowercase() == wanted.to_lowercase()));
     if found.is_none() && !languages.is_empty() {
         let place = Place { sheet: "settings", row: settings.row, column: "default_language" };
-        report.warn(place, &format!("no column has the language `{wanted}`; the form begins in `{}`", languages.first().map_or("", String::as_str)));
+        report.warn(
+            place,
+            &format!(
+                "no column has the language `{wanted}`; the form begins in `{}`",
+                languages.first().map_or("", String::as_str)
+            ),
+        );
     }
     found.unwrap_or(0)
 }
@@ -223,9 +245,15 @@ fn misspelt_sheets(sheets: &BTreeMap<String, Sheet>, names: &[String], report: &
         if sheets.contains_key(wanted) {
             continue;
         }
-        let others = names.iter().map(String::as_str).filter(|name| !name.starts_with('_') && !sheets.contains_key(&workbook::sheet_key(name)));
+        let others = names
+            .iter()
+            .map(String::as_str)
+            .filter(|name| !name.starts_with('_') && !sheets.contains_key(&workbook::sheet_key(name)));
         if let Some(other) = references::similar(wanted, others) {
-            report.warn(Place { sheet: &other, row: 0, column: "" }, &format!("this sheet is not read; is it meant to be `{wanted}`?"));
+            report.warn(
+                Place { sheet: &other, row: 0, column: "" },
+                &format!("this sheet is not read; is it meant to be `{wanted}`?"),
+            );
         }
     }
 }

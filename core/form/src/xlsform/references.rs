@@ -169,8 +169,11 @@ impl<'nodes> Names<'nodes> {
         let target_container = self.nodes.get(target)?.parent;
         let above_source = self.ancestors(source.container);
         let above_target = self.ancestors(target_container);
-        let (repeat_steps, repeat) =
-            above_source.iter().enumerate().find(|(_, id)| self.is_repeat(**id) && above_target.contains(id)).map(|(at, id)| (at, *id))?;
+        let (repeat_steps, repeat) = above_source
+            .iter()
+            .enumerate()
+            .find(|(_, id)| self.is_repeat(**id) && above_target.contains(id))
+            .map(|(at, id)| (at, *id))?;
         let (mut up, mut base) =
             above_source.iter().enumerate().find(|(_, id)| above_target.contains(id)).map(|(at, id)| (at, *id))?;
         if through_repeat {
@@ -190,7 +193,11 @@ impl<'nodes> Names<'nodes> {
 /// The name most like a mistyped one, if any is near.
 pub fn similar<'names>(name: &str, names: impl Iterator<Item = &'names str>) -> Option<String> {
     let bound = 1 + name.chars().count() / 4;
-    names.map(|other| (distance(name, other, bound), other)).filter(|(far, _)| *far <= bound).min().map(|(_, other)| other.to_owned())
+    names
+        .map(|other| (distance(name, other, bound), other))
+        .filter(|(far, _)| *far <= bound)
+        .min()
+        .map(|(_, other)| other.to_owned())
 }
 
 /// Letters to add, drop or change, without regard to case.
@@ -365,10 +372,19 @@ mod tests {
     #[test]
     fn predicates_over_lists_start_from_current() {
         let plain = Style::default();
-        assert_eq!(resolve("d", "instance('p')/root/item[name = ${e}]/age", plain), "instance('p')/root/item[name =  current()/../e ]/age");
-        assert_eq!(resolve("d", "instance('p')/root/item[x[1] and name = ${e}]/age + ${e}", plain), "instance('p')/root/item[x[1] and name =  current()/../e ]/age +  ../e ");
+        assert_eq!(
+            resolve("d", "instance('p')/root/item[name = ${e}]/age", plain),
+            "instance('p')/root/item[name =  current()/../e ]/age"
+        );
+        assert_eq!(
+            resolve("d", "instance('p')/root/item[x[1] and name = ${e}]/age + ${e}", plain),
+            "instance('p')/root/item[x[1] and name =  current()/../e ]/age +  ../e "
+        );
         assert_eq!(resolve("d", "/data/r[c = ${e}]", plain), "/data/r[c =  ../e ]");
-        assert_eq!(resolve("d", "x = ${e} or y = ${a}", Style { predicate: true, ..plain }), "x =  current()/../e  or y =  /data/a ");
+        assert_eq!(
+            resolve("d", "x = ${e} or y = ${a}", Style { predicate: true, ..plain }),
+            "x =  current()/../e  or y =  /data/a "
+        );
     }
 
     #[test]
@@ -405,6 +421,9 @@ mod tests {
                 ReferenceFault::Malformed("${b".to_owned()),
             ]
         );
-        assert_eq!(names.label_parts("Of ${a}!", source).unwrap(), vec![(false, "Of ".to_owned()), (true, " /data/a ".to_owned()), (false, "!".to_owned())]);
+        assert_eq!(
+            names.label_parts("Of ${a}!", source).unwrap(),
+            vec![(false, "Of ".to_owned()), (true, " /data/a ".to_owned()), (false, "!".to_owned())]
+        );
     }
 }

@@ -47,7 +47,11 @@ impl Report {
         for fault in faults {
             match fault {
                 ReferenceFault::Malformed(text) => {
-                    self.fault(place, format!("`{text}` is no reference"), "write `${name}` with the name of a question and nothing else");
+                    self.fault(
+                        place,
+                        format!("`{text}` is no reference"),
+                        "write `${name}` with the name of a question and nothing else",
+                    );
                 }
                 ReferenceFault::Unknown { name, similar } => {
                     let mend = similar.map_or_else(

@@ -17,7 +17,12 @@ impl Reader<'_> {
         if list.is_empty() || list.contains(' ') && !reference {
             self.fault(row, "type", "the type names no list", "write the list's name after the type: `select_one LIST`");
         } else if from_file && !is_file {
-            self.fault(row, "type", format!("`{list}` is not a file that choices can come from"), "name a `.csv`, `.xml` or `.geojson` file");
+            self.fault(
+                row,
+                "type",
+                format!("`{list}` is not a file that choices can come from"),
+                "name a `.csv`, `.xml` or `.geojson` file",
+            );
         }
         let source = if reference {
             List::Repeat(list.to_owned())
@@ -33,10 +38,20 @@ impl Reader<'_> {
         pending.randomize = parameters.get("randomize").is_some_and(|value| value == "true");
         pending.seed = parameters.get("seed").cloned().unwrap_or_default();
         if !pending.seed.is_empty() && !pending.randomize {
-            self.fault(row, "parameters", "a seed without `randomize=true` does nothing", "add `randomize=true` or remove the seed");
+            self.fault(
+                row,
+                "parameters",
+                "a seed without `randomize=true` does nothing",
+                "add `randomize=true` or remove the seed",
+            );
         }
         if or_other && !pending.choice_filter.is_empty() {
-            self.fault(row, "choice_filter", "`or_other` cannot be used with a choice filter", "add a choice `other` and a text question instead");
+            self.fault(
+                row,
+                "choice_filter",
+                "`or_other` cannot be used with a choice filter",
+                "add a choice `other` and a text question instead",
+            );
         }
         let filtered = !pending.choice_filter.is_empty();
         pending.list = Some(source.clone());
@@ -45,9 +60,12 @@ impl Reader<'_> {
             ControlKind::Rank => DataType::Rank,
             _ => DataType::SelectOne,
         };
-        let unseen = pending.label.is_empty() && pending.hint.is_empty() && (!pending.calculation.is_empty() || !pending.trigger.is_empty());
+        let unseen = pending.label.is_empty()
+            && pending.hint.is_empty()
+            && (!pending.calculation.is_empty() || !pending.trigger.is_empty());
         let shared = self.table_header(row, parent, kind, &source, filtered);
-        let made = Made { name: &name, parent, kind: NodeKind::Value, data_type, control: if unseen { None } else { Some(kind) } };
+        let made =
+            Made { name: &name, parent, kind: NodeKind::Value, data_type, control: if unseen { None } else { Some(kind) } };
         let id = self.draft.add(&made, pending);
         if kind == ControlKind::SelectMultiple
             && let Some(node) = self.draft.nodes.get_mut(id)
@@ -58,17 +76,39 @@ impl Reader<'_> {
         if shared {
             self.control(id, |control| "list-nolabel".clone_into(&mut control.appearance));
         }
-        if self.draft.nodes.get(id).and_then(|node| node.control.as_ref()).is_some_and(|control| control.appearance.contains("search(")) {
-            self.fault(row, "appearance", "`search()` is not supported", "use `select_one_from_file` with a CSV file and a `choice_filter`");
+        if self
+            .draft
+            .nodes
+            .get(id)
+            .and_then(|node| node.control.as_ref())
+            .is_some_and(|control| control.appearance.contains("search("))
+        {
+            self.fault(
+                row,
+                "appearance",
+                "`search()` is not supported",
+                "use `select_one_from_file` with a CSV file and a `choice_filter`",
+            );
         }
         self.check_seen(row, id, &name);
         if or_other {
             let other = format!("{name}_other");
             if self.draft.has_child(parent, &other) {
-                self.fault(row, "type", format!("`or_other` adds a question `{other}`, which is here already"), "rename that question");
+                self.fault(
+                    row,
+                    "type",
+                    format!("`or_other` adds a question `{other}`, which is here already"),
+                    "rename that question",
+                );
                 return;
             }
-            let made = Made { name: &other, parent, kind: NodeKind::Value, data_type: DataType::String, control: Some(ControlKind::Input) };
+            let made = Made {
+                name: &other,
+                parent,
+                kind: NodeKind::Value,
+                data_type: DataType::String,
+                control: Some(ControlKind::Input),
+            };
             let pending = Pending {
                 row: row.number,
                 relevant: format!("selected(../{name}, 'other')"),
@@ -86,7 +126,12 @@ impl Reader<'_> {
             TableList::No => return false,
             TableList::Empty => {
                 if filtered {
-                    self.fault(row, "choice_filter", "a `table-list` cannot have a choice filter", "remove the filter or the appearance");
+                    self.fault(
+                        row,
+                        "choice_filter",
+                        "a `table-list` cannot have a choice filter",
+                        "remove the filter or the appearance",
+                    );
                 }
                 if let Some(open) = self.open.last_mut() {
                     open.table_list = TableList::Of(list.clone());

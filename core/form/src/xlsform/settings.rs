@@ -22,9 +22,31 @@ pub struct Settings {
 
 /// Settings that are understood, or harmless here.
 const KNOWN: [&str; 25] = [
-    "form_title", "form_id", "version", "default_language", "instance_name", "style", "allow_choice_duplicates", "omit_instanceid", "name",
-    "clean_text_values", "public_key", "submission_url", "auto_send", "auto_delete", "instance_xmlns", "namespaces", "prefix", "instance_id",
-    "client_editable", "sms_keyword", "sms_separator", "sms_allow_media", "sms_date_format", "sms_datetime_format", "sms_response",
+    "form_title",
+    "form_id",
+    "version",
+    "default_language",
+    "instance_name",
+    "style",
+    "allow_choice_duplicates",
+    "omit_instanceid",
+    "name",
+    "clean_text_values",
+    "public_key",
+    "submission_url",
+    "auto_send",
+    "auto_delete",
+    "instance_xmlns",
+    "namespaces",
+    "prefix",
+    "instance_id",
+    "client_editable",
+    "sms_keyword",
+    "sms_separator",
+    "sms_allow_media",
+    "sms_date_format",
+    "sms_datetime_format",
+    "sms_response",
 ];
 
 /// Reads the row below the header. `file_name` names a form that gives itself no id.
@@ -59,11 +81,18 @@ pub fn read(sheet: Option<&Sheet>, file_name: &str, report: &mut Report) -> Sett
         if is_name(&root_name) {
             settings.root_name = root_name;
         } else {
-            report.fault(place("name"), format!("`{root_name}` cannot name the form's root"), "begin with a letter; use letters, digits, `_`, `-` and `.`");
+            report.fault(
+                place("name"),
+                format!("`{root_name}` cannot name the form's root"),
+                "begin with a letter; use letters, digits, `_`, `-` and `.`",
+            );
         }
     }
     if !text("public_key").is_empty() {
-        report.warn(place("public_key"), "submissions are not encrypted with the form's key: Karwan encrypts what it stores by itself");
+        report.warn(
+            place("public_key"),
+            "submissions are not encrypted with the form's key: Karwan encrypts what it stores by itself",
+        );
     }
     for header in sheet.headers.values() {
         if !KNOWN.contains(&header.key.as_str()) && !header.key.starts_with("attribute") {

@@ -31,8 +31,10 @@ pub fn read(sheet: &Sheet, nodes: &[Node], report: &mut Report) -> Vec<StatusRul
         if !rule.question.is_empty() {
             match nodes.iter().find(|node| node.name == rule.question) {
                 None => {
-                    let mend = similar(&rule.question, nodes.iter().map(|node| node.name.as_str()))
-                        .map_or_else(|| "name a question of the survey sheet".to_owned(), |name| format!("did you mean `{name}`?"));
+                    let mend = similar(&rule.question, nodes.iter().map(|node| node.name.as_str())).map_or_else(
+                        || "name a question of the survey sheet".to_owned(),
+                        |name| format!("did you mean `{name}`?"),
+                    );
                     report.fault(place("question"), format!("`{}` is not a question", rule.question), mend);
                 }
                 Some(node) if node.bind.merge != MergeRule::Events => report.fault(

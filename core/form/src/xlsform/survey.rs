@@ -131,7 +131,8 @@ impl Reader<'_> {
                 }
             }
             RowType::Audit => {
-                let parameters = self.parameters(row).into_iter().map(|(name, value)| (format!("bind::odk:{name}"), value)).collect();
+                let parameters =
+                    self.parameters(row).into_iter().map(|(name, value)| (format!("bind::odk:{name}"), value)).collect();
                 self.audits.push((Pending { row: row.number, ..Pending::default() }, parameters));
             }
             RowType::Setting => self.warn(row, "type", "settings in the survey sheet are ignored: use the settings sheet"),
@@ -143,8 +144,10 @@ impl Reader<'_> {
                 let mend = if text.starts_with("select") || text.starts_with("rank") {
                     "write `select_one LIST`, `select_multiple LIST` or `rank LIST` with a list of the choices sheet".to_owned()
                 } else {
-                    super::references::similar(&text, types::NAMES.iter().copied())
-                        .map_or_else(|| "use a question type of XLSForm, such as `text`".to_owned(), |name| format!("did you mean `{name}`?"))
+                    super::references::similar(&text, types::NAMES.iter().copied()).map_or_else(
+                        || "use a question type of XLSForm, such as `text`".to_owned(),
+                        |name| format!("did you mean `{name}`?"),
+                    )
                 };
                 self.fault(row, "type", format!("`{text}` is not a question type"), mend);
                 self.placeholder(row);
@@ -170,7 +173,12 @@ impl Reader<'_> {
             return None;
         }
         if !is_name(&name) {
-            self.fault(row, "name", format!("`{name}` cannot be a name"), "begin with a letter or `_`; use letters, digits, `_`, `-` and `.`, and no spaces");
+            self.fault(
+                row,
+                "name",
+                format!("`{name}` cannot be a name"),
+                "begin with a letter or `_`; use letters, digits, `_`, `-` and `.`, and no spaces",
+            );
             return None;
         }
         if name == "meta" {
@@ -224,7 +232,12 @@ impl Reader<'_> {
         }
         if repeat {
             if name == self.settings.root_name {
-                self.fault(row, "name", format!("a repeat cannot have the name of the form's root, `{name}`"), "rename the repeat");
+                self.fault(
+                    row,
+                    "name",
+                    format!("a repeat cannot have the name of the form's root, `{name}`"),
+                    "rename the repeat",
+                );
             } else if !self.repeats.insert(name.clone()) {
                 self.fault(row, "name", format!("another repeat is called `{name}`"), "give each repeat a name of its own");
             }
@@ -254,11 +267,24 @@ impl Reader<'_> {
             self.control(id, |control| control.appearance = appearance);
             if !label.is_empty() || !hint.is_empty() {
                 let name = format!("generated_table_list_label_{}", row.number);
-                let made = Made { name: &name, parent: id, kind: NodeKind::Value, data_type: DataType::String, control: Some(ControlKind::Note) };
-                self.draft.add(&made, Pending { row: row.number, readonly: "true()".to_owned(), label, hint, ..Pending::default() });
+                let made = Made {
+                    name: &name,
+                    parent: id,
+                    kind: NodeKind::Value,
+                    data_type: DataType::String,
+                    control: Some(ControlKind::Note),
+                };
+                self.draft
+                    .add(&made, Pending { row: row.number, readonly: "true()".to_owned(), label, hint, ..Pending::default() });
             }
         }
-        self.open.push(Open { node: id, repeat, row: row.number, name, table_list: if table_list { TableList::Empty } else { TableList::No } });
+        self.open.push(Open {
+            node: id,
+            repeat,
+            row: row.number,
+            name,
+            table_list: if table_list { TableList::Empty } else { TableList::No },
+        });
     }
 
     /// A count that is more than a reference is calculated beside the repeat.
@@ -271,18 +297,26 @@ impl Reader<'_> {
         }
         let count_name = format!("{name}_count");
         if self.draft.has_child(parent, &count_name) {
-            self.fault(row, "repeat_count", format!("the count would be calculated in `{count_name}`, which is here already"), "rename that question");
+            self.fault(
+                row,
+                "repeat_count",
+                format!("the count would be calculated in `{count_name}`, which is here already"),
+                "rename that question",
+            );
             return String::new();
         }
         let made = Made { name: &count_name, parent, kind: NodeKind::Value, data_type: DataType::String, control: None };
-        self.draft.add(&made, Pending { row: row.number, readonly: "true()".to_owned(), calculation: count, ..Pending::default() });
+        self.draft
+            .add(&made, Pending { row: row.number, readonly: "true()".to_owned(), calculation: count, ..Pending::default() });
         format!("${{{count_name}}}")
     }
 
     fn end(&mut self, row: &Row, repeat: bool) {
         let what = if repeat { "repeat" } else { "group" };
         match self.open.last() {
-            None => self.fault(row, "type", format!("`end_{what}` closes nothing"), format!("remove it, or add `begin_{what}` above")),
+            None => {
+                self.fault(row, "type", format!("`end_{what}` closes nothing"), format!("remove it, or add `begin_{what}` above"))
+            }
             Some(open) if open.repeat != repeat => {
                 let other = if open.repeat { "repeat" } else { "group" };
                 let message = format!("`end_{what}` stands where the {other} `{}` of row {} is open", open.name, open.row);
@@ -320,11 +354,21 @@ impl Reader<'_> {
         }
         match question.special {
             Special::Calculate if pending.calculation.is_empty() && pending.default.is_empty() => {
-                self.fault(row, "calculation", format!("`{name}` calculates nothing"), "write an expression in the column `calculation`");
+                self.fault(
+                    row,
+                    "calculation",
+                    format!("`{name}` calculates nothing"),
+                    "write an expression in the column `calculation`",
+                );
             }
             Special::BackgroundGeopoint => {
                 if pending.trigger.is_empty() {
-                    self.fault(row, "trigger", "a `background-geopoint` needs a trigger", "name the question whose change takes the position");
+                    self.fault(
+                        row,
+                        "trigger",
+                        "a `background-geopoint` needs a trigger",
+                        "name the question whose change takes the position",
+                    );
                 }
                 if !pending.calculation.is_empty() {
                     self.fault(row, "calculation", "a `background-geopoint` cannot be calculated", "empty the cell");
@@ -337,7 +381,9 @@ impl Reader<'_> {
             }
             _ => {}
         }
-        let unseen = pending.label.is_empty() && pending.hint.is_empty() && (!pending.calculation.is_empty() || !pending.trigger.is_empty());
+        let unseen = pending.label.is_empty()
+            && pending.hint.is_empty()
+            && (!pending.calculation.is_empty() || !pending.trigger.is_empty());
         let control = if unseen { None } else { question.control };
         let made = Made { name: &name, parent, kind: NodeKind::Value, data_type: question.data_type, control };
         let id = self.draft.add(&made, pending);
@@ -361,9 +407,18 @@ impl Reader<'_> {
 
     pub fn check_seen(&mut self, row: &Row, id: NodeId, name: &str) {
         let asked = self.draft.nodes.get(id).is_some_and(|node| node.control.is_some());
-        let says = self.draft.pending.get(id).is_some_and(|pending| !pending.label.is_empty() || !pending.hint.is_empty() || !pending.media.is_empty());
+        let says = self
+            .draft
+            .pending
+            .get(id)
+            .is_some_and(|pending| !pending.label.is_empty() || !pending.hint.is_empty() || !pending.media.is_empty());
         if asked && !says {
-            self.fault(row, "label", format!("`{name}` is asked without a label or hint"), "write a label, or use the type `calculate` or `hidden`");
+            self.fault(
+                row,
+                "label",
+                format!("`{name}` is asked without a label or hint"),
+                "write a label, or use the type `calculate` or `hidden`",
+            );
         }
     }
 
@@ -409,7 +464,8 @@ impl Reader<'_> {
             self.bind(id, |bind| bind.preload = Some("uid".to_owned()));
         }
         if !self.settings.instance_name.is_empty() {
-            let pending = Pending { row: self.settings.row, calculation: self.settings.instance_name.clone(), ..Pending::default() };
+            let pending =
+                Pending { row: self.settings.row, calculation: self.settings.instance_name.clone(), ..Pending::default() };
             self.draft.add(&value("instanceName"), pending);
         }
     }

@@ -11,7 +11,12 @@ pub enum RowType {
     EndRepeat,
     Question(Question),
     /// `select_one LIST`, `select_multiple_from_file people.csv or_other`, `rank LIST`, `select_one ${repeat_question}`.
-    Select { kind: ControlKind, list: String, from_file: bool, or_other: bool },
+    Select {
+        kind: ControlKind,
+        list: String,
+        from_file: bool,
+        or_other: bool,
+    },
     /// `csv-external`, `xml-external`: only names a file; the extension.
     ExternalInstance(&'static str),
     /// `audit`: a file that the device writes.
@@ -94,10 +99,45 @@ const SELECTS: &[(&str, ControlKind, bool)] = &[
 
 /// Names offered for a mistyped one.
 pub const NAMES: &[&str] = &[
-    "text", "integer", "decimal", "date", "time", "dateTime", "select_one", "select_multiple", "rank", "range", "note", "geopoint", "geotrace",
-    "geoshape", "image", "audio", "video", "file", "barcode", "acknowledge", "calculate", "hidden", "begin_group", "end_group",
-    "begin_repeat", "end_repeat", "start", "end", "today", "deviceid", "username", "phonenumber", "email", "audit", "start-geopoint",
-    "background-audio", "background-geopoint", "csv-external", "xml-external",
+    "text",
+    "integer",
+    "decimal",
+    "date",
+    "time",
+    "dateTime",
+    "select_one",
+    "select_multiple",
+    "rank",
+    "range",
+    "note",
+    "geopoint",
+    "geotrace",
+    "geoshape",
+    "image",
+    "audio",
+    "video",
+    "file",
+    "barcode",
+    "acknowledge",
+    "calculate",
+    "hidden",
+    "begin_group",
+    "end_group",
+    "begin_repeat",
+    "end_repeat",
+    "start",
+    "end",
+    "today",
+    "deviceid",
+    "username",
+    "phonenumber",
+    "email",
+    "audit",
+    "start-geopoint",
+    "background-audio",
+    "background-geopoint",
+    "csv-external",
+    "xml-external",
 ];
 
 /// Reads the cell. Spaces and underscores between words mean the same, and so do upper and lower case where no list is named.
@@ -157,8 +197,15 @@ pub fn parse(text: &str) -> RowType {
         "audit" => RowType::Audit,
         "form_title" | "set form title" | "form_id" | "set form id" | "prefix" => RowType::Setting,
         other if other == "osm" || other.starts_with("osm ") => RowType::Refused("ask for a `geopoint` or a `geoshape` instead"),
-        other if other.starts_with("select_one_external") => RowType::Refused("use `select_one_from_file` with a CSV file and a `choice_filter`"),
-        other if other.starts_with("begin loop") || other.starts_with("end loop") || other.starts_with("begin_loop") || other.starts_with("end_loop") => {
+        other if other.starts_with("select_one_external") => {
+            RowType::Refused("use `select_one_from_file` with a CSV file and a `choice_filter`")
+        }
+        other
+            if other.starts_with("begin loop")
+                || other.starts_with("end loop")
+                || other.starts_with("begin_loop")
+                || other.starts_with("end_loop") =>
+        {
             RowType::Refused("use `begin_repeat`")
         }
         other if other.starts_with("cascading") => RowType::Refused("use `select_one` with a `choice_filter`"),
@@ -220,7 +267,12 @@ mod tests {
         }
         assert_eq!(
             parse("select_multiple_from_file Persons.csv"),
-            RowType::Select { kind: ControlKind::SelectMultiple, list: "Persons.csv".to_owned(), from_file: true, or_other: false }
+            RowType::Select {
+                kind: ControlKind::SelectMultiple,
+                list: "Persons.csv".to_owned(),
+                from_file: true,
+                or_other: false
+            }
         );
         assert_eq!(
             parse("select_one yes_no or_other"),

@@ -155,7 +155,10 @@ impl<'room> Collector<'room> {
             return Err(limit(format!("a sheet has at most {ROWS_MAX} rows"), "move the rows into a CSV file"));
         }
         if column >= COLUMNS_MAX {
-            return Err(limit(format!("a sheet has at most {COLUMNS_MAX} columns"), "delete what stands to the right of the table"));
+            return Err(limit(
+                format!("a sheet has at most {COLUMNS_MAX} columns"),
+                "delete what stands to the right of the table",
+            ));
         }
         if text.len() > CELL_BYTES_MAX {
             return Err(limit(format!("a cell holds at most {CELL_BYTES_MAX} bytes"), "shorten it"));

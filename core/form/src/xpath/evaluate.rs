@@ -225,7 +225,9 @@ fn take_step(step: &Step, from: &[Node], scope: &Scope<'_>) -> Outcome<Vec<Node>
         found.extend(reached);
     }
     // Two nodes may lead to the same one only in these directions.
-    if from.len() > 1 && !matches!(step.axis, Axis::Child | Axis::Attribute | Axis::Itself) || is_reverse(step.axis) && found.len() > 1 {
+    if from.len() > 1 && !matches!(step.axis, Axis::Child | Axis::Attribute | Axis::Itself)
+        || is_reverse(step.axis) && found.len() > 1
+    {
         in_document_order(&mut found, scope);
     }
     Ok(found)
@@ -330,7 +332,9 @@ fn candidates(step: &Step, node: Node, scope: &Scope<'_>, into: &mut Vec<Node>) 
             into.extend(Some(node).filter(|node| passes(*node)));
             descend(node, host, &passes, into);
         }
-        Axis::FollowingSibling => siblings(node, host, true).into_iter().filter(|node| passes(*node)).for_each(|node| into.push(node)),
+        Axis::FollowingSibling => {
+            siblings(node, host, true).into_iter().filter(|node| passes(*node)).for_each(|node| into.push(node))
+        }
         Axis::PrecedingSibling => {
             siblings(node, host, false).into_iter().rev().filter(|node| passes(*node)).for_each(|node| into.push(node));
         }

@@ -32,9 +32,8 @@ impl Kind {
     }
 }
 
-const SIGNS: [&str; 21] = [
-    "!=", "<=", ">=", "//", "..", "::", "/", "|", "+", "-", "=", "<", ">", "(", ")", "[", "]", ".", "@", ",", "*",
-];
+const SIGNS: [&str; 21] =
+    ["!=", "<=", ">=", "//", "..", "::", "/", "|", "+", "-", "=", "<", ">", "(", ")", "[", "]", ".", "@", ",", "*"];
 
 /// Splits an expression into tokens; the last is [`Kind::End`].
 pub(super) fn tokens(source: &str) -> Result<Vec<Token>, XPathError> {
@@ -143,7 +142,10 @@ fn is_name_start(character: char) -> bool {
 fn name_end(characters: &[char], from: usize) -> usize {
     let mut position = from;
     while characters.get(position).is_some_and(|character| {
-        is_name_start(*character) || character.is_numeric() || matches!(character, '-' | '.' | '\u{b7}' | '\u{200c}' | '\u{200d}') || is_mark(*character)
+        is_name_start(*character)
+            || character.is_numeric()
+            || matches!(character, '-' | '.' | '\u{b7}' | '\u{200c}' | '\u{200d}')
+            || is_mark(*character)
     }) {
         position += 1;
     }

@@ -81,7 +81,10 @@ impl Parser {
         XPathError { offset, expected: expected.to_owned(), found: self.peek().shown() }
     }
 
-    fn deeper<Result>(&mut self, parse: impl FnOnce(&mut Self) -> std::result::Result<Result, XPathError>) -> std::result::Result<Result, XPathError> {
+    fn deeper<Result>(
+        &mut self,
+        parse: impl FnOnce(&mut Self) -> std::result::Result<Result, XPathError>,
+    ) -> std::result::Result<Result, XPathError> {
         self.depth += 1;
         if self.depth > DEPTH_MAX {
             return Err(self.fault(&format!("an expression nested at most {DEPTH_MAX} deep")));

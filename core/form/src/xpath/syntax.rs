@@ -149,8 +149,7 @@ impl Shortcut {
         }
         if let Tree::Compare(Comparison::Equal, left, right) = tree {
             for (position, index) in [(left, right), (right, left)] {
-                let is_position =
-                    matches!(&**position, Tree::Call { function, arguments } if function.name == "position" && arguments.is_empty());
+                let is_position = matches!(&**position, Tree::Call { function, arguments } if function.name == "position" && arguments.is_empty());
                 if is_position && index.ignores_context() {
                     return Self::Position(index.clone());
                 }

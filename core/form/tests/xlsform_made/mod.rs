@@ -16,7 +16,13 @@ pub fn workbook(text: &str) -> Vec<u8> {
         for (row, line) in lines.enumerate() {
             for (column, cell) in line.split('|').enumerate() {
                 if !cell.trim().is_empty() {
-                    worksheet.write_string(row as u32, column as u16, cell.trim().replace("\\n", "\n").replace('¦', "|").replace('♯', "#")).unwrap();
+                    worksheet
+                        .write_string(
+                            row as u32,
+                            column as u16,
+                            cell.trim().replace("\\n", "\n").replace('¦', "|").replace('♯', "#"),
+                        )
+                        .unwrap();
                 }
             }
         }

@@ -90,7 +90,9 @@ pub(super) fn encode(items: &[Item], salts: &Salts, effort: Effort) -> Vec<u8> {
     writer.array(9).uint(VERSION);
     match salts {
         Salts::Secret(secret) => writer.uint(SALTS_SECRET).bytes(secret),
-        Salts::Remaining(salts) => writer.uint(SALTS_REMAINING).bytes(&salts.iter().flatten().flatten().copied().collect::<Vec<u8>>()),
+        Salts::Remaining(salts) => {
+            writer.uint(SALTS_REMAINING).bytes(&salts.iter().flatten().flatten().copied().collect::<Vec<u8>>())
+        }
     };
     writer.bytes(&leaves).bytes(&ids).bytes(&hashes);
     match dictionary::compress(&raw, effort) {
@@ -218,12 +220,7 @@ fn read_rows(payload: &mut Payload<'_>, id_bytes: &[u8], count: usize) -> Result
     Ok(rows)
 }
 
-fn read_items(
-    payload: &mut Payload<'_>,
-    rows: &[Row],
-    leaf_bytes: &[u8],
-    hash_bytes: &[u8],
-) -> Result<Vec<Item>, EnvelopeError> {
+fn read_items(payload: &mut Payload<'_>, rows: &[Row], leaf_bytes: &[u8], hash_bytes: &[u8]) -> Result<Vec<Item>, EnvelopeError> {
     let mut leaves = Aside::<32>::new(leaf_bytes, "whole leaves")?;
     let mut hashes = Aside::<32>::new(hash_bytes, "whole dependency hashes")?;
     let mut items = Vec::with_capacity(rows.len());

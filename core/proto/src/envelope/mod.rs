@@ -238,12 +238,7 @@ pub struct Envelope {
 /// # Errors
 /// [`EnvelopeError::WrongDevice`] when the header names another device than the key's; [`EnvelopeError::Empty`],
 /// [`EnvelopeError::TooLarge`] when the items do not make an envelope (see [`fitting`]).
-pub fn seal(
-    mut header: EnvelopeHeader,
-    items: Vec<Item>,
-    secret: [u8; 16],
-    key: &SigningKey,
-) -> Result<Envelope, EnvelopeError> {
+pub fn seal(mut header: EnvelopeHeader, items: Vec<Item>, secret: [u8; 16], key: &SigningKey) -> Result<Envelope, EnvelopeError> {
     if key.public().device() != header.device {
         return Err(EnvelopeError::WrongDevice);
     }

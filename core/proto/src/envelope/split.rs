@@ -95,7 +95,10 @@ mod tests {
         let dependencies = [Hash([3; 32]), Hash([4; 32])];
         let (change, name) = join(&dependencies, b"actor and operations");
         let parts = split(&change).unwrap();
-        assert_eq!((parts.dependencies.as_slice(), parts.rest, parts.name), (&dependencies[..], &b"actor and operations"[..], name));
+        assert_eq!(
+            (parts.dependencies.as_slice(), parts.rest, parts.name),
+            (&dependencies[..], &b"actor and operations"[..], name)
+        );
     }
 
     #[test]

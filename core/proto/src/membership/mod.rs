@@ -129,7 +129,8 @@ impl Membership {
 
     fn check_authority(&self, entry: &MembershipEntry) -> Result<(), MembershipError> {
         let Some(root) = self.root else {
-            let self_signed = matches!(&entry.act, Act::Root { key } if *key == entry.signer && key.organisation() == self.organisation);
+            let self_signed =
+                matches!(&entry.act, Act::Root { key } if *key == entry.signer && key.organisation() == self.organisation);
             return if self_signed { Ok(()) } else { Err(MembershipError::Root) };
         };
         let by_root = entry.signer == root;

@@ -1,15 +1,15 @@
 //! The device's side of a session: [`DeviceSession`]. It says hello, offers what is unsent, checks that what comes back continues the logs that the
 //! device holds, and counts what it costs.
 
-use super::frame::{CaseloadCursor, Delivered, Enrolment, Frame, Head, Hello, Introduction, Rejection};
 use super::Traffic;
+use super::frame::{CaseloadCursor, Delivered, Enrolment, Frame, Head, Hello, Introduction, Rejection};
 use crate::directory::DirectoryRow;
 use crate::envelope::SignedHeader;
 use crate::error::{FrameError, LogError, SessionError};
 use crate::ids::{CaseloadId, Hash, RecordId};
 use crate::limits::{
-    BLOB_CHUNK_BYTES, CLOCK_TOLERANCE_MS, MAX_BLOBS_PER_FRAME, MAX_ENTRIES_PER_PAGE, MAX_INTRODUCTIONS,
-    MAX_OFFERS_OUTSTANDING, MAX_POINTS, SESSION_IDLE_MS,
+    BLOB_CHUNK_BYTES, CLOCK_TOLERANCE_MS, MAX_BLOBS_PER_FRAME, MAX_ENTRIES_PER_PAGE, MAX_INTRODUCTIONS, MAX_OFFERS_OUTSTANDING,
+    MAX_POINTS, SESSION_IDLE_MS,
 };
 use crate::log::{Cursor, LogEntry};
 use crate::membership::SignedEntry;
@@ -564,10 +564,10 @@ impl DeviceSession {
             }
             Frame::Evict { caseload, records } => self.effects.push_back(DeviceEffect::Evict { caseload, records }),
             Frame::Envelopes { caseload, envelopes } => {
-                self.wanted_envelopes = self.wanted_envelopes.checked_sub(1).ok_or(SessionError::OutOfPlace {
-                    expected: "a wish for envelopes before",
-                    came: "Envelopes",
-                })?;
+                self.wanted_envelopes = self
+                    .wanted_envelopes
+                    .checked_sub(1)
+                    .ok_or(SessionError::OutOfPlace { expected: "a wish for envelopes before", came: "Envelopes" })?;
                 self.summary.envelopes += envelopes.len() as u64;
                 self.effects.push_back(DeviceEffect::Envelopes { caseload, envelopes });
             }

@@ -604,9 +604,7 @@ impl Wire for Frame {
             OFFER_BLOBS => Self::OfferBlobs(read_blobs(reader)?),
             POINTS => Self::Points { caseload: reader.value()?, points: reader.list(MAX_POINTS)? },
             WANT_BLOBS => Self::WantBlobs(read_blobs(reader)?),
-            WANT_ENVELOPES => {
-                Self::WantEnvelopes { caseload: reader.value()?, envelopes: reader.list(MAX_ENTRIES_PER_PAGE)? }
-            }
+            WANT_ENVELOPES => Self::WantEnvelopes { caseload: reader.value()?, envelopes: reader.list(MAX_ENTRIES_PER_PAGE)? },
             BYE => Self::Bye,
             WELCOME => {
                 let came = reader.uint()?;
@@ -619,11 +617,9 @@ impl Wire for Frame {
             RECEIPT => Self::Receipt { number: reader.uint()?, envelope: reader.value()?, sequence: reader.uint()? },
             REJECTED => Self::Rejected { number: reader.uint()?, rejection: Rejection::of_number(reader.uint()?) },
             MEMBERSHIP => Self::Membership { first: reader.uint()?, entries: reader.list(MAX_MEMBERSHIP_PER_PAGE)? },
-            DIRECTORY => Self::Directory {
-                version: reader.uint()?,
-                reset: reader.boolean()?,
-                rows: reader.list(MAX_DIRECTORY_PER_PAGE)?,
-            },
+            DIRECTORY => {
+                Self::Directory { version: reader.uint()?, reset: reader.boolean()?, rows: reader.list(MAX_DIRECTORY_PER_PAGE)? }
+            }
             ENTRIES => Self::Entries {
                 caseload: reader.value()?,
                 first: reader.uint()?,

@@ -6,7 +6,11 @@ use super::super::value::Value;
 
 type Outcome = Result<Value, EvaluationError>;
 
-pub(super) fn argument<'tree>(arguments: &'tree [Tree], index: usize, function: &'static str) -> Result<&'tree Tree, EvaluationError> {
+pub(super) fn argument<'tree>(
+    arguments: &'tree [Tree],
+    index: usize,
+    function: &'static str,
+) -> Result<&'tree Tree, EvaluationError> {
     arguments.get(index).ok_or(EvaluationError::Argument { function, expected: "one more argument" })
 }
 

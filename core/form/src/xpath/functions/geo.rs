@@ -74,7 +74,8 @@ fn metres_between(from: Point, to: Point) -> f64 {
     }
     let (from_latitude, to_latitude) = (from.0.to_radians(), to.0.to_radians());
     let across = (from.1 - to.1).to_radians().cos();
-    (from_latitude.sin() * to_latitude.sin() + from_latitude.cos() * to_latitude.cos() * across).clamp(-1.0, 1.0).acos() * EARTH_RADIUS_M
+    (from_latitude.sin() * to_latitude.sin() + from_latitude.cos() * to_latitude.cos() * across).clamp(-1.0, 1.0).acos()
+        * EARTH_RADIUS_M
 }
 
 /// Whether a point is inside a closed shape.
@@ -100,7 +101,11 @@ mod tests {
     #[test]
     fn a_degree_of_latitude_is_111_kilometres() {
         // 6378100 * pi / 180
-        check(&[("distance('0 0', '1 0')", "111318.85"), ("distance('0 0 0 0; 1 0 0 0; 2 0 0 0')", "222637.69"), ("distance('1 1', '1 1')", "0")]);
+        check(&[
+            ("distance('0 0', '1 0')", "111318.85"),
+            ("distance('0 0 0 0; 1 0 0 0; 2 0 0 0')", "222637.69"),
+            ("distance('1 1', '1 1')", "0"),
+        ]);
     }
 
     #[test]

@@ -1,0 +1,332 @@
+//! The QUIC listener: proves the server's key, learns the device's, and drives one [`ServerSession`] a stream.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use karwan_client::sync::tls::{ALPN, transport};
+use karwan_proto::limits::MAX_DIRECTORY_PER_PAGE;
+use karwan_proto::session::{Admission, Ingested, Refusal, ServerEffect, Welcome};
+use karwan_proto::{DeviceId, PublicKey, ServerSession, SigningKey};
+use rustls::crypto::{CryptoProvider, ring, verify_tls13_signature_with_raw_key};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, SubjectPublicKeyInfoDer, UnixTime};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
+use tokio::sync::mpsc;
+
+use crate::log::ingest::Ingest;
+use crate::organisation::Organisation;
+use crate::problem::Problem;
+
+/// Sessions at once; a device beyond is told when to come back.
+pub const SESSIONS_MAX: usize = 1_024;
+/// When a device that was turned away is to come back.
+pub const RETRY_AFTER_MS: u64 = 3_000;
+/// Bytes read from a stream at a time.
+const READ_BYTES: usize = 64 * 1024;
+/// How long a finished session's last bytes may take to reach the device.
+const CLOSE_WAIT: Duration = Duration::from_secs(20);
+
+/// Any device may connect: who it is is decided by its key when it says hello.
+#[derive(Debug)]
+struct AnyDevice(Arc<CryptoProvider>);
+
+impl ClientCertVerifier for AnyDevice {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        key: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        PublicKey::from_spki_der(key.as_ref())
+            .map(|_| ClientCertVerified::assertion())
+            .map_err(|_| Error::InvalidCertificate(rustls::CertificateError::BadEncoding))
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<rustls::client::danger::HandshakeSignatureValid, Error> {
+        Err(Error::General("TLS 1.3 only".into()))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<rustls::client::danger::HandshakeSignatureValid, Error> {
+        let key = SubjectPublicKeyInfoDer::from(certificate.as_ref());
+        verify_tls13_signature_with_raw_key(message, &key, signature, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        vec![SignatureScheme::ED25519]
+    }
+
+    fn requires_raw_public_keys(&self) -> bool {
+        true
+    }
+}
+
+fn config(server: &SigningKey) -> Result<quinn::ServerConfig, Problem> {
+    let fault =
+        |_: Error| Problem::new(Problem::FAILED, "transport", "setting up TLS failed", "Report this with the version of karwan.");
+    let provider = Arc::new(ring::default_provider());
+    let der = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(server.pkcs8_der()));
+    let key = provider.key_provider.load_private_key(der).map_err(fault)?;
+    let certified = Arc::new(rustls::sign::CertifiedKey::new(vec![CertificateDer::from(server.public().spki_der())], key));
+    let mut config = rustls::ServerConfig::builder_with_provider(provider.clone())
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(fault)?
+        .with_client_cert_verifier(Arc::new(AnyDevice(provider)))
+        .with_cert_resolver(Arc::new(rustls::server::AlwaysResolvesServerRawPublicKeys::new(certified)));
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    let unsuitable =
+        |_| Problem::new(Problem::FAILED, "transport", "setting up QUIC failed", "Report this with the version of karwan.");
+    let crypto = quinn::crypto::rustls::QuicServerConfig::try_from(config).map_err(unsuitable)?;
+    let mut server = quinn::ServerConfig::with_crypto(Arc::new(crypto));
+    let mut transport =
+        transport().map_err(|error| Problem::new(Problem::FAILED, "transport", error.to_string(), error.mend()))?;
+    transport.max_concurrent_bidi_streams(4u8.into()).max_concurrent_uni_streams(0u8.into());
+    server.transport_config(Arc::new(transport));
+    Ok(server)
+}
+
+/// Listens until it is closed.
+pub struct Listener {
+    endpoint: quinn::Endpoint,
+    organisation: Arc<Organisation>,
+    ingest: Ingest,
+    sessions: Arc<AtomicUsize>,
+}
+
+impl Listener {
+    /// Binds the address.
+    pub fn bind(organisation: Arc<Organisation>, ingest: Ingest, address: SocketAddr) -> Result<Self, Problem> {
+        let config = config(&organisation.server_key)?;
+        let endpoint = quinn::Endpoint::server(config, address).map_err(|error| {
+            let what = format!("cannot listen for devices at {address}: {error}");
+            Problem::new(Problem::FAILED, "port-taken", what, "Give another port: --listen HOST:PORT; port 0 takes a free one.")
+        })?;
+        Ok(Self { endpoint, organisation, ingest, sessions: Arc::default() })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> Result<SocketAddr, Problem> {
+        Ok(self.endpoint.local_addr()?)
+    }
+
+    /// A handle to close it with.
+    pub fn endpoint(&self) -> quinn::Endpoint {
+        self.endpoint.clone()
+    }
+
+    /// Accepts connections until the endpoint is closed.
+    pub async fn run(self) {
+        while let Some(incoming) = self.endpoint.accept().await {
+            if !incoming.remote_address_validated() && self.sessions.load(Ordering::Relaxed) > SESSIONS_MAX / 2 {
+                // Under load an address is proved before anything is kept for it.
+                incoming.retry().ok();
+                continue;
+            }
+            let (organisation, ingest, sessions) = (self.organisation.clone(), self.ingest.clone(), self.sessions.clone());
+            tokio::spawn(async move {
+                let Ok(connection) = incoming.await else { return };
+                let Some(key) = peer(&connection) else { return };
+                while let Ok((send, receive)) = connection.accept_bi().await {
+                    let busy = sessions.fetch_add(1, Ordering::Relaxed) >= SESSIONS_MAX;
+                    let driver = Driver { organisation: organisation.clone(), ingest: ingest.clone(), key, device: key.device() };
+                    driver.run(send, receive, busy).await;
+                    sessions.fetch_sub(1, Ordering::Relaxed);
+                }
+            });
+        }
+    }
+}
+
+fn peer(connection: &quinn::Connection) -> Option<PublicKey> {
+    let identity = connection.peer_identity()?.downcast::<Vec<CertificateDer<'static>>>().ok()?;
+    PublicKey::from_spki_der(identity.first()?.as_ref()).ok()
+}
+
+struct Driver {
+    organisation: Arc<Organisation>,
+    ingest: Ingest,
+    key: PublicKey,
+    device: DeviceId,
+}
+
+impl Driver {
+    async fn run(self, mut send: quinn::SendStream, mut receive: quinn::RecvStream, busy: bool) {
+        let began = Instant::now();
+        let clock = move || began.elapsed().as_millis() as u64;
+        let mut session = ServerSession::new(clock());
+        if busy {
+            session.refuse(Refusal::Busy { retry_after_ms: RETRY_AFTER_MS });
+        }
+        let (told, mut tells) = mpsc::unbounded_channel::<(u64, Option<Ingested>)>();
+        let mut outstanding = 0usize;
+        let mut buffer = vec![0u8; READ_BYTES];
+        let mut ended = false;
+        'session: loop {
+            let mut finished = false;
+            while let Some(effect) = session.poll() {
+                match effect {
+                    ServerEffect::Send(bytes) => {
+                        if send.write_all(&bytes).await.is_err() {
+                            break 'session;
+                        }
+                    }
+                    ServerEffect::Ingest { number, envelope, .. } => {
+                        outstanding += 1;
+                        let (ingest, device, told) = (self.ingest.clone(), self.device, told.clone());
+                        tokio::spawn(async move {
+                            let answered = tokio::task::spawn_blocking(move || ingest.offer(device, envelope)).await;
+                            let outcome = match answered {
+                                Ok(answered) => answered.await.ok().flatten(),
+                                Err(_) => None,
+                            };
+                            told.send((number, outcome)).ok();
+                        });
+                    }
+                    ServerEffect::Finished(_) => finished = true,
+                    other => {
+                        if let Err(problem) = self.answer(&mut session, other).await {
+                            tracing::error!(code = problem.code, error = problem.error, "session failed");
+                            session.refuse(Refusal::Failed);
+                        }
+                    }
+                }
+            }
+            if finished {
+                break;
+            }
+            let wait = Duration::from_millis(session.deadline_ms().saturating_sub(clock()));
+            tokio::select! {
+                Some((number, outcome)) = tells.recv(), if outstanding > 0 => {
+                    outstanding -= 1;
+                    match outcome {
+                        Some(outcome) => {
+                            session.ingested(number, outcome).ok();
+                        }
+                        None => session.refuse(Refusal::Failed),
+                    }
+                }
+                read = receive.read(&mut buffer), if session.wants_input() && !ended => match read {
+                    Ok(Some(length)) => {
+                        let bytes = buffer.get(..length).unwrap_or_default();
+                        if let Err(error) = session.receive(clock(), bytes) {
+                            tracing::warn!(device = %self.device, %error, "session ended");
+                        }
+                    }
+                    Ok(None) => {
+                        ended = true;
+                        session.ended().ok();
+                    }
+                    Err(_) => break,
+                },
+                () = tokio::time::sleep(wait), if outstanding == 0 => {
+                    session.tick(clock()).ok();
+                }
+            }
+        }
+        send.finish().ok();
+        tokio::time::timeout(CLOSE_WAIT, send.stopped()).await.ok();
+    }
+
+    async fn answer(&self, session: &mut ServerSession, effect: ServerEffect) -> Result<(), Problem> {
+        let organisation = self.organisation.clone();
+        let (key, device) = (self.key, self.device);
+        let driver_fault = |_| Problem::new(Problem::FAILED, "session", "the session took another course", "Sync again.");
+        match effect {
+            ServerEffect::Admit { hello, enrolment } => {
+                let admission = blocking(move || {
+                    if hello.organisation != organisation.id() {
+                        return Ok(Err(Refusal::WrongOrganisation));
+                    }
+                    if let Some(enrolment) = enrolment {
+                        if let Err(refusal) = organisation.enrol(key, &enrolment)? {
+                            return Ok(Err(refusal));
+                        }
+                    }
+                    let membership = organisation.membership()?;
+                    let caseloads = match membership.readable(device) {
+                        Ok(caseloads) => caseloads,
+                        Err(karwan_proto::error::NotEntitled::DeviceRevoked) => return Ok(Err(Refusal::Revoked)),
+                        Err(_) => return Ok(Err(Refusal::UnknownDevice)),
+                    };
+                    let epoch =
+                        organisation.setting("epoch")?.and_then(|bytes| bytes.try_into().ok()).map_or(1, u64::from_le_bytes);
+                    let welcome = Welcome { epoch, clock_ms: organisation.now_ms(), recovering: false };
+                    Ok(Ok(Admission { welcome, caseloads }))
+                })
+                .await?;
+                match admission {
+                    Ok(admission) => session.admit(admission).map_err(driver_fault)?,
+                    Err(refusal) => session.refuse(refusal),
+                }
+            }
+            ServerEffect::Introduce(people) => {
+                blocking(move || organisation.introduce(device, &people)).await?;
+                session.introduced().map_err(driver_fault)?;
+            }
+            ServerEffect::ReadMembership { after, limit } => {
+                let (first, entries, more) = blocking(move || organisation.membership_after(after, limit)).await?;
+                session.membership(first, entries, more).map_err(driver_fault)?;
+            }
+            ServerEffect::ReadDirectory { after_version } => {
+                let (version, rows, more) =
+                    blocking(move || organisation.directory_after(after_version, MAX_DIRECTORY_PER_PAGE)).await?;
+                session.directory(version, false, rows, more).map_err(driver_fault)?;
+            }
+            ServerEffect::ReadEntries { caseload, after, incarnation, limit_bytes, limit } => {
+                let page =
+                    blocking(move || organisation.page(caseload, after, (device, incarnation), (limit_bytes, limit))).await?;
+                match page {
+                    Some(page) => session
+                        .entries(caseload, page.entries, page.head, page.backed_up, page.membership_length)
+                        .map_err(driver_fault)?,
+                    None => session.cursor_unknown(caseload).map_err(driver_fault)?,
+                }
+            }
+            ServerEffect::FindCommon { caseload, points } => {
+                let cursor = blocking(move || organisation.common(caseload, &points)).await?;
+                session.common(caseload, cursor).map_err(driver_fault)?;
+            }
+            ServerEffect::ReadEnvelopes { caseload, envelopes } => {
+                let found = blocking(move || organisation.envelopes(caseload, &envelopes)).await?;
+                session.envelopes(caseload, found).map_err(driver_fault)?;
+            }
+            ServerEffect::ReadBlob { hash, offset, limit } => {
+                match blocking(move || organisation.blob_for(device, hash)).await? {
+                    Some(bytes) => {
+                        let length = bytes.len();
+                        let from = usize::try_from(offset).unwrap_or(length).min(length);
+                        let piece = bytes.get(from..length.min(from + limit)).unwrap_or_default().to_vec();
+                        session.blob_chunk(hash, length as u64, offset, piece).map_err(driver_fault)?;
+                    }
+                    None => session.no_blob(hash).map_err(driver_fault)?,
+                }
+            }
+            ServerEffect::Settled => blocking(move || organisation.note_sync(device)).await?,
+            // Attachments come with a later version: a device that offers one keeps it.
+            ServerEffect::BlobOffered { .. } | ServerEffect::StoreBlob { .. } => {}
+            ServerEffect::Send(_) | ServerEffect::Ingest { .. } | ServerEffect::Finished(_) => {}
+        }
+        Ok(())
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Problem> + Send + 'static) -> Result<T, Problem> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| {
+        Err(Problem::new(Problem::FAILED, "panicked", "the work failed in the middle", "Try again; report it if it stays."))
+    })
+}

@@ -1,0 +1,399 @@
+//! Taking in envelopes: signature and header first, then the gate record by record, then one transaction for everything that was
+//! queued, and only then the receipts.
+//!
+//! [`Ingest`] is a thread with a queue: what waits together is committed together. [`Organisation::take_in`] is what it does.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use karwan_proto::log::RecordVerdict;
+use karwan_proto::session::{Ingested, Rejection};
+use karwan_proto::{
+    CaseloadId, DeviceId, Envelope, EnvelopeHeader, Hash, Item, LogEntry, PersonId, Reason, RecordId, Role, SignedHeader, Verdict,
+};
+use karwan_record::{Author, Provenance, Record, SourcedChange, gate};
+use rusqlite::{OptionalExtension, Transaction, params};
+use tokio::sync::oneshot;
+
+use super::{accepted, append, head, payload, provenance, verdict_of};
+use crate::clock::{now_ms, random};
+use crate::organisation::{Core, Organisation};
+use crate::problem::Problem;
+
+/// Envelopes that wait for the writer at most; a session waits when there are more.
+pub const QUEUE_MAX: usize = 1_024;
+/// Envelopes in one transaction at most.
+pub const BATCH_MAX: usize = 256;
+
+/// One envelope to be taken in, as a session brought it.
+pub struct Job {
+    /// The device of the session.
+    pub bearer: DeviceId,
+    /// The envelope's bytes.
+    pub envelope: Vec<u8>,
+    /// Told when it is durable.
+    pub answer: oneshot::Sender<Option<Ingested>>,
+}
+
+/// The writer's queue.
+#[derive(Clone)]
+pub struct Ingest {
+    queue: SyncSender<Job>,
+}
+
+impl Ingest {
+    /// Starts the writer.
+    pub fn start(organisation: Arc<Organisation>) -> Self {
+        let (queue, jobs) = sync_channel(QUEUE_MAX);
+        std::thread::spawn(move || run(&organisation, &jobs));
+        Self { queue }
+    }
+
+    /// Queues an envelope; waits where the queue is full. The answer is `None` where the server failed.
+    pub fn offer(&self, bearer: DeviceId, envelope: Vec<u8>) -> oneshot::Receiver<Option<Ingested>> {
+        let (answer, answered) = oneshot::channel();
+        // A queue that is gone drops the job, and the receiver says so.
+        self.queue.send(Job { bearer, envelope, answer }).ok();
+        answered
+    }
+}
+
+fn run(organisation: &Arc<Organisation>, jobs: &Receiver<Job>) {
+    while let Ok(first) = jobs.recv() {
+        let mut batch = vec![first];
+        while batch.len() < BATCH_MAX {
+            match jobs.try_recv() {
+                Ok(job) => batch.push(job),
+                Err(_) => break,
+            }
+        }
+        let envelopes: Vec<(DeviceId, &[u8])> = batch.iter().map(|job| (job.bearer, job.envelope.as_slice())).collect();
+        let outcome = organisation.take_in(&envelopes);
+        if let Err(problem) = &outcome {
+            tracing::error!(code = problem.code, error = problem.error, "ingest failed");
+        }
+        let mut outcomes = outcome.unwrap_or_default().into_iter();
+        for job in batch {
+            job.answer.send(outcomes.next()).ok();
+        }
+    }
+}
+
+impl Organisation {
+    /// Takes in envelopes in one transaction. When it returns they are durable, judged, and known to whoever waits for the log.
+    pub fn take_in(&self, envelopes: &[(DeviceId, &[u8])]) -> Result<Vec<Ingested>, Problem> {
+        let mut core = self.writing()?;
+        let core = &mut *core;
+        // Keys first: a key without a change harms nobody, a change without its key is lost.
+        let keys = core.keys.unchecked_transaction()?;
+        let transaction = core.db.unchecked_transaction()?;
+        let mut writer =
+            Writer { organisation: self, core_membership: &core.membership, records: &mut core.records, keys: &core.keys };
+        let mut outcomes = Vec::with_capacity(envelopes.len());
+        let mut failed = None;
+        for (bearer, bytes) in envelopes {
+            match writer.envelope(&transaction, *bearer, bytes) {
+                Ok(outcome) => outcomes.push(outcome),
+                Err(problem) => {
+                    failed = Some(problem);
+                    break;
+                }
+            }
+        }
+        let committed = match failed {
+            Some(problem) => Err(problem),
+            None => keys.commit().map_err(Problem::from).and_then(|()| Ok(transaction.commit()?)),
+        };
+        if let Err(problem) = committed {
+            core.records.clear();
+            return Err(problem);
+        }
+        self.grown.notify_waiters();
+        Ok(outcomes)
+    }
+
+    /// Who this process is when it writes for a person who is signed in.
+    pub fn server_author(&self, person: PersonId) -> Result<Author, Problem> {
+        let core = self.writing()?;
+        let role = core.membership.person(person).filter(|known| !known.revoked).map(|known| known.role);
+        let role =
+            role.ok_or_else(|| Problem::refused("disabled", "this person may do nothing here", "Ask an administrator."))?;
+        let provenance =
+            Provenance { device: self.server_key.public().device(), person, role, at_ms: now_ms(), offset_minutes: 0 };
+        Ok(Author { actor: core.incarnation.0, provenance })
+    }
+
+    /// Seals changes as this server's own device and appends them to the log, durably. Gives the place in the log; refused where the
+    /// gate refuses, and then nothing is kept.
+    pub fn write(&self, caseload: CaseloadId, person: PersonId, changes: Vec<(RecordId, Vec<u8>)>) -> Result<u64, Problem> {
+        let (envelope, device) = {
+            let mut core = self.writing()?;
+            self.seal(&mut core, caseload, person, changes)?
+        };
+        let outcomes = self.take_in(&[(device, &envelope)])?;
+        match outcomes.first() {
+            Some(Ingested::Durable { sequence }) => Ok(*sequence),
+            Some(Ingested::Rejected(rejection)) => Err(Problem::refused(
+                "rejected",
+                format!("the change is not taken in: {rejection}"),
+                "Look at the person's role and caseloads.",
+            )),
+            None => Err(Problem::new(Problem::FAILED, "ingest", "the change was not taken in", "Try again.")),
+        }
+    }
+
+    fn seal(
+        &self,
+        core: &mut Core,
+        caseload: CaseloadId,
+        person: PersonId,
+        changes: Vec<(RecordId, Vec<u8>)>,
+    ) -> Result<(Vec<u8>, DeviceId), Problem> {
+        let device = self.server_key.public().device();
+        core.membership.may_write(person, device, caseload).map_err(|reason| {
+            Problem::refused("not-entitled", reason.to_string(), "Look at the person's role and caseloads: karwan user list ORG.")
+        })?;
+        let (counter, previous) = core.sealed.get(&caseload).copied().unwrap_or((0, None));
+        let header = EnvelopeHeader {
+            caseload,
+            device,
+            incarnation: core.incarnation,
+            counter: counter + 1,
+            previous,
+            person,
+            membership_position: core.membership.cursor().sequence,
+            clock_ms: now_ms(),
+            offset_minutes: 0,
+            change_count: 0,
+            root: Hash([0; 32]),
+            extra: karwan_proto::codec::Extra::default(),
+        };
+        let items = changes.into_iter().map(|(record, change)| Item::Change { record, generation: 0, change }).collect();
+        let envelope = karwan_proto::envelope::seal(header, items, random(), &self.server_key)?;
+        core.sealed.insert(caseload, (counter + 1, Some(envelope.hash())));
+        Ok((envelope.encode(), device))
+    }
+}
+
+/// What one transaction works with.
+struct Writer<'a> {
+    organisation: &'a Organisation,
+    core_membership: &'a karwan_proto::Membership,
+    records: &'a mut super::cache::RecordCache,
+    keys: &'a rusqlite::Connection,
+}
+
+impl Writer<'_> {
+    fn envelope(&mut self, transaction: &Transaction<'_>, bearer: DeviceId, bytes: &[u8]) -> Result<Ingested, Problem> {
+        let rejected = |rejection| Ok(Ingested::Rejected(rejection));
+        let Ok(signed) = SignedHeader::peek(bytes) else { return rejected(Rejection::Malformed) };
+        let hash = signed.hash();
+        let mut statement = transaction.prepare_cached("SELECT sequence FROM envelope WHERE hash = ?1")?;
+        if let Some(sequence) = statement.query_row([hash.0], |row| row.get::<_, i64>(0)).optional()? {
+            return Ok(Ingested::Durable { sequence: sequence as u64 });
+        }
+        let header = signed.header().clone();
+        let Some(key) = self.core_membership.key_of(header.device) else { return rejected(Rejection::UnknownDevice) };
+        if signed.verify(&key).is_err() {
+            return rejected(Rejection::Signature);
+        }
+        let own = bearer == self.organisation.server_key.public().device();
+        let may_bear = own || self.core_membership.readable(bearer).is_ok_and(|caseloads| caseloads.contains(&header.caseload));
+        if !may_bear || head(transaction, header.caseload)?.is_none() {
+            return rejected(Rejection::Caseload);
+        }
+        let mut statement = transaction
+            .prepare_cached("SELECT 1 FROM envelope WHERE caseload = ?1 AND device = ?2 AND incarnation = ?3 AND counter = ?4")?;
+        let place = params![header.caseload.0, header.device.0, header.incarnation.0, header.counter as i64];
+        if statement.exists(place)? {
+            return rejected(Rejection::Equivocation);
+        }
+        let Ok(envelope) = Envelope::decode(bytes) else { return rejected(Rejection::Malformed) };
+        let entitled = self.core_membership.may_write(header.person, header.device, header.caseload);
+        let role = entitled.as_ref().copied().unwrap_or(Role::Enumerator);
+        let mut by_record: BTreeMap<RecordId, Vec<Vec<u8>>> = BTreeMap::new();
+        for item in envelope.items() {
+            if let Item::Change { record, change, .. } = item {
+                by_record.entry(*record).or_default().push(change.clone());
+            }
+        }
+        let mut refused = Vec::new();
+        let mut accepted = Vec::new();
+        for (record, changes) in by_record {
+            let verdict = match &entitled {
+                Ok(_) => self.judge(transaction, header.caseload, record, &changes, &signed, role)?,
+                Err(reason) => Verdict::Quarantined(reason_of(reason)),
+            };
+            if verdict.is_accepted() {
+                accepted.push(record);
+            } else {
+                refused.push(RecordVerdict { record, verdict });
+            }
+        }
+        let entry = LogEntry::Envelope {
+            envelope: hash,
+            received_at_ms: now_ms(),
+            gate_version: gate::GATE_VERSION,
+            refused: refused.clone(),
+            extra: karwan_proto::codec::Extra::default(),
+        };
+        let sequence = append(transaction, header.caseload, &entry, Some(hash))?;
+        self.keep(transaction, &envelope, sequence, role)?;
+        for RecordVerdict { record, verdict } in refused {
+            put_verdict(transaction, hash, record, verdict)?;
+        }
+        for record in accepted {
+            self.retry_waiting(transaction, header.caseload, record)?;
+        }
+        Ok(Ingested::Durable { sequence })
+    }
+
+    /// Runs one record's changes through the gate; all count or none does.
+    fn judge(
+        &mut self,
+        transaction: &Transaction<'_>,
+        caseload: CaseloadId,
+        id: RecordId,
+        changes: &[Vec<u8>],
+        signed: &SignedHeader,
+        role: Role,
+    ) -> Result<Verdict, Problem> {
+        let mut statement = transaction.prepare_cached("SELECT 1 FROM change WHERE record = ?1 AND caseload != ?2 LIMIT 1")?;
+        if statement.exists(params![id.0, caseload.0])? {
+            return Ok(Verdict::Quarantined(Reason::Moved));
+        }
+        let record = match self.records.take(id) {
+            Some(record) => record,
+            None => {
+                // Keys made in this very transaction are seen by the writer only.
+                let key = payload::key_for(self.keys, id)?;
+                Record::load(id, accepted(transaction, caseload, id, &|bytes| payload::open(&key, id, bytes))?)?
+            }
+        };
+        let mut trial = record.clone();
+        let by = provenance(signed, role);
+        for bytes in changes {
+            let change = SourcedChange { bytes: bytes.clone(), provenance: by };
+            if let Err(failure) = gate::admit(&mut trial, change, signed.header().incarnation.0) {
+                tracing::warn!(record = %id, reason = %failure.reason, detail = failure.detail, "not accepted");
+                self.records.keep(record);
+                return Ok(match failure.reason {
+                    Reason::Dependency => Verdict::Waiting(Reason::Dependency),
+                    reason => Verdict::Quarantined(reason),
+                });
+            }
+        }
+        self.records.keep(trial);
+        Ok(Verdict::Accepted)
+    }
+
+    /// What waited for changes of this record may count now.
+    fn retry_waiting(&mut self, transaction: &Transaction<'_>, caseload: CaseloadId, record: RecordId) -> Result<(), Problem> {
+        loop {
+            let waiting: Vec<([u8; 32], i64, i64)> = {
+                let mut statement = transaction
+                    .prepare_cached("SELECT envelope, verdict, reason FROM verdict WHERE record = ?1 AND verdict = 1")?;
+                let rows = statement.query_map([record.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+                rows.collect::<Result<_, _>>()?
+            };
+            let mut changed = false;
+            for (envelope, kind, reason) in waiting {
+                if !matches!(verdict_of(kind, reason), Verdict::Waiting(_)) {
+                    continue;
+                }
+                let hash = Hash(envelope);
+                let row: (Vec<u8>, [u8; 64], i64) = transaction
+                    .prepare_cached("SELECT header, signature, role FROM envelope WHERE hash = ?1")?
+                    .query_row([envelope], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+                let signed = super::signed_header(row.0, row.1)?;
+                let role = Role::of_number(row.2 as u64).unwrap_or(Role::Enumerator);
+                let changes = self.payloads(transaction, hash, record)?;
+                let verdict = self.judge(transaction, caseload, record, &changes, &signed, role)?;
+                if verdict == verdict_of(kind, reason) {
+                    continue;
+                }
+                changed = true;
+                let entry = LogEntry::Verdict {
+                    envelope: hash,
+                    record,
+                    verdict,
+                    decided_at_ms: now_ms(),
+                    extra: karwan_proto::codec::Extra::default(),
+                };
+                append(transaction, caseload, &entry, None)?;
+                put_verdict(transaction, hash, record, verdict)?;
+            }
+            if !changed {
+                return Ok(());
+            }
+        }
+    }
+
+    fn payloads(&self, transaction: &Transaction<'_>, envelope: Hash, record: RecordId) -> Result<Vec<Vec<u8>>, Problem> {
+        let mut statement =
+            transaction.prepare_cached("SELECT payload FROM change WHERE envelope = ?1 AND record = ?2 ORDER BY position")?;
+        let rows = statement.query_map(params![envelope.0, record.0], |row| row.get::<_, Vec<u8>>(0))?;
+        let key = payload::key_for(self.keys, record)?;
+        rows.map(|bytes| payload::open(&key, record, &bytes?)).collect()
+    }
+
+    fn keep(&mut self, transaction: &Transaction<'_>, envelope: &Envelope, sequence: u64, role: Role) -> Result<(), Problem> {
+        let header = envelope.header();
+        let hash = envelope.hash();
+        transaction
+            .prepare_cached(
+                "INSERT INTO envelope(hash, caseload, sequence, device, incarnation, counter, header, signature, role) \
+                 VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            )?
+            .execute(params![
+                hash.0,
+                header.caseload.0,
+                sequence as i64,
+                header.device.0,
+                header.incarnation.0,
+                header.counter as i64,
+                envelope.signed().bytes(),
+                envelope.signed().signature().0,
+                role.number() as i64
+            ])?;
+        for (position, item) in envelope.items().iter().enumerate() {
+            let Item::Change { record, generation, change } = item else { continue };
+            let key = payload::key_for(self.keys, *record)?;
+            let sealed = payload::close(&key, *record, change)?;
+            transaction
+                .prepare_cached(
+                    "INSERT INTO change(envelope, position, caseload, record, generation, payload) VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+                )?
+                .execute(params![hash.0, position as i64, header.caseload.0, record.0, generation, sealed])?;
+        }
+        payload::keep_salts(self.keys, hash, envelope.salts())
+    }
+}
+
+fn put_verdict(transaction: &Transaction<'_>, envelope: Hash, record: RecordId, verdict: Verdict) -> Result<(), Problem> {
+    let (kind, reason) = match verdict {
+        Verdict::Accepted => {
+            let mut statement = transaction.prepare_cached("DELETE FROM verdict WHERE envelope = ?1 AND record = ?2")?;
+            statement.execute(params![envelope.0, record.0])?;
+            return Ok(());
+        }
+        Verdict::Waiting(reason) => (1, reason.number()),
+        Verdict::Quarantined(reason) => (2, reason.number()),
+        Verdict::Erased => (3, 0),
+        Verdict::Other(kind, reason) => (kind, reason),
+    };
+    let mut statement = transaction.prepare_cached("INSERT OR REPLACE INTO verdict VALUES(?1, ?2, ?3, ?4)")?;
+    statement.execute(params![envelope.0, record.0, kind as i64, reason as i64])?;
+    Ok(())
+}
+
+fn reason_of(reason: &karwan_proto::error::NotEntitled) -> Reason {
+    use karwan_proto::error::NotEntitled;
+    match reason {
+        NotEntitled::DeviceRevoked | NotEntitled::PersonDisabled => Reason::Revoked,
+        NotEntitled::Role(_) => Reason::Role,
+        NotEntitled::UnknownPerson | NotEntitled::UnknownDevice => Reason::Author,
+        _ => Reason::NotGranted,
+    }
+}

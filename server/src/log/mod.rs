@@ -1,0 +1,311 @@
+//! The log of each caseload: an append-only, chained sequence of entries; envelopes taken apart by record and encrypted, and put
+//! together again for each device.
+
+pub(crate) mod cache;
+pub mod ingest;
+mod payload;
+
+use karwan_proto::membership::Cut;
+use karwan_proto::session::Delivered;
+use karwan_proto::{
+    CaseloadId, Cursor, DeviceId, Envelope, Hash, IncarnationId, Item, LogEntry, PersonId, Reason, RecordId, Role, Signature,
+    SignedHeader, Verdict,
+};
+use karwan_record::{Provenance, SourcedChange};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+
+use crate::organisation::Organisation;
+use crate::problem::Problem;
+
+/// Begins a caseload's log.
+pub(crate) fn begin(db: &Connection, caseload: CaseloadId) -> Result<(), Problem> {
+    let start = Cursor::start_of(caseload);
+    db.execute("INSERT INTO caseload(id, head, chain) VALUES(?1, 0, ?2)", params![caseload.0, start.chain.0])?;
+    Ok(())
+}
+
+/// Where a caseload's log ends.
+pub(crate) fn head(db: &Connection, caseload: CaseloadId) -> Result<Option<Cursor>, Problem> {
+    let mut statement = db.prepare_cached("SELECT head, chain FROM caseload WHERE id = ?1")?;
+    let row = statement.query_row([caseload.0], |row| Ok((row.get::<_, i64>(0)?, row.get(1)?))).optional()?;
+    Ok(row.map(|(sequence, chain)| Cursor { sequence: sequence as u64, chain: Hash(chain) }))
+}
+
+/// Ends of all logs, as cuts.
+pub(crate) fn cuts(db: &Connection) -> Result<Vec<Cut>, Problem> {
+    let mut statement = db.prepare_cached("SELECT id, head FROM caseload ORDER BY id")?;
+    let rows =
+        statement.query_map([], |row| Ok(Cut { caseload: CaseloadId(row.get(0)?), sequence: row.get::<_, i64>(1)? as u64 }))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Appends an entry; gives its number.
+pub(crate) fn append(
+    transaction: &Transaction<'_>,
+    caseload: CaseloadId,
+    entry: &LogEntry,
+    envelope: Option<Hash>,
+) -> Result<u64, Problem> {
+    let head = head(transaction, caseload)?
+        .ok_or_else(|| Problem::input("no-such-caseload", "no such caseload", "See the caseloads: karwan caseload list ORG."))?;
+    let bytes = entry.encode();
+    let next = head.after(&bytes);
+    let mut statement =
+        transaction.prepare_cached("INSERT INTO entry(caseload, sequence, bytes, chain, envelope) VALUES(?1, ?2, ?3, ?4, ?5)")?;
+    statement.execute(params![caseload.0, next.sequence as i64, bytes, next.chain.0, envelope.map(|hash| hash.0)])?;
+    let mut statement = transaction.prepare_cached("UPDATE caseload SET head = ?2, chain = ?3 WHERE id = ?1")?;
+    statement.execute(params![caseload.0, next.sequence as i64, next.chain.0])?;
+    Ok(next.sequence)
+}
+
+/// One page of a log for a device.
+#[derive(Debug, Clone)]
+pub struct LogPage {
+    /// Entries, with envelopes where the device did not make them.
+    pub entries: Vec<Delivered>,
+    /// Last entry of the log.
+    pub head: u64,
+    /// Up to which entry the log is backed up.
+    pub backed_up: u64,
+    /// How long the membership log was.
+    pub membership_length: u64,
+}
+
+/// Changes of a record that are not accepted.
+#[derive(Debug, Clone)]
+pub struct JudgedRow {
+    /// Their envelope.
+    pub envelope: Hash,
+    /// The device.
+    pub device: DeviceId,
+    /// The person.
+    pub person: PersonId,
+    /// The device's clock, in milliseconds since 1970.
+    pub at_ms: i64,
+    /// The device's offset from UTC, in minutes.
+    pub offset_minutes: i32,
+    /// What was decided.
+    pub verdict: Verdict,
+}
+
+fn verdict_of(kind: i64, reason: i64) -> Verdict {
+    let reason = Reason::of_number(reason as u64);
+    match kind {
+        1 => Verdict::Waiting(reason),
+        2 => Verdict::Quarantined(reason),
+        3 => Verdict::Erased,
+        _ => Verdict::Accepted,
+    }
+}
+
+fn signed_header(header: Vec<u8>, signature: [u8; 64]) -> Result<SignedHeader, Problem> {
+    Ok(SignedHeader::new(header, Signature(signature))?)
+}
+
+impl Organisation {
+    /// Entries of a caseload's log after a point, for whoever projects them.
+    pub fn log_after(&self, caseload: CaseloadId, sequence: u64, limit: usize) -> Result<Vec<(u64, LogEntry)>, Problem> {
+        let rows: Vec<(i64, Vec<u8>)> = self.read(|db| {
+            let mut statement = db.prepare_cached(
+                "SELECT sequence, bytes FROM entry WHERE caseload = ?1 AND sequence > ?2 ORDER BY sequence LIMIT ?3",
+            )?;
+            let rows =
+                statement.query_map(params![caseload.0, sequence as i64, limit as i64], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })?;
+        rows.into_iter().map(|(sequence, bytes)| Ok((sequence as u64, LogEntry::decode(&bytes)?))).collect()
+    }
+
+    /// Entries for a device; `None` where the log has not the chain that the device claims.
+    pub(crate) fn page(
+        &self,
+        caseload: CaseloadId,
+        after: Cursor,
+        own: (DeviceId, IncarnationId),
+        limits: (usize, usize),
+    ) -> Result<Option<LogPage>, Problem> {
+        let (limit_bytes, limit) = limits;
+        let rows = self.read(|db| {
+            // One transaction: head, chain and entries of one moment.
+            let transaction = db.unchecked_transaction()?;
+            let head = head(&transaction, caseload)?;
+            let Some(head) = head else { return Ok(None) };
+            let known = if after.sequence == 0 {
+                after == Cursor::start_of(caseload)
+            } else {
+                let mut statement =
+                    transaction.prepare_cached("SELECT chain FROM entry WHERE caseload = ?1 AND sequence = ?2")?;
+                let chain: Option<[u8; 32]> =
+                    statement.query_row(params![caseload.0, after.sequence as i64], |row| row.get(0)).optional()?;
+                chain.map(Hash) == Some(after.chain)
+            };
+            if !known {
+                return Ok(None);
+            }
+            let backed_up: i64 =
+                transaction.query_row("SELECT backed_up FROM caseload WHERE id = ?1", [caseload.0], |row| row.get(0))?;
+            let membership: i64 =
+                transaction.query_row("SELECT coalesce(max(position), 0) FROM membership", [], |row| row.get(0))?;
+            let mut entries = Vec::new();
+            let mut bytes_total = 0usize;
+            {
+                let mut statement = transaction.prepare_cached(
+                    "SELECT entry.bytes, entry.envelope, envelope.device, envelope.incarnation FROM entry \
+                     LEFT JOIN envelope ON envelope.hash = entry.envelope \
+                     WHERE entry.caseload = ?1 AND entry.sequence > ?2 ORDER BY entry.sequence LIMIT ?3",
+                )?;
+                let mut rows = statement.query(params![caseload.0, after.sequence as i64, limit as i64])?;
+                while let Some(row) = rows.next()? {
+                    let bytes: Vec<u8> = row.get(0)?;
+                    let envelope: Option<[u8; 32]> = row.get(1)?;
+                    let device: Option<[u8; 16]> = row.get(2)?;
+                    let incarnation: Option<[u8; 16]> = row.get(3)?;
+                    let is_own = device == Some(own.0.0) && incarnation == Some(own.1.0);
+                    let envelope = match envelope.filter(|_| !is_own) {
+                        Some(hash) => self.assemble(&transaction, Hash(hash))?,
+                        None => None,
+                    };
+                    bytes_total += bytes.len() + envelope.as_ref().map_or(0, Vec::len);
+                    if !entries.is_empty() && bytes_total > limit_bytes {
+                        break;
+                    }
+                    entries.push(Delivered { entry: bytes, envelope });
+                }
+            }
+            Ok(Some(LogPage { entries, head: head.sequence, backed_up: backed_up as u64, membership_length: membership as u64 }))
+        })?;
+        Ok(rows)
+    }
+
+    /// The newest of a device's points that the log has.
+    pub(crate) fn common(&self, caseload: CaseloadId, points: &[Cursor]) -> Result<Cursor, Problem> {
+        self.read(|db| {
+            let mut statement = db.prepare_cached("SELECT chain FROM entry WHERE caseload = ?1 AND sequence = ?2")?;
+            for point in points {
+                let chain: Option<[u8; 32]> =
+                    statement.query_row(params![caseload.0, point.sequence as i64], |row| row.get(0)).optional()?;
+                if chain.map(Hash) == Some(point.chain) {
+                    return Ok(*point);
+                }
+            }
+            Ok(Cursor::start_of(caseload))
+        })
+    }
+
+    /// Envelopes of a caseload by name, those that there are.
+    pub(crate) fn envelopes(&self, caseload: CaseloadId, hashes: &[Hash]) -> Result<Vec<Vec<u8>>, Problem> {
+        self.read(|db| {
+            let mut found = Vec::new();
+            for hash in hashes {
+                let mut statement = db.prepare_cached("SELECT 1 FROM envelope WHERE hash = ?1 AND caseload = ?2")?;
+                if statement.exists(params![hash.0, caseload.0])? {
+                    found.extend(self.assemble(db, *hash)?);
+                }
+            }
+            Ok(found)
+        })
+    }
+
+    /// An envelope as it came, from the parts that are kept.
+    fn assemble(&self, db: &Connection, hash: Hash) -> Result<Option<Vec<u8>>, Problem> {
+        let mut statement = db.prepare_cached("SELECT header, signature FROM envelope WHERE hash = ?1")?;
+        let row: Option<(Vec<u8>, [u8; 64])> = statement.query_row([hash.0], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+        let Some((header, signature)) = row else { return Ok(None) };
+        let mut statement =
+            db.prepare_cached("SELECT record, generation, payload FROM change WHERE envelope = ?1 ORDER BY position")?;
+        let mut rows = statement.query([hash.0])?;
+        let mut items = Vec::new();
+        while let Some(row) = rows.next()? {
+            let record = RecordId(row.get(0)?);
+            let payload: Vec<u8> = row.get(2)?;
+            let change = self.open_payload(record, &payload)?;
+            items.push(Item::Change { record, generation: row.get(1)?, change });
+        }
+        let salts = self.salts(hash)?;
+        let envelope = Envelope::assemble(signed_header(header, signature)?, items, salts)?;
+        Ok(Some(envelope.encode_with(karwan_proto::dictionary::Effort::Quick)))
+    }
+
+    /// Records that an envelope touches.
+    pub fn records_in(&self, envelope: Hash) -> Result<Vec<RecordId>, Problem> {
+        self.read(|db| {
+            let mut statement = db.prepare_cached("SELECT DISTINCT record FROM change WHERE envelope = ?1 ORDER BY record")?;
+            Ok(statement.query_map([envelope.0], |row| Ok(RecordId(row.get(0)?)))?.collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// Accepted changes of a record, in the order in which they came.
+    pub fn changes_of(&self, caseload: CaseloadId, record: RecordId) -> Result<Vec<SourcedChange>, Problem> {
+        self.read(|db| accepted(db, caseload, record, &|payload| self.open_payload(record, payload)))
+    }
+
+    /// What of a record is not accepted.
+    pub fn judged(&self, record: RecordId) -> Result<Vec<JudgedRow>, Problem> {
+        self.read(|db| {
+            let mut statement = db.prepare_cached(
+                "SELECT envelope.hash, envelope.header, envelope.signature, verdict.verdict, verdict.reason FROM verdict \
+                 JOIN envelope ON envelope.hash = verdict.envelope WHERE verdict.record = ?1 ORDER BY envelope.sequence",
+            )?;
+            let mut rows = statement.query([record.0])?;
+            let mut judged = Vec::new();
+            while let Some(row) = rows.next()? {
+                let signed = signed_header(row.get(1)?, row.get(2)?)?;
+                let header = signed.header();
+                judged.push(JudgedRow {
+                    envelope: Hash(row.get(0)?),
+                    device: header.device,
+                    person: header.person,
+                    at_ms: header.clock_ms,
+                    offset_minutes: header.offset_minutes,
+                    verdict: verdict_of(row.get(3)?, row.get(4)?),
+                });
+            }
+            Ok(judged)
+        })
+    }
+
+    /// The caseload that a record is in.
+    pub fn caseload_of(&self, record: RecordId) -> Result<Option<CaseloadId>, Problem> {
+        self.read(|db| {
+            let mut statement = db.prepare_cached("SELECT caseload FROM change WHERE record = ?1 LIMIT 1")?;
+            Ok(statement.query_row([record.0], |row| Ok(CaseloadId(row.get(0)?))).optional()?)
+        })
+    }
+}
+
+/// Who made the changes of an envelope.
+pub(crate) fn provenance(signed: &SignedHeader, role: Role) -> Provenance {
+    let header = signed.header();
+    Provenance {
+        device: header.device,
+        person: header.person,
+        role,
+        at_ms: header.clock_ms,
+        offset_minutes: header.offset_minutes,
+    }
+}
+
+/// Accepted changes of a record, decrypted by `open`.
+pub(crate) fn accepted(
+    db: &Connection,
+    caseload: CaseloadId,
+    record: RecordId,
+    open: &dyn Fn(&[u8]) -> Result<Vec<u8>, Problem>,
+) -> Result<Vec<SourcedChange>, Problem> {
+    let mut statement = db.prepare_cached(
+        "SELECT change.payload, envelope.header, envelope.signature, envelope.role FROM change \
+         JOIN envelope ON envelope.hash = change.envelope \
+         LEFT JOIN verdict ON verdict.envelope = change.envelope AND verdict.record = change.record \
+         WHERE change.record = ?1 AND change.caseload = ?2 AND verdict.envelope IS NULL \
+         ORDER BY envelope.sequence, change.position",
+    )?;
+    let mut rows = statement.query(params![record.0, caseload.0])?;
+    let mut changes = Vec::new();
+    while let Some(row) = rows.next()? {
+        let payload: Vec<u8> = row.get(0)?;
+        let signed = signed_header(row.get(1)?, row.get(2)?)?;
+        let role = Role::of_number(row.get::<_, i64>(3)? as u64).unwrap_or(Role::Enumerator);
+        changes.push(SourcedChange { bytes: open(&payload)?, provenance: provenance(&signed, role) });
+    }
+    Ok(changes)
+}

@@ -1,0 +1,106 @@
+//! Changes at rest: each encrypted under the key of its record, which is kept apart so that a backup of it can expire sooner.
+
+use chacha20poly1305::aead::{Aead, KeyInit, Payload};
+use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
+use karwan_proto::envelope::Salts;
+use karwan_proto::{Hash, RecordId};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::clock::random;
+use crate::organisation::Organisation;
+use crate::problem::Problem;
+
+const NONCE_BYTES: usize = 24;
+
+fn broken() -> Problem {
+    Problem::new(
+        Problem::FOLDER,
+        "record-key",
+        "a change cannot be decrypted: its record's key is missing or another",
+        "Restore keys.db from the same backup as karwan.db.",
+    )
+}
+
+/// The key of a record, made where there is none.
+pub(super) fn key_for(keys: &Connection, record: RecordId) -> Result<[u8; 32], Problem> {
+    let mut statement = keys.prepare_cached("SELECT key FROM record_key WHERE record = ?1")?;
+    if let Some(key) = statement.query_row([record.0], |row| row.get(0)).optional()? {
+        return Ok(key);
+    }
+    let key: [u8; 32] = random();
+    keys.prepare_cached("INSERT INTO record_key VALUES(?1, ?2)")?.execute(params![record.0, key])?;
+    Ok(key)
+}
+
+/// Encrypts a change.
+pub(super) fn close(key: &[u8; 32], record: RecordId, change: &[u8]) -> Result<Vec<u8>, Problem> {
+    let nonce: [u8; NONCE_BYTES] = random();
+    let cipher = XChaCha20Poly1305::new(Key::from_slice(key));
+    let sealed = cipher.encrypt(XNonce::from_slice(&nonce), Payload { msg: change, aad: &record.0 }).map_err(|_| broken())?;
+    Ok([&nonce[..], &sealed].concat())
+}
+
+/// Decrypts a change.
+pub(super) fn open(key: &[u8; 32], record: RecordId, payload: &[u8]) -> Result<Vec<u8>, Problem> {
+    let (nonce, sealed) = payload.split_at_checked(NONCE_BYTES).ok_or_else(broken)?;
+    let cipher = XChaCha20Poly1305::new(Key::from_slice(key));
+    cipher.decrypt(XNonce::from_slice(nonce), Payload { msg: sealed, aad: &record.0 }).map_err(|_| broken())
+}
+
+/// Keeps what makes an envelope's leaves unguessable, with the keys.
+pub(super) fn keep_salts(keys: &Connection, envelope: Hash, salts: &Salts) -> Result<(), Problem> {
+    let mut bytes = Vec::new();
+    match salts {
+        Salts::Secret(secret) => bytes.extend(secret),
+        Salts::Remaining(salts) => {
+            for salt in salts {
+                bytes.push(u8::from(salt.is_some()));
+                bytes.extend(salt.unwrap_or_default());
+            }
+        }
+    }
+    keys.prepare_cached("INSERT OR REPLACE INTO envelope_salt VALUES(?1, ?2)")?.execute(params![envelope.0, bytes])?;
+    Ok(())
+}
+
+impl Organisation {
+    /// Reads the keys beside the writer.
+    fn read_keys<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Problem>) -> Result<T, Problem> {
+        // Keys are small and looked up by name: one reader at a time is enough.
+        let mut kept = self.key_reader.lock().map_err(|_| broken())?;
+        if kept.is_none() {
+            let connection =
+                Connection::open_with_flags(self.folder.keys_database(), rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+            connection.busy_timeout(std::time::Duration::from_secs(10))?;
+            *kept = Some(connection);
+        }
+        let Some(connection) = kept.as_ref() else { return Err(broken()) };
+        work(connection)
+    }
+
+    /// Decrypts a change of a record.
+    pub(crate) fn open_payload(&self, record: RecordId, payload: &[u8]) -> Result<Vec<u8>, Problem> {
+        let key: Option<[u8; 32]> = self.read_keys(|keys| {
+            let mut statement = keys.prepare_cached("SELECT key FROM record_key WHERE record = ?1")?;
+            Ok(statement.query_row([record.0], |row| row.get(0)).optional()?)
+        })?;
+        open(&key.ok_or_else(broken)?, record, payload)
+    }
+
+    /// What makes an envelope's leaves unguessable.
+    pub(super) fn salts(&self, envelope: Hash) -> Result<Salts, Problem> {
+        let bytes: Option<Vec<u8>> = self.read_keys(|keys| {
+            let mut statement = keys.prepare_cached("SELECT secret FROM envelope_salt WHERE envelope = ?1")?;
+            Ok(statement.query_row([envelope.0], |row| row.get(0)).optional()?)
+        })?;
+        let bytes = bytes.ok_or_else(broken)?;
+        if let Ok(secret) = <[u8; 16]>::try_from(bytes.as_slice()) {
+            return Ok(Salts::Secret(secret));
+        }
+        let salts = bytes.chunks_exact(17).map(|chunk| match chunk.split_first() {
+            Some((1, salt)) => salt.try_into().ok(),
+            _ => None,
+        });
+        Ok(Salts::Remaining(salts.collect()))
+    }
+}

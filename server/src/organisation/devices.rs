@@ -1,0 +1,56 @@
+//! Devices: who they are, what they hold, when they were last here.
+
+use karwan_proto::{CaseloadId, DeviceId, PersonId};
+use rusqlite::params;
+
+use super::Organisation;
+use crate::problem::Problem;
+
+/// One device.
+#[derive(Debug, Clone)]
+pub struct DeviceRow {
+    /// The device.
+    pub device: DeviceId,
+    /// Its name.
+    pub name: String,
+    /// Who enrolled it.
+    pub person: PersonId,
+    /// The most that anybody may do on it.
+    pub role: String,
+    /// Caseloads granted.
+    pub caseloads: Vec<CaseloadId>,
+    /// When it last synced, in milliseconds since 1970.
+    pub last_sync_ms: Option<i64>,
+    /// Whether it was revoked.
+    pub revoked: bool,
+}
+
+impl Organisation {
+    /// All devices, in the order in which they joined.
+    pub fn devices(&self) -> Result<Vec<DeviceRow>, Problem> {
+        let membership = self.membership()?;
+        let synced: std::collections::BTreeMap<DeviceId, i64> = self.read(|db| {
+            let mut statement = db.prepare_cached("SELECT device, last_sync_ms FROM device_state")?;
+            Ok(statement.query_map([], |row| Ok((DeviceId(row.get(0)?), row.get(1)?)))?.collect::<Result<_, _>>()?)
+        })?;
+        let mut devices: Vec<_> = membership.devices().iter().collect();
+        devices.sort_by_key(|(_, known)| known.position);
+        let row = |(device, known): (&DeviceId, &karwan_proto::membership::Device)| DeviceRow {
+            device: *device,
+            name: self.device_name(*device),
+            person: known.person,
+            role: known.role.to_string(),
+            caseloads: known.caseloads.iter().copied().collect(),
+            last_sync_ms: synced.get(device).copied(),
+            revoked: known.revoked,
+        };
+        Ok(devices.into_iter().map(row).collect())
+    }
+
+    /// A device has heard everything.
+    pub(crate) fn note_sync(&self, device: DeviceId) -> Result<(), Problem> {
+        let now = self.now_ms();
+        self.writing()?.db.execute("INSERT OR REPLACE INTO device_state VALUES(?1, ?2)", params![device.0, now])?;
+        Ok(())
+    }
+}

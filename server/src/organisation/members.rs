@@ -1,0 +1,80 @@
+//! The membership log in the database: signed entries in order, each with the chain up to it.
+
+use karwan_proto::membership::{Act, MembershipEntry, SignedEntry};
+use karwan_proto::{Cursor, Hash, Membership, OrganisationId, SigningKey};
+use rusqlite::{Connection, params};
+
+use super::{Core, Organisation};
+use crate::clock::now_ms;
+use crate::problem::Problem;
+
+/// The state after all entries.
+pub(crate) fn replay(db: &Connection, id: OrganisationId) -> Result<Membership, Problem> {
+    let mut membership = Membership::new(id);
+    let mut statement = db.prepare("SELECT bytes FROM membership ORDER BY position")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let bytes: Vec<u8> = row.get(0)?;
+        // The signature too: a database that somebody touched must not make somebody an administrator.
+        membership.apply(&SignedEntry::decode(&bytes)?)?;
+    }
+    Ok(membership)
+}
+
+impl Core {
+    /// Signs a decision, takes it in and keeps it.
+    pub(crate) fn sign(&mut self, organisation: OrganisationId, act: Act, key: &SigningKey) -> Result<(), Problem> {
+        let entry = MembershipEntry {
+            organisation,
+            signer: key.public(),
+            seen: self.membership.last(),
+            decided_at_ms: now_ms(),
+            act,
+            extra: karwan_proto::codec::Extra::default(),
+        };
+        let signed = SignedEntry::sign(entry, key);
+        let mut next = self.membership.clone();
+        next.apply(&signed)?;
+        let cursor = next.cursor();
+        self.db.execute(
+            "INSERT INTO membership(position, bytes, chain) VALUES(?1, ?2, ?3)",
+            params![cursor.sequence as i64, signed.encode(), cursor.chain.0],
+        )?;
+        self.membership = next;
+        Ok(())
+    }
+}
+
+impl Organisation {
+    /// A copy of who may do what.
+    pub fn membership(&self) -> Result<Membership, Problem> {
+        Ok(self.writing()?.membership.clone())
+    }
+
+    /// Entries after what a device holds: the number of the first, the entries, and whether there are more. A device whose entries are not
+    /// ours gets them from the first.
+    pub fn membership_after(&self, after: Cursor, limit: usize) -> Result<(u64, Vec<SignedEntry>, bool), Problem> {
+        let start = Membership::start(self.id());
+        self.read(|db| {
+            let known = if after.sequence == 0 {
+                after.chain == start.chain
+            } else {
+                let mut statement = db.prepare_cached("SELECT chain FROM membership WHERE position = ?1")?;
+                let chain: Option<[u8; 32]> =
+                    rusqlite::OptionalExtension::optional(statement.query_row([after.sequence as i64], |row| row.get(0)))?;
+                chain.map(Hash) == Some(after.chain)
+            };
+            let from = if known { after.sequence } else { 0 };
+            let mut statement =
+                db.prepare_cached("SELECT bytes FROM membership WHERE position > ?1 ORDER BY position LIMIT ?2")?;
+            let rows = statement.query_map(params![from as i64, limit as i64 + 1], |row| row.get::<_, Vec<u8>>(0))?;
+            let mut entries = Vec::new();
+            for bytes in rows {
+                entries.push(SignedEntry::decode(&bytes?)?);
+            }
+            let more = entries.len() > limit;
+            entries.truncate(limit);
+            Ok((from + 1, entries, more))
+        })
+    }
+}

@@ -1,0 +1,271 @@
+//! The organisation: its folder, keys, membership, names, forms and logs, in one place that everything on the server goes through.
+//!
+//! One process writes, under the folder's lock; inside it one connection writes ([`Organisation::writing`]) and any number read.
+//! [`people`], [`invitations`], [`forms`] and [`directory`] are what administrators do; [`crate::log`] is what devices bring.
+
+pub mod devices;
+pub mod directory;
+pub mod folder;
+pub mod forms;
+pub mod invitations;
+pub mod members;
+pub mod people;
+pub mod schema;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use karwan_form::model::Form;
+use karwan_proto::membership::Act;
+use karwan_proto::{CaseloadId, Hash, IncarnationId, Membership, OrganisationId, PersonId, Role, SigningKey};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use tokio::sync::Notify;
+
+use crate::clock::random;
+use crate::log::cache::RecordCache;
+use crate::problem::Problem;
+use directory::Named;
+use folder::{Folder, Lock, write_secret};
+
+/// Readers kept open.
+const READERS_MAX: usize = 16;
+
+/// An organisation, opened for writing.
+pub struct Organisation {
+    pub(crate) folder: Folder,
+    pub(crate) core: Mutex<Core>,
+    readers: Mutex<Vec<Connection>>,
+    pub(crate) key_reader: Mutex<Option<Connection>>,
+    pub(crate) forms: Mutex<BTreeMap<Hash, Arc<Form>>>,
+    /// Rung when a log has grown.
+    pub grown: Notify,
+    pub(crate) server_key: SigningKey,
+    administrator_key: SigningKey,
+    id: OrganisationId,
+    _lock: Lock,
+}
+
+/// What a writer holds.
+pub(crate) struct Core {
+    pub(crate) db: Connection,
+    pub(crate) keys: Connection,
+    pub(crate) membership: Membership,
+    /// This process's incarnation as a writer, and how many envelopes it sealed by caseload.
+    pub(crate) incarnation: IncarnationId,
+    pub(crate) sealed: BTreeMap<CaseloadId, (u64, Option<Hash>)>,
+    pub(crate) records: RecordCache,
+}
+
+/// What `init` made.
+#[derive(Debug, Clone)]
+pub struct Founded {
+    /// Where the root key was put.
+    pub root_key: std::path::PathBuf,
+    /// The first administrator's password for the console.
+    pub password: String,
+    /// Name of the first administrator.
+    pub administrator: String,
+}
+
+impl Organisation {
+    /// Makes an organisation: root key, first administrator, server key.
+    pub fn init(path: &Path, name: &str) -> Result<Founded, Problem> {
+        let folder = Folder(path.to_path_buf());
+        let not_empty = std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some());
+        if folder.exists() || not_empty {
+            let error = format!("{} is not empty", path.display());
+            return Err(Problem::input("exists", error, "Choose a folder that does not exist yet."));
+        }
+        if folder.root_key().exists() {
+            let error = format!("{} exists", folder.root_key().display());
+            return Err(Problem::input("exists", error, "It may be another organisation's root key: move it to a safe place."));
+        }
+        std::fs::create_dir_all(path.join("keys"))?;
+        std::fs::create_dir_all(folder.blobs())?;
+        restrict(path)?;
+        let lock = Lock::wait(&folder)?;
+        let [root, administrator, server] =
+            [SigningKey::from_seed(&random()), SigningKey::from_seed(&random()), SigningKey::from_seed(&random())];
+        write_secret(&folder.root_key(), hex(&root.seed()).as_bytes())?;
+        write_secret(&folder.key("administrator.key"), hex(&administrator.seed()).as_bytes())?;
+        write_secret(&folder.key("server.key"), hex(&server.seed()).as_bytes())?;
+        let id = root.public().organisation();
+        // Written to a side file and renamed: an interrupted `init` leaves no half organisation.
+        let unfinished = path.join("karwan.db.unfinished");
+        let db = schema::open(&unfinished, schema::MAIN)?;
+        let keys = schema::open(&folder.keys_database(), schema::KEYS)?;
+        db.execute("INSERT INTO setting VALUES('organisation', ?1)", params![id.0])?;
+        db.execute("INSERT INTO setting VALUES('root', ?1)", params![root.public().0])?;
+        db.execute("INSERT INTO setting VALUES('epoch', ?1)", params![1i64.to_le_bytes()])?;
+        drop(db);
+        for side in ["karwan.db.unfinished-wal", "karwan.db.unfinished-shm"] {
+            std::fs::remove_file(path.join(side)).ok();
+        }
+        std::fs::rename(&unfinished, folder.database())?;
+        drop(keys);
+        let organisation = Self::with_lock(folder.clone(), lock)?;
+        let person = PersonId::from_random(random());
+        let password = password();
+        {
+            let mut core = organisation.writing()?;
+            let core = &mut *core;
+            core.sign(id, Act::Root { key: root.public() }, &root)?;
+            core.sign(id, Act::Administrator { key: administrator.public(), person }, &root)?;
+            core.sign(id, Act::ServerKey { key: server.public() }, &root)?;
+            let entry = core.membership.person(person).is_none();
+            if entry {
+                let act = Act::Person {
+                    person,
+                    role: Role::Administrator,
+                    caseloads: std::collections::BTreeSet::new(),
+                    cuts: Vec::new(),
+                };
+                core.sign(id, act, &administrator)?;
+            }
+            directory::put(&core.db, Named::Organisation, id.0, name)?;
+            directory::put(&core.db, Named::Person, person.0, "administrator")?;
+            people::put_account(&core.db, person, "administrator", Some(&password))?;
+            core.db.execute("INSERT INTO setting VALUES('name', ?1)", params![name.as_bytes()])?;
+        }
+        Ok(Founded { root_key: folder.root_key(), password, administrator: "administrator".to_owned() })
+    }
+
+    /// Opens an organisation, waiting for the lock.
+    pub fn open(path: &Path) -> Result<Arc<Self>, Problem> {
+        let folder = Folder(path.to_path_buf());
+        folder.require()?;
+        let lock = Lock::wait(&folder)?;
+        Ok(Arc::new(Self::with_lock(folder, lock)?))
+    }
+
+    /// Opens an organisation whose lock is held.
+    pub fn with_lock(folder: Folder, lock: Lock) -> Result<Self, Problem> {
+        folder.require()?;
+        let db = schema::open(&folder.database(), schema::MAIN)?;
+        let keys = schema::open(&folder.keys_database(), schema::KEYS)?;
+        let id: [u8; 16] = db.query_row("SELECT value FROM setting WHERE name = 'organisation'", [], |row| row.get(0))?;
+        let id = OrganisationId(id);
+        let membership = members::replay(&db, id)?;
+        let server_key = read_key(&folder, "server.key")?;
+        let administrator_key = read_key(&folder, "administrator.key")?;
+        // Never read from the database: a copy of it must not go on as the same writer.
+        let incarnation = IncarnationId::from_random(random());
+        let core = Core { db, keys, membership, incarnation, sealed: BTreeMap::new(), records: RecordCache::default() };
+        Ok(Self {
+            folder,
+            core: Mutex::new(core),
+            readers: Mutex::new(Vec::new()),
+            key_reader: Mutex::new(None),
+            forms: Mutex::default(),
+            grown: Notify::new(),
+            server_key,
+            administrator_key,
+            id,
+            _lock: lock,
+        })
+    }
+
+    /// The organisation's identifier.
+    pub fn id(&self) -> OrganisationId {
+        self.id
+    }
+
+    /// Its folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder.0
+    }
+
+    /// Its name.
+    pub fn name(&self) -> String {
+        self.setting("name").ok().flatten().and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default()
+    }
+
+    /// The only writer.
+    pub(crate) fn writing(&self) -> Result<MutexGuard<'_, Core>, Problem> {
+        self.core.lock().map_err(|_| {
+            Problem::new(
+                Problem::FAILED,
+                "poisoned",
+                "an earlier write failed in the middle",
+                "Start karwan again: nothing confirmed is lost.",
+            )
+        })
+    }
+
+    /// Reads beside the writer.
+    pub(crate) fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Problem>) -> Result<T, Problem> {
+        let kept = self.readers.lock().ok().and_then(|mut readers| readers.pop());
+        let connection = match kept {
+            Some(connection) => connection,
+            None => {
+                let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+                let connection = Connection::open_with_flags(self.folder.database(), flags)?;
+                connection.busy_timeout(std::time::Duration::from_secs(10))?;
+                connection
+            }
+        };
+        let outcome = work(&connection);
+        if let Ok(mut readers) = self.readers.lock() {
+            if readers.len() < READERS_MAX {
+                readers.push(connection);
+            }
+        }
+        outcome
+    }
+
+    /// A small value by name.
+    pub fn setting(&self, name: &str) -> Result<Option<Vec<u8>>, Problem> {
+        self.read(|db| Ok(db.query_row("SELECT value FROM setting WHERE name = ?1", [name], |row| row.get(0)).optional()?))
+    }
+
+    /// Keeps a small value by name.
+    pub fn set_setting(&self, name: &str, value: &[u8]) -> Result<(), Problem> {
+        self.writing()?.db.execute("INSERT OR REPLACE INTO setting VALUES(?1, ?2)", params![name, value])?;
+        Ok(())
+    }
+
+    /// A decision of the administrator, whose key this folder holds.
+    pub(crate) fn decide(&self, core: &mut Core, act: Act) -> Result<(), Problem> {
+        core.sign(self.id, act, &self.administrator_key)
+    }
+
+    /// A decision that a server may take: devices on invitations, people whom devices introduce.
+    pub(crate) fn decide_as_server(&self, core: &mut Core, act: Act) -> Result<(), Problem> {
+        core.sign(self.id, act, &self.server_key)
+    }
+
+    /// Now.
+    pub fn now_ms(&self) -> i64 {
+        crate::clock::now_ms()
+    }
+}
+
+/// Hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |text, byte| text + &format!("{byte:02x}"))
+}
+
+fn read_key(folder: &Folder, name: &str) -> Result<SigningKey, Problem> {
+    let path = folder.key(name);
+    let text = std::fs::read_to_string(&path).unwrap_or_default();
+    let seed: Option<Hash> = text.trim().parse().ok();
+    let seed = seed.ok_or_else(|| {
+        let error = format!("the key {} is missing or damaged", path.display());
+        Problem::new(Problem::FOLDER, "key", error, "Restore the folder `keys` from a backup.")
+    })?;
+    Ok(SigningKey::from_seed(&seed.0))
+}
+
+fn restrict(path: &Path) -> Result<(), Problem> {
+    use std::os::unix::fs::PermissionsExt;
+    Ok(std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700))?)
+}
+
+/// A password that a person can type: 5 groups of 4 of 32 letters, 100 bits.
+pub(crate) fn password() -> String {
+    const LETTERS: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz023456789";
+    let bytes: [u8; 20] = random();
+    let letters: Vec<char> = bytes.iter().map(|byte| char::from(LETTERS[usize::from(byte % 32)])).collect();
+    letters.chunks(4).map(|group| group.iter().collect::<String>()).collect::<Vec<_>>().join("-")
+}

@@ -1,0 +1,115 @@
+//! The tables of an organisation: append-only migrations, position + 1 is the version that `PRAGMA user_version` keeps.
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use crate::problem::Problem;
+
+/// Everything but keys and projections.
+pub const MAIN: &[&str] = &["
+CREATE TABLE setting(name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
+CREATE TABLE membership(position INTEGER PRIMARY KEY, bytes BLOB NOT NULL, chain BLOB NOT NULL) STRICT;
+-- Names of the organisation, people, devices and caseloads; a row that changes gets a new version.
+CREATE TABLE directory(
+    version INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind INTEGER NOT NULL,
+    id BLOB NOT NULL,
+    name TEXT NOT NULL,
+    UNIQUE(kind, id)
+) STRICT;
+CREATE TABLE account(
+    person BLOB PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    password TEXT,
+    disabled INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE TABLE device_state(device BLOB PRIMARY KEY, last_sync_ms INTEGER NOT NULL) STRICT;
+CREATE TABLE caseload(
+    id BLOB PRIMARY KEY,
+    head INTEGER NOT NULL DEFAULT 0,
+    chain BLOB NOT NULL,
+    backed_up INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE TABLE entry(
+    caseload BLOB NOT NULL,
+    sequence INTEGER NOT NULL,
+    bytes BLOB NOT NULL,
+    chain BLOB NOT NULL,
+    envelope BLOB,
+    PRIMARY KEY(caseload, sequence)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE envelope(
+    hash BLOB PRIMARY KEY,
+    caseload BLOB NOT NULL,
+    sequence INTEGER NOT NULL,
+    device BLOB NOT NULL,
+    incarnation BLOB NOT NULL,
+    counter INTEGER NOT NULL,
+    header BLOB NOT NULL,
+    signature BLOB NOT NULL,
+    role INTEGER NOT NULL,
+    UNIQUE(caseload, device, incarnation, counter)
+) STRICT;
+-- Payloads are encrypted under the key of their record.
+CREATE TABLE change(
+    envelope BLOB NOT NULL,
+    position INTEGER NOT NULL,
+    caseload BLOB NOT NULL,
+    record BLOB NOT NULL,
+    generation INTEGER NOT NULL,
+    payload BLOB NOT NULL,
+    PRIMARY KEY(envelope, position)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX change_record ON change(record, caseload);
+-- What is not accepted now.
+CREATE TABLE verdict(
+    envelope BLOB NOT NULL,
+    record BLOB NOT NULL,
+    verdict INTEGER NOT NULL,
+    reason INTEGER NOT NULL,
+    PRIMARY KEY(envelope, record)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX verdict_record ON verdict(record);
+CREATE TABLE form(
+    hash BLOB NOT NULL,
+    caseload BLOB NOT NULL,
+    form_id TEXT NOT NULL,
+    version TEXT NOT NULL,
+    title TEXT NOT NULL,
+    file_name TEXT NOT NULL,
+    media TEXT NOT NULL,
+    retired INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY(hash, caseload)
+) STRICT;
+"];
+
+/// Keys.
+pub const KEYS: &[&str] = &["
+CREATE TABLE record_key(record BLOB PRIMARY KEY, key BLOB NOT NULL) STRICT;
+CREATE TABLE envelope_salt(envelope BLOB PRIMARY KEY, secret BLOB NOT NULL) STRICT;
+"];
+
+/// Opens a database, durable at every commit, and brings it to the newest schema.
+pub fn open(path: &std::path::Path, migrations: &[&str]) -> Result<Connection, Problem> {
+    let mut connection = Connection::open(path)?;
+    connection.busy_timeout(std::time::Duration::from_secs(10))?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.set_prepared_statement_cache_capacity(64);
+    let known = migrations.len() as i64;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Exclusive)?;
+    let found: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if found > known {
+        return Err(Problem::new(
+            Problem::FOLDER,
+            "newer-database",
+            format!("the database has schema {found}, this program knows {known}"),
+            "Use the newer karwan that wrote it.",
+        ));
+    }
+    for step in migrations.iter().skip(usize::try_from(found).unwrap_or(0)) {
+        transaction.execute_batch(step)?;
+    }
+    transaction.pragma_update(None, "user_version", known)?;
+    transaction.commit()?;
+    Ok(connection)
+}

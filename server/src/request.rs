@@ -1,0 +1,130 @@
+//! What can be asked of an organisation: one enum, carried out in this process or handed to the server that runs on the folder.
+
+use karwan_proto::Role;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::clock::rfc3339;
+use crate::host::Host;
+use crate::problem::Problem;
+use crate::query::{self, Query};
+use crate::review::{self, ReviewCommand};
+
+/// Anything that a command or a page asks.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum Request {
+    /// Reads.
+    Query(Query),
+    /// Decides.
+    Review(ReviewCommand),
+    /// Adds a person.
+    AddPerson {
+        /// Name.
+        name: String,
+        /// Role by name.
+        role: String,
+        /// Names of caseloads.
+        caseloads: Vec<String>,
+        /// For the console.
+        password: Option<String>,
+    },
+    /// Lists people.
+    People,
+    /// Disables a person.
+    DisablePerson {
+        /// Name or identifier.
+        name: String,
+    },
+    /// Adds a caseload.
+    AddCaseload {
+        /// Name.
+        name: String,
+    },
+    /// Lists caseloads.
+    Caseloads,
+    /// Publishes a form.
+    AddForm {
+        /// Absolute path of the workbook.
+        file: std::path::PathBuf,
+        /// Name of the caseload.
+        caseload: String,
+        /// Absolute path of the folder with its media.
+        media: Option<std::path::PathBuf>,
+    },
+    /// Publishes the forms of a programme.
+    AddProgramme {
+        /// Its name.
+        name: String,
+        /// Name of the caseload.
+        caseload: String,
+    },
+    /// Lists forms.
+    Forms,
+    /// Retires a form.
+    RetireForm {
+        /// Identifier or hash.
+        form: String,
+    },
+    /// Invites a device.
+    Invite {
+        /// Role by name.
+        role: String,
+        /// Names of caseloads.
+        caseloads: Vec<String>,
+        /// How long it lives.
+        life_ms: i64,
+        /// Where the server is or will be; empty: where it was last.
+        addresses: Vec<String>,
+    },
+    /// Exports a form as CSV.
+    Export {
+        /// Identifier of the form.
+        form: String,
+        /// Absolute path of the folder.
+        folder: std::path::PathBuf,
+    },
+}
+
+/// A role by its name.
+pub fn role(name: &str) -> Result<Role, Problem> {
+    name.parse().map_err(|error: karwan_proto::membership::UnknownRole| {
+        Problem::new(Problem::USAGE, "role", error.to_string(), "Give one of them.")
+    })
+}
+
+/// Carries out a request; the answer is what `--json` prints.
+pub fn run(host: &Host, request: Request) -> Result<Value, Problem> {
+    let organisation = &host.organisation;
+    Ok(match request {
+        Request::Query(query) => query::run(host, &query)?,
+        Request::Review(command) => review::run(host, command)?,
+        Request::AddPerson { name, role: role_name, caseloads, password } => {
+            let person = organisation.add_person(&name, role(&role_name)?, &caseloads, password.as_deref())?;
+            json!({"person": person, "name": name, "role": role_name})
+        }
+        Request::People => serde_json::to_value(organisation.people()?)?,
+        Request::DisablePerson { name } => {
+            organisation.disable_person(&name)?;
+            json!({"disabled": name})
+        }
+        Request::AddCaseload { name } => json!({"caseload": organisation.add_caseload(&name)?, "name": name}),
+        Request::Caseloads => serde_json::to_value(organisation.caseloads()?)?,
+        Request::AddForm { file, caseload, media } => {
+            serde_json::to_value(organisation.add_form(&file, &caseload, media.as_deref())?)?
+        }
+        Request::AddProgramme { name, caseload } => {
+            serde_json::to_value(crate::programmes::add(organisation, &name, &caseload)?)?
+        }
+        Request::Forms => serde_json::to_value(organisation.forms()?)?,
+        Request::RetireForm { form } => {
+            organisation.retire_form(&form)?;
+            json!({"retired": form})
+        }
+        Request::Invite { role: role_name, caseloads, life_ms, addresses } => {
+            let addresses = if addresses.is_empty() { host.addresses()? } else { addresses };
+            let invitation = organisation.invite(role(&role_name)?, &caseloads, life_ms, addresses)?;
+            json!({"invitation": invitation.to_text(), "expires": rfc3339(invitation.expires_at_ms), "addresses": invitation.addresses})
+        }
+        Request::Export { form, folder } => crate::export::run(host, &form, &folder)?,
+    })
+}
