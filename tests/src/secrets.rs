@@ -25,7 +25,7 @@ pub fn needles(values: &[&str]) -> Vec<Needle> {
     for (position, value) in values.iter().enumerate() {
         for (form, text) in [("typed", (*value).to_owned()), ("folded", fold_key(value)), ("lower case", value.to_lowercase())] {
             let mut add = |encoding: &str, bytes: Vec<u8>| {
-                found.push(Needle { name: format!("value {position}, {form}, {encoding}"), bytes })
+                found.push(Needle { name: format!("value {position}, {form}, {encoding}"), bytes });
             };
             add("UTF-8", text.as_bytes().to_vec());
             add("UTF-16LE", text.encode_utf16().flat_map(u16::to_le_bytes).collect());

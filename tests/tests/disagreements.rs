@@ -164,14 +164,18 @@ fn a_hundred_decisions_while_five_devices_sync_are_all_kept_and_block_nobody() {
     let devices: Vec<_> =
         (0..DEVICES).map(|number| world.device(&format!("phone-{number}"), &format!("Person {number}"))).collect();
     let records: Vec<String> = (0..RECORDS).map(|_| devices[0].fill("household", HOUSEHOLD)).collect();
-    devices.iter().for_each(|device| drop(device.sync()));
+    for device in &devices {
+        device.sync();
+    }
     // Every device gives another phone to every record: five values a record, one item a record.
     for record in &records {
         for (number, device) in devices.iter().enumerate() {
             device.edit(record, &format!("/data/phone=070000000{number}")).done();
         }
     }
-    devices.iter().for_each(|device| drop(device.sync()));
+    for device in &devices {
+        device.sync();
+    }
     let stop = std::sync::atomic::AtomicBool::new(false);
     let mut decided = 0;
     std::thread::scope(|scope| {

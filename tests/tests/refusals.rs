@@ -33,7 +33,6 @@ fn an_invitation_of_a_wrong_root_is_refused() {
     let invitation = ours.invitation("enumerator");
     let (our_port, organisation) = (address(&ours), theirs.organisation());
     drop(ours);
-    drop(theirs.server.as_ref().map(|server| server.id()));
     let impostor = karwan_tests::world::Server::start(&copied(&theirs, &organisation), &our_port);
     let device = Device { folder: theirs.path("device") };
     let answer = device.run(&["enrol"], &[&invitation, "--name", "phone", "--json"]).refused(REFUSED);

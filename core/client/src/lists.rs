@@ -63,10 +63,10 @@ impl DeviceLists {
 
     fn entities(&self, list: &str) -> Result<Option<Arc<Table>>, ClientError> {
         let generation = self.inner.lists.generation.load(Ordering::SeqCst);
-        if let Some((made, table)) = locked(&self.inner.lists.tables).get(list) {
-            if *made == generation {
-                return Ok(Some(table.clone()));
-            }
+        if let Some((made, table)) = locked(&self.inner.lists.tables).get(list)
+            && *made == generation
+        {
+            return Ok(Some(table.clone()));
         }
         let table = {
             let store = locked(&self.inner.store);

@@ -223,7 +223,7 @@ impl Device {
             for (reference, value) in draft_values(view, draft, &root)? {
                 let held = values.entry(reference).or_default();
                 if held.first().is_none_or(|first| first.value != value) {
-                    *held = vec![draft_value(view, draft, self.id(), value)?];
+                    *held = vec![draft_value(view, draft, self.id(), &value)?];
                 }
             }
         }
@@ -263,7 +263,7 @@ impl Device {
         let root = loaded.as_ref().map_or("data", |loaded| loaded.form.root_name.as_str());
         let mut values = BTreeMap::new();
         for (reference, value) in draft_values(view, draft, root)? {
-            values.insert(reference, vec![draft_value(view, draft, self.id(), value)?]);
+            values.insert(reference, vec![draft_value(view, draft, self.id(), &value)?]);
         }
         Ok(RecordShown {
             record: draft.record.to_string(),
@@ -368,8 +368,8 @@ fn device_name(view: &View<'_>, device: DeviceId) -> Result<String, ClientError>
     Ok(view.name("device", device.0)?.filter(|name| !name.is_empty()).unwrap_or_else(|| device.to_string()))
 }
 
-fn draft_value(view: &View<'_>, draft: &Draft, device: DeviceId, value: String) -> Result<ShownValue, ClientError> {
-    shown_value(view, &value, device, draft.person, draft.updated_ms, draft.offset_minutes)
+fn draft_value(view: &View<'_>, draft: &Draft, device: DeviceId, value: &str) -> Result<ShownValue, ClientError> {
+    shown_value(view, value, device, draft.person, draft.updated_ms, draft.offset_minutes)
 }
 
 /// A draft's answers by reference.

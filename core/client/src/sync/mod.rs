@@ -62,10 +62,11 @@ impl Inner {
         let mut servers: Vec<PublicKey> = locked(&self.membership).servers().collect();
         let root = PublicKey(identity.root_key);
         let pinned = SignedEntry::decode(&identity.server_certificate).map_err(ClientError::Membership)?;
-        if let karwan_proto::membership::Act::ServerKey { key } = pinned.open()?.act {
-            if !servers.contains(&key) && servers.is_empty() {
-                servers.push(key);
-            }
+        if let karwan_proto::membership::Act::ServerKey { key } = pinned.open()?.act
+            && !servers.contains(&key)
+            && servers.is_empty()
+        {
+            servers.push(key);
         }
         let mut addresses: Vec<String> = identity.addresses.clone();
         match with.map(str::trim) {
