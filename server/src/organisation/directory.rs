@@ -91,6 +91,14 @@ impl Organisation {
         if let Ok(id) = name.parse() {
             return Ok(id);
         }
+        // Who has an account comes before namesakes that devices introduced.
+        let account: Option<[u8; 16]> = self.read(|db| {
+            let mut statement = db.prepare_cached("SELECT person FROM account WHERE name = ?1")?;
+            Ok(statement.query_row([name], |row| row.get(0)).optional()?)
+        })?;
+        if let Some(person) = account {
+            return Ok(PersonId(person));
+        }
         match self.ids_named(Named::Person, name)?.as_slice() {
             [one] => Ok(PersonId(*one)),
             [] => Err(Problem::input("no-such-person", format!("no person {name}"), "See the names: karwan user list ORG.")),
