@@ -5,6 +5,7 @@ use crate::codec::{self, Extra, Reader, Wire, Writer};
 use crate::error::{CodecError, LogError};
 use crate::ids::{CaseloadId, Hash, RecordId};
 use crate::limits::{MAX_ENTRY_BYTES, MAX_MEDIA_PER_FORM, MAX_NAME_BYTES, MAX_VERDICTS_PER_ENTRY};
+use crate::membership::Role;
 
 /// Why a change is not accepted (yet).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -201,6 +202,8 @@ pub enum LogEntry {
         received_at_ms: i64,
         /// Version of the rules that judged it.
         gate_version: u64,
+        /// In which role its author wrote, when it came in: nobody computes that again from what stands later.
+        role: Role,
         /// The records whose changes are not accepted; all others are.
         refused: Vec<RecordVerdict>,
         /// What a newer version added.
@@ -250,9 +253,9 @@ const ENTRY_FORM: u64 = 3;
 impl Wire for LogEntry {
     fn write(&self, writer: &mut Writer) {
         match self {
-            Self::Envelope { envelope, received_at_ms, gate_version, refused, extra } => {
-                writer.array(5 + extra.count()).uint(ENTRY_ENVELOPE).value(envelope).int(*received_at_ms);
-                writer.uint(*gate_version).list(refused).extra(extra);
+            Self::Envelope { envelope, received_at_ms, gate_version, role, refused, extra } => {
+                writer.array(6 + extra.count()).uint(ENTRY_ENVELOPE).value(envelope).int(*received_at_ms);
+                writer.uint(*gate_version).value(role).list(refused).extra(extra);
             }
             Self::Verdict { envelope, record, verdict, decided_at_ms, extra } => {
                 writer.array(5 + extra.count()).uint(ENTRY_VERDICT).value(envelope).value(record).value(verdict);
@@ -283,8 +286,10 @@ impl Wire for LogEntry {
                 envelope: reader.value()?,
                 received_at_ms: reader.int()?,
                 gate_version: reader.uint()?,
+                // A role of a newer version has no rights here.
+                role: Role::of_number(reader.uint()?).unwrap_or(Role::Enumerator),
                 refused: reader.list(MAX_VERDICTS_PER_ENTRY)?,
-                extra: reader.extra(more(4)?)?,
+                extra: reader.extra(more(5)?)?,
             },
             ENTRY_VERDICT => Self::Verdict {
                 envelope: reader.value()?,

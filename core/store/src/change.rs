@@ -131,6 +131,8 @@ pub struct StoredEnvelope {
     pub counter: u64,
     /// How many changes it carries.
     pub changes: u32,
+    /// The author's role, as the log says; unknown until it is judged.
+    pub role: Option<Role>,
 }
 
 const COLUMNS: &str =
@@ -228,6 +230,12 @@ impl View<'_> {
         Ok(statement.exists([record.0])?)
     }
 
+    /// The word of the verdict on one record of an envelope, where the log has one.
+    pub fn verdict(&self, envelope: Hash, record: RecordId) -> Result<Option<String>, StoreError> {
+        let mut statement = self.sql.prepare_cached("SELECT verdict FROM verdict WHERE envelope = ?1 AND record = ?2")?;
+        Ok(statement.query_row(params![envelope.0, record.0], |row| row.get(0)).optional()?)
+    }
+
     /// All records, for rebuilding projections.
     pub fn records(&self) -> Result<Vec<RecordId>, StoreError> {
         let mut statement = self.sql.prepare_cached("SELECT id FROM record ORDER BY number")?;
@@ -253,7 +261,7 @@ impl View<'_> {
     }
 
     fn envelopes(&self, tail: &str, parameters: impl rusqlite::Params) -> Result<Vec<StoredEnvelope>, StoreError> {
-        let text = format!("SELECT hash, caseload, bytes, own, state, sequence, counter, changes FROM envelope {tail}");
+        let text = format!("SELECT hash, caseload, bytes, own, state, sequence, counter, changes, role FROM envelope {tail}");
         let mut statement = self.sql.prepare_cached(&text)?;
         let rows = statement.query_map(parameters, |row| {
             Ok(StoredEnvelope {
@@ -270,6 +278,7 @@ impl View<'_> {
                 sequence: row.get::<_, Option<i64>>(5)?.map(|sequence| sequence as u64),
                 counter: row.get::<_, i64>(6)? as u64,
                 changes: row.get(7)?,
+                role: row.get::<_, Option<i64>>(8)?.and_then(|number| Role::of_number(number as u64)),
             })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
@@ -355,8 +364,9 @@ impl Batch<'_> {
 
     /// Keeps an envelope; one that is here already keeps its state unless the new one is further.
     pub fn put_envelope(&self, envelope: &StoredEnvelope) -> Result<(), StoreError> {
-        let text = "INSERT INTO envelope(hash, caseload, bytes, own, state, sequence, counter, changes) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-                    ON CONFLICT(hash) DO UPDATE SET state = max(state, excluded.state), sequence = coalesce(excluded.sequence, sequence)";
+        let text = "INSERT INTO envelope(hash, caseload, bytes, own, state, sequence, counter, changes, role) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+                    ON CONFLICT(hash) DO UPDATE SET state = max(state, excluded.state), sequence = coalesce(excluded.sequence, sequence),
+                        role = coalesce(excluded.role, role)";
         let mut statement = self.transaction.prepare_cached(text)?;
         statement.execute(params![
             envelope.hash.0,
@@ -367,8 +377,21 @@ impl Batch<'_> {
             envelope.sequence.map(|sequence| sequence as i64),
             envelope.counter as i64,
             envelope.changes,
+            envelope.role.map(|role| role.number() as i64),
         ])?;
         Ok(())
+    }
+
+    /// Notes that the log has an envelope at this place, written in this role; its changes count in it. Gives the records whose changes
+    /// counted in another role before.
+    pub fn set_envelope_judged(&self, hash: Hash, sequence: u64, role: Role) -> Result<Vec<RecordId>, StoreError> {
+        let text = "UPDATE envelope SET state = ?2, sequence = ?3, role = ?4 WHERE hash = ?1";
+        let parameters = params![hash.0, EnvelopeState::Judged as i64, sequence as i64, role.number() as i64];
+        self.transaction.prepare_cached(text)?.execute(parameters)?;
+        let text = "UPDATE change SET role = ?2 WHERE envelope = ?1 AND role != ?2 RETURNING record";
+        let mut statement = self.transaction.prepare_cached(text)?;
+        let rows = statement.query_map(params![hash.0, role.number() as i64], |row| row.get(0).map(RecordId))?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 
     /// Notes what became of an envelope, and its place in the log where that is known.

@@ -9,6 +9,9 @@ use crate::error::StoreError;
 use crate::store::Batch;
 use crate::view::View;
 
+/// Kind of an entry whose envelope has not come.
+pub const INCOMPLETE: &str = "incomplete";
+
 /// A place in a caseload's log, and where this device's own envelopes stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CaseloadState {
@@ -66,6 +69,14 @@ impl View<'_> {
     pub fn chain_at(&self, caseload: CaseloadId, sequence: u64) -> Result<Option<Hash>, StoreError> {
         let mut statement = self.sql.prepare_cached("SELECT chain FROM entry WHERE caseload = ?1 AND sequence = ?2")?;
         Ok(statement.query_row(params![caseload.0, sequence as i64], |row| row.get(0).map(Hash)).optional()?)
+    }
+
+    /// Entries whose envelope has not come: place and bytes.
+    pub fn incomplete_entries(&self, caseload: CaseloadId) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
+        let text = "SELECT sequence, body FROM entry WHERE caseload = ?1 AND kind = ?2 AND body IS NOT NULL ORDER BY sequence";
+        let mut statement = self.sql.prepare_cached(text)?;
+        let rows = statement.query_map(params![caseload.0, INCOMPLETE], |row| Ok((row.get::<_, i64>(0)? as u64, row.get(1)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 
     /// The organisation's membership log, in order.
@@ -133,6 +144,13 @@ impl Batch<'_> {
     ) -> Result<(), StoreError> {
         let text = "INSERT OR REPLACE INTO entry(caseload, sequence, chain, kind, body) VALUES(?1, ?2, ?3, ?4, ?5)";
         self.transaction.prepare_cached(text)?.execute(params![caseload.0, sequence as i64, chain.0, kind, body])?;
+        Ok(())
+    }
+
+    /// Notes that the envelope of an entry has come.
+    pub fn set_entry_complete(&self, caseload: CaseloadId, sequence: u64) -> Result<(), StoreError> {
+        let text = "UPDATE entry SET kind = 'envelope', body = NULL WHERE caseload = ?1 AND sequence = ?2";
+        self.transaction.prepare_cached(text)?.execute(params![caseload.0, sequence as i64])?;
         Ok(())
     }
 

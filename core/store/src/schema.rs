@@ -43,7 +43,7 @@ CREATE TABLE entry(
     sequence INTEGER NOT NULL,
     chain BLOB NOT NULL,
     kind TEXT NOT NULL,
-    body BLOB,                      -- kept where this version does not know the kind
+    body BLOB,                      -- kept where this version does not know the kind, or its envelope has not come
     UNIQUE(caseload, sequence)
 ) STRICT;
 
@@ -106,7 +106,8 @@ CREATE TABLE envelope(
     state INTEGER NOT NULL,         -- 0 to offer, 1 durable at the server, 2 judged, 3 refused
     sequence INTEGER,
     counter INTEGER NOT NULL,
-    changes INTEGER NOT NULL
+    changes INTEGER NOT NULL,
+    role INTEGER                    -- the author's, as the log says; unknown until it is judged
 ) STRICT;
 CREATE INDEX envelope_to_offer ON envelope(caseload, counter) WHERE state = 0;
 CREATE INDEX envelope_place ON envelope(caseload, sequence);

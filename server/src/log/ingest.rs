@@ -235,6 +235,7 @@ impl Writer<'_> {
             envelope: hash,
             received_at_ms: now_ms(),
             gate_version: gate::GATE_VERSION,
+            role,
             refused: refused.clone(),
             extra: karwan_proto::codec::Extra::default(),
         };

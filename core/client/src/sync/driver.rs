@@ -194,7 +194,7 @@ impl<'a> Driver<'a> {
             })?;
             store.view()?.missing_blobs()?
         };
-        for (caseload, names) in self.incoming.take_wanted() {
+        for (caseload, names) in self.incoming.wanted()? {
             exchange.session.want_envelopes(caseload, &names).map_err(session_error)?;
         }
         if !missing.is_empty() {

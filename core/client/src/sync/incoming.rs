@@ -8,17 +8,18 @@ use karwan_proto::directory::DirectoryRow;
 use karwan_proto::envelope::{Envelope, Item};
 use karwan_proto::ids::{CaseloadId, Hash, RecordId};
 use karwan_proto::log::{Cursor, LogEntry, RecordVerdict, Verdict};
-use karwan_proto::membership::{Membership, SignedEntry};
+use karwan_proto::membership::{Membership, Role, SignedEntry};
 use karwan_proto::session::Delivered;
 use karwan_record::{Record, SourcedChange, gate};
 use karwan_store::change::{ChangeState, EnvelopeState, Origin, RecordPlace, StoredChange, StoredEnvelope};
 use karwan_store::form::FormRow;
 use karwan_store::listing::{Kind, Question};
+use karwan_store::log::INCOMPLETE;
 use karwan_store::{Batch, StoreError};
 
 use super::directory_kind;
 use super::report::{RefusedEnvelope, SyncReport};
-use crate::device::{Inner, locked, role_of};
+use crate::device::{Inner, locked};
 use crate::error::ClientError;
 use crate::observe::Changed;
 use crate::records::{self, provenance};
@@ -30,7 +31,6 @@ const PROJECTED_AT_ONCE: usize = 256;
 pub(crate) struct Incoming<'a> {
     inner: &'a Arc<Inner>,
     items_before: BTreeSet<String>,
-    wanted: BTreeMap<CaseloadId, Vec<Hash>>,
     changed: BTreeSet<RecordId>,
     forms: bool,
     people: bool,
@@ -45,7 +45,6 @@ struct Page<'a, 'b> {
     records: BTreeMap<RecordId, Record>,
     project: BTreeSet<RecordId>,
     sent: BTreeSet<RecordId>,
-    wanted: Vec<Hash>,
     forms: u64,
     changes: u64,
     refused: Vec<RefusedEnvelope>,
@@ -55,7 +54,7 @@ struct Page<'a, 'b> {
 impl<'a> Incoming<'a> {
     pub(crate) fn new(inner: &'a Arc<Inner>) -> Result<Self, ClientError> {
         let items_before = item_ids(inner)?;
-        Ok(Self { inner, items_before, wanted: BTreeMap::new(), changed: BTreeSet::new(), forms: false, people: false })
+        Ok(Self { inner, items_before, changed: BTreeSet::new(), forms: false, people: false })
     }
 
     /// Checks and keeps entries of the membership log; caseloads that they grant are held from now on.
@@ -117,7 +116,7 @@ impl<'a> Incoming<'a> {
         let mut store = locked(&self.inner.store);
         let membership = locked(&self.inner.membership);
         let inner: &Inner = self.inner;
-        let (wanted, touched, forms) = store.write(|batch| {
+        let (touched, forms) = store.write(|batch| {
             batch.add_caseload(caseload, Cursor::start_of(caseload).chain)?;
             let state = batch.view().caseload(caseload)?.ok_or(ClientError::NoCaseload)?;
             if state.sequence + 1 != first {
@@ -135,14 +134,11 @@ impl<'a> Incoming<'a> {
             report.forms += page.forms;
             report.refused.append(&mut page.refused);
             report.not_applied.append(&mut page.not_applied);
-            Ok((page.wanted, touched, page.forms > 0))
+            Ok((touched, page.forms > 0))
         })?;
         if forms {
             self.forms = true;
             self.inner.forget_forms();
-        }
-        if !wanted.is_empty() {
-            self.wanted.entry(caseload).or_default().extend(wanted);
         }
         self.changed.extend(touched);
         Ok(())
@@ -160,8 +156,20 @@ impl<'a> Incoming<'a> {
         let inner: &Inner = self.inner;
         let touched = store.write(|batch| {
             let mut page = Page::new(inner, batch, &membership, caseload);
+            let mut named = BTreeMap::new();
+            for (sequence, entry) in batch.view().incomplete_entries(caseload)? {
+                if let Ok(LogEntry::Envelope { envelope, role, .. }) = LogEntry::decode(&entry) {
+                    named.insert(envelope, (sequence, role));
+                }
+            }
             for bytes in envelopes {
-                page.envelope(bytes, None, &[])?;
+                // What nobody asked for is not taken.
+                let Some((sequence, role)) = Envelope::decode(bytes).ok().and_then(|envelope| named.remove(&envelope.hash()))
+                else {
+                    continue;
+                };
+                page.envelope(bytes, sequence, role)?;
+                batch.set_entry_complete(caseload, sequence)?;
             }
             let touched = page.project()?;
             report.changes_down += page.changes;
@@ -222,9 +230,25 @@ impl<'a> Incoming<'a> {
         self.forms = true;
     }
 
-    /// Envelopes that the log named and nobody brought.
-    pub(crate) fn take_wanted(&mut self) -> BTreeMap<CaseloadId, Vec<Hash>> {
-        std::mem::take(&mut self.wanted)
+    /// Envelopes that the log named and nobody brought, in this session or an earlier one.
+    pub(crate) fn wanted(&self) -> Result<BTreeMap<CaseloadId, Vec<Hash>>, ClientError> {
+        let store = locked(&self.inner.store);
+        let view = store.view()?;
+        let mut wanted = BTreeMap::new();
+        for state in view.caseloads()? {
+            let names: Vec<Hash> = view
+                .incomplete_entries(state.caseload)?
+                .iter()
+                .filter_map(|(_, entry)| match LogEntry::decode(entry) {
+                    Ok(LogEntry::Envelope { envelope, .. }) => Some(envelope),
+                    _ => None,
+                })
+                .collect();
+            if !names.is_empty() {
+                wanted.insert(state.caseload, names);
+            }
+        }
+        Ok(wanted)
     }
 
     /// After the session: records whose form came only now get their titles, lists their items, observers their word.
@@ -287,10 +311,13 @@ fn state_of(verdict: Verdict) -> ChangeState {
     }
 }
 
+/// Word of the verdict that counts.
+const ACCEPTED: &str = "accepted";
+
 /// Word and reason of a verdict.
 fn words(verdict: Verdict) -> (&'static str, String) {
     match verdict {
-        Verdict::Accepted => ("accepted", String::new()),
+        Verdict::Accepted => (ACCEPTED, String::new()),
         Verdict::Waiting(reason) => ("waiting", reason.to_string()),
         Verdict::Quarantined(reason) => ("quarantined", reason.to_string()),
         Verdict::Erased => ("erased", String::new()),
@@ -308,7 +335,6 @@ impl<'a, 'b> Page<'a, 'b> {
             records: BTreeMap::new(),
             project: BTreeSet::new(),
             sent: BTreeSet::new(),
-            wanted: Vec::new(),
             forms: 0,
             changes: 0,
             refused: Vec::new(),
@@ -326,14 +352,20 @@ impl<'a, 'b> Page<'a, 'b> {
         };
         self.batch.put_entry(self.caseload, point.sequence, point.chain, kind, body)?;
         match entry {
-            LogEntry::Envelope { envelope, refused, .. } => {
+            LogEntry::Envelope { envelope, role, refused, .. } => {
                 for RecordVerdict { record, verdict } in &refused {
                     let (word, reason) = words(*verdict);
                     self.batch.put_verdict(envelope, *record, word, &reason, point.sequence)?;
                 }
                 match &delivered.envelope {
-                    Some(bytes) => self.envelope(bytes, Some(point.sequence), &refused)?,
-                    None => self.own_envelope(envelope, point.sequence, &refused)?,
+                    Some(bytes) => self.envelope(bytes, point.sequence, role)?,
+                    None if self.batch.view().envelope(envelope)?.is_some() => {
+                        self.own_envelope(envelope, point.sequence, role, &refused)?;
+                    }
+                    None => {
+                        let body = Some(delivered.entry.as_slice());
+                        self.batch.put_entry(self.caseload, point.sequence, point.chain, INCOMPLETE, body)?;
+                    }
                 }
             }
             LogEntry::Verdict { envelope, record, verdict, .. } => {
@@ -360,12 +392,10 @@ impl<'a, 'b> Page<'a, 'b> {
     }
 
     /// An envelope of this incarnation, judged.
-    fn own_envelope(&mut self, envelope: Hash, sequence: u64, refused: &[RecordVerdict]) -> Result<(), ClientError> {
-        if self.batch.view().envelope(envelope)?.is_none() {
-            self.wanted.push(envelope);
-            return Ok(());
+    fn own_envelope(&mut self, envelope: Hash, sequence: u64, role: Role, refused: &[RecordVerdict]) -> Result<(), ClientError> {
+        for record in self.batch.set_envelope_judged(envelope, sequence, role)? {
+            self.again(record);
         }
-        self.batch.set_envelope_state(envelope, EnvelopeState::Judged, Some(sequence))?;
         self.sent.extend(self.batch.set_envelope_changes(envelope, None, ChangeState::Accepted)?);
         for RecordVerdict { record, verdict } in refused {
             self.batch.set_envelope_changes(envelope, Some(*record), state_of(*verdict))?;
@@ -393,7 +423,7 @@ impl<'a, 'b> Page<'a, 'b> {
     }
 
     /// An envelope with its content: signature, then each change that the server accepted through this device's own gate.
-    fn envelope(&mut self, bytes: &[u8], sequence: Option<u64>, refused: &[RecordVerdict]) -> Result<(), ClientError> {
+    fn envelope(&mut self, bytes: &[u8], sequence: u64, role: Role) -> Result<(), ClientError> {
         let envelope = match Envelope::decode(bytes) {
             Ok(envelope) => envelope,
             Err(error) => {
@@ -417,23 +447,23 @@ impl<'a, 'b> Page<'a, 'b> {
             bytes: bytes.to_vec(),
             own,
             state: EnvelopeState::Judged,
-            sequence,
+            sequence: Some(sequence),
             counter: header.counter,
             changes: u32::try_from(envelope.items().len()).unwrap_or(u32::MAX),
+            role: Some(role),
         })?;
         self.changes += envelope.items().len() as u64;
         for item in envelope.items() {
             let Some(record) = item.record() else { continue };
-            if refused.iter().any(|verdict| verdict.record == record) {
-                continue;
+            if self.batch.view().verdict(name, record)?.is_none_or(|word| word == ACCEPTED) {
+                self.admit(&envelope, item, role)?;
             }
-            self.admit(&envelope, item)?;
         }
         Ok(())
     }
 
     /// Puts one accepted change into its record.
-    fn admit(&mut self, envelope: &Envelope, item: &Item) -> Result<(), ClientError> {
+    fn admit(&mut self, envelope: &Envelope, item: &Item, role: Role) -> Result<(), ClientError> {
         let Item::Change { record, generation, change } = item else { return Ok(()) };
         let header = envelope.header();
         let origin = Origin {
@@ -442,7 +472,7 @@ impl<'a, 'b> Page<'a, 'b> {
             person: header.person,
             at_ms: header.clock_ms,
             offset_minutes: header.offset_minutes,
-            role: role_of(self.membership, header.person, header.device, self.caseload),
+            role,
         };
         self.batch.put_record(*record, RecordPlace { caseload: self.caseload, generation: *generation })?;
         let document = match self.records.entry(*record) {
@@ -485,7 +515,7 @@ impl<'a, 'b> Page<'a, 'b> {
             let Some(stored) = view.envelope(envelope)? else { return Ok(()) };
             let Ok(decoded) = Envelope::decode(&stored.bytes) else { return Ok(()) };
             for item in decoded.items().iter().filter(|item| item.record() == Some(record)) {
-                self.admit(&decoded, item)?;
+                self.admit(&decoded, item, stored.role.unwrap_or(Role::Enumerator))?;
             }
         }
         Ok(())

@@ -115,6 +115,7 @@ fn seal_next(inner: &Inner, caseload: CaseloadId) -> Result<Option<Hash>, Client
         sequence: None,
         counter,
         changes: u32::try_from(count).unwrap_or(u32::MAX),
+        role: None,
     };
     store.author(|batch| {
         batch.put_envelope(&envelope)?;
