@@ -143,6 +143,30 @@ pub enum DataType {
     Rank,
 }
 
+impl DataType {
+    /// The word of XForms; for what a person picks, the word of XLSForm.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::String => "string",
+            Self::Int => "int",
+            Self::Decimal => "decimal",
+            Self::Boolean => "boolean",
+            Self::Date => "date",
+            Self::Time => "time",
+            Self::DateTime => "dateTime",
+            Self::GeoPoint => "geopoint",
+            Self::GeoTrace => "geotrace",
+            Self::GeoShape => "geoshape",
+            Self::Binary => "binary",
+            Self::Barcode => "barcode",
+            Self::Intent => "intent",
+            Self::SelectMultiple => "select_multiple",
+            Self::SelectOne => "select_one",
+            Self::Rank => "rank",
+        }
+    }
+}
+
 /// What the person sees.
 #[derive(Debug, Clone)]
 pub struct Control {
