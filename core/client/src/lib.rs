@@ -28,6 +28,7 @@ pub use forms::FormListed;
 pub use karwan_form::answer_file;
 pub use karwan_form::interview;
 pub use karwan_proto::ids::{CaseloadId, DeviceId, Hash, PersonId, RecordId};
+pub use karwan_proto::session::Refusal;
 pub use karwan_store::{DatabaseKey, FileKey, Folder, KeyError, KeyProvider, MemoryKey, Opened, Salvaged, StoreError};
 pub use observe::{Changed, Observer};
 pub use query::{ListQuery, RecordListed, RecordShown};
