@@ -241,7 +241,7 @@ impl Interview {
 
     /// Ends the interview: it waits to be sent. Where an answer does not stand nothing is written and it goes on.
     pub fn finish(&self) -> Result<String, KarwanError> {
-        let record = self.with(|collect| collect.finalize())?;
+        let record = self.with(Collect::finalize)?;
         *self.slot() = None;
         Ok(record.to_string())
     }

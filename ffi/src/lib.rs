@@ -4,6 +4,9 @@
 //! comes back are plain values; what goes wrong is a [`KarwanError`] with a reason and a mend. Nothing here decides anything: it
 //! is [`karwan_client`] in words that other languages have. No panic crosses, and no exception of the app's own code does harm.
 
+// What crosses is lifted out of the other language's memory and handed over: there is nothing to borrow from.
+#![allow(clippy::needless_pass_by_value)]
+
 mod device;
 mod error;
 mod interview;
