@@ -57,6 +57,8 @@ where
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+
     use super::*;
 
     fn wait<T>(future: impl Future<Output = T>) -> T {
