@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use karwan_linkage::fold_key;
+use karwan_linkage::search_text;
 use karwan_proto::ids::{CaseloadId, Hash, PersonId, RecordId};
 use karwan_record::entities::{self, ENTITY_FORM, EntityWriteBody};
 use karwan_record::{Projection, Record, ReviewItem, ReviewState, Shape, project_with};
 use karwan_store::entity::{EntityValueRow, EntityWriteRow};
-use karwan_store::listing::{Item, Kind, Listed, folded_text};
+use karwan_store::listing::{Item, Kind, Listed};
 use karwan_store::{Batch, StoreError, View};
 
 use crate::device::Inner;
@@ -58,7 +58,7 @@ impl Inner {
             open_items: u32::try_from(items.len()).unwrap_or(u32::MAX),
             unsent: view.is_unsent(id)?,
         };
-        batch.put_listed(&row, &folded(projection.search_text.split('\n').chain([projection.title.as_str()])))?;
+        batch.put_listed(&row, &search_text(projection.search_text.split('\n')))?;
         batch.put_items(&id.to_string(), &items.iter().map(stored).collect::<Result<Vec<_>, _>>()?)?;
         let writes = projection.entity_writes.iter().map(write_row).collect::<Result<Vec<_>, _>>()?;
         let touched = batch.put_writes(id, &writes)?;
@@ -123,14 +123,6 @@ fn source_of(inner: &Inner, view: &View<'_>, form: Option<Hash>) -> Result<(Stri
     Ok(view.form(form)?.map_or_else(|| (form.to_string(), String::new()), |row| (row.form_id, row.version)))
 }
 
-/// Text to be found by, each value folded, and once more without its spaces: `محمد حسین` is found by `محمدحسین`.
-fn folded<'a>(values: impl Iterator<Item = &'a str>) -> String {
-    let mut values: BTreeSet<String> = values.map(fold_key).collect();
-    let joined: Vec<String> = values.iter().filter(|value| value.contains(' ')).map(|value| value.replace(' ', "")).collect();
-    values.extend(joined);
-    folded_text(values.iter().map(String::as_str))
-}
-
 fn stored(item: &ReviewItem) -> Result<Item, ClientError> {
     Ok(Item {
         id: item.id.clone(),
@@ -162,14 +154,13 @@ pub(crate) fn writes_to(view: &View<'_>, list: &str, entity: &str) -> Result<Vec
 fn fold_entity(batch: &Batch<'_>, list: &str, entity: &str, caseload: CaseloadId) -> Result<(), ClientError> {
     let view = batch.view();
     let writes = writes_to(&view, list, entity)?;
-    let item_key = item_key(list, entity);
-    // An entity is there once somebody made it; an update that came before waits.
-    if !writes.iter().any(|write| write.create) {
+    let item_key = entities::key(list, entity);
+    let Some(origin) = entities::origin(&writes) else {
         batch.put_entity_values(list, entity, &[])?;
         batch.put_items(&item_key, &[])?;
         batch.remove_listed(Kind::Entity, list, entity)?;
         return Ok(());
-    }
+    };
     let state = entities::fold(list, entity, &writes);
     let mut values = Vec::new();
     for (property, found) in &state.properties {
@@ -182,9 +173,7 @@ fn fold_entity(batch: &Batch<'_>, list: &str, entity: &str, caseload: CaseloadId
     }
     batch.put_entity_values(list, entity, &values)?;
     batch.put_items(&item_key, &state.items.iter().map(stored).collect::<Result<Vec<_>, _>>()?)?;
-    let made = writes.iter().filter(|write| write.create).min_by_key(|write| (write.at_ms, write.record));
-    let newest = writes.iter().max_by_key(|write| (write.at_ms, write.record));
-    let place = made.map(|write| view.record_place(write.record)).transpose()?.flatten();
+    let place = view.record_place(origin.made.record)?;
     let row = Listed {
         kind: Kind::Entity,
         id: entity.to_owned(),
@@ -193,20 +182,15 @@ fn fold_entity(batch: &Batch<'_>, list: &str, entity: &str, caseload: CaseloadId
         version: String::new(),
         title: state.label.clone(),
         status: String::new(),
-        person: made.map(|write| write.person),
-        device: made.map(|write| write.device),
+        person: Some(origin.made.person),
+        device: Some(origin.made.device),
         assigned: String::new(),
-        updated_ms: newest.map_or(0, |write| write.at_ms),
-        offset_minutes: newest.map_or(0, |write| write.offset_minutes),
+        updated_ms: origin.newest.at_ms,
+        offset_minutes: origin.newest.offset_minutes,
         open_items: u32::try_from(state.items.len()).unwrap_or(u32::MAX),
         unsent: false,
     };
     let texts = values.iter().map(|value| value.value.as_str()).chain([state.label.as_str()]);
-    batch.put_listed(&row, &folded(texts))?;
+    batch.put_listed(&row, &search_text(texts))?;
     Ok(())
-}
-
-/// What an entity's items are kept under: entities of different lists may have one id.
-pub(crate) fn item_key(list: &str, entity: &str) -> String {
-    format!("{list}:{entity}")
 }

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use karwan_form::answers::{Answer, Answers};
-use karwan_linkage::fold_key;
+use karwan_linkage::{fold_key, search_words};
 use karwan_proto::ids::{DeviceId, PersonId, RecordId};
 use karwan_record::entities::{self, EntityWriteBody};
-use karwan_record::{ItemValue, ReviewItem};
+use karwan_record::{HistoryEvent, ItemValue, Payable, ReviewItem};
 use karwan_store::View;
 use karwan_store::draft::{Draft, unflatten};
 use karwan_store::listing::{Kind, Listed, Question};
@@ -101,6 +101,31 @@ pub struct ShownEvent {
     /// The interview behind it, of an entity.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub record: Option<String>,
+    /// Events that it carries, those that count no more included.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<ShownStep>,
+}
+
+/// An event in a history.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ShownStep {
+    /// The question.
+    #[serde(rename = "ref")]
+    pub reference: String,
+    /// The state entered.
+    pub value: String,
+    /// `stands`, `passed`, `beaten`, `refused`.
+    pub outcome: &'static str,
+}
+
+/// Something that may be paid, once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ShownPayable {
+    /// The question.
+    #[serde(rename = "ref")]
+    pub reference: String,
+    /// Its state.
+    pub state: String,
 }
 
 /// A review item.
@@ -145,6 +170,21 @@ pub struct RecordShown {
     pub history: Vec<ShownEvent>,
     /// What a person must decide.
     pub items: Vec<ShownItem>,
+    /// What may be paid, once each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub payable: Vec<ShownPayable>,
+}
+
+impl From<&HistoryEvent> for ShownStep {
+    fn from(event: &HistoryEvent) -> Self {
+        Self { reference: event.reference.clone(), value: event.value.clone(), outcome: event.outcome.as_str() }
+    }
+}
+
+impl From<&Payable> for ShownPayable {
+    fn from(payable: &Payable) -> Self {
+        Self { reference: payable.reference.clone(), state: payable.state.clone() }
+    }
 }
 
 impl Device {
@@ -153,7 +193,7 @@ impl Device {
         let store = locked(&self.inner.store);
         let me = store.identity()?.person;
         let view = store.view()?;
-        let words: Vec<String> = fold_key(&query.search).split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect();
+        let words = search_words(&query.search);
         let mut listed = Vec::new();
         let mut drafts = view.drafts()?;
         drafts.sort_by_key(|draft| std::cmp::Reverse(draft.updated_ms));
@@ -237,6 +277,7 @@ impl Device {
                 what: entry.what.clone(),
                 note: entry.note.clone(),
                 record: None,
+                events: entry.events.iter().map(ShownStep::from).collect(),
             });
         }
         let open: Vec<ReviewItem> =
@@ -255,6 +296,7 @@ impl Device {
             values,
             history,
             items: shown_items(view, &open)?,
+            payable: projection.payable.iter().map(ShownPayable::from).collect(),
         })
     }
 
@@ -276,6 +318,7 @@ impl Device {
             values,
             history: Vec::new(),
             items: Vec::new(),
+            payable: Vec::new(),
         })
     }
 }
@@ -309,6 +352,7 @@ fn show_entity(view: &View<'_>, row: Listed) -> Result<RecordShown, ClientError>
         values,
         history,
         items,
+        payable: Vec::new(),
     })
 }
 
@@ -319,8 +363,9 @@ fn entity_event(view: &View<'_>, write: &EntityWriteBody) -> Result<ShownEvent, 
         device: device_name(view, write.device)?,
         author: name_of(view, write.person)?,
         what: if write.create { "registered" } else { "updated" }.to_owned(),
-        note: String::new(),
+        note: write.note.clone(),
         record: Some(write.record.to_string()),
+        events: Vec::new(),
     })
 }
 

@@ -1,5 +1,7 @@
 //! Folding: what is typed is kept, what is compared is folded. NFKC alone does not unify ي and ی, ك and ک, or digits.
 
+use std::collections::BTreeSet;
+
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
@@ -22,6 +24,25 @@ pub fn fold_key(text: &str) -> String {
         key.extend(folded.to_lowercase());
     }
     key
+}
+
+/// Text to be found by: each value folded, and once more without its spaces, so that `محمد حسین` is found by `محمدحسین`; one a line, so
+/// that nothing is found across two values.
+pub fn search_text<'a>(values: impl IntoIterator<Item = &'a str>) -> String {
+    let mut folded: BTreeSet<String> = values.into_iter().map(fold_key).filter(|value| !value.is_empty()).collect();
+    let joined: Vec<String> = folded.iter().filter(|value| value.contains(' ')).map(|value| value.replace(' ', "")).collect();
+    folded.extend(joined);
+    let mut text = String::new();
+    for value in &folded {
+        text.push_str(value);
+        text.push('\n');
+    }
+    text
+}
+
+/// The words of a search, folded.
+pub fn search_words(text: &str) -> Vec<String> {
+    fold_key(text).split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect()
 }
 
 fn fold_character(character: char) -> Option<char> {
@@ -177,6 +198,12 @@ mod tests {
         assert_eq!(fold_key("آرزو"), "ارزو");
         assert_eq!(fold_key("۱۲٣4"), "1234");
         assert_eq!(fold_key("  Ghulam   RÉZA "), "ghulam reza");
+    }
+
+    #[test]
+    fn a_value_is_found_with_and_without_its_spaces_and_never_across_two() {
+        assert_eq!(search_text(["محمد حسین", "", "0700-1"]), "0700 1\n07001\nمحمد حسین\nمحمدحسین\n");
+        assert_eq!(search_words("  محمد   حسين "), ["محمد", "حسین"]);
     }
 
     #[test]

@@ -14,6 +14,7 @@ use crate::document::Record;
 use crate::error::RecordError;
 use crate::items::{ItemKind, ItemValue, ReviewItem};
 use crate::provenance::{Author, Stamp};
+use crate::review::MAX_NOTE_BYTES;
 use crate::shape::Shape;
 
 /// The form of records that are made in the console to decide or correct an entity: no form's hash is this.
@@ -48,8 +49,8 @@ impl EntityNote {
     }
 }
 
-/// The key of an entity.
-pub(crate) fn key(list: &str, id: &str) -> String {
+/// The key of an entity: entities of different lists may have one id.
+pub fn key(list: &str, id: &str) -> String {
     format!("{list}:{id}")
 }
 
@@ -74,6 +75,9 @@ pub struct EntityWriteBody {
     pub shown: BTreeMap<String, String>,
     /// Label that it had been shown.
     pub shown_label: String,
+    /// Why, where somebody who decided said.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub note: String,
     /// When, in milliseconds since 1970.
     pub at_ms: i64,
     /// The device's offset from UTC, in minutes.
@@ -121,6 +125,22 @@ pub fn note(list: &str, id: &str, known: &[EntityWriteBody]) -> EntityNote {
         state.properties.iter().filter_map(|(name, values)| Some((name.clone(), values.first()?.value.clone()))).collect();
     let seen = known.iter().map(|write| write.record).collect();
     EntityNote { list: list.to_owned(), id: id.to_owned(), seen, shown, shown_label: state.label }
+}
+
+/// An entity as lists show it.
+#[derive(Debug, Clone, Copy)]
+pub struct EntityOrigin<'a> {
+    /// The write that made it: of several the earliest.
+    pub made: &'a EntityWriteBody,
+    /// The newest write.
+    pub newest: &'a EntityWriteBody,
+}
+
+/// Where an entity is from; `None` where nobody made it: an update that came before waits.
+pub fn origin(writes: &[EntityWriteBody]) -> Option<EntityOrigin<'_>> {
+    let made = writes.iter().filter(|write| write.create).min_by_key(|write| (write.at_ms, write.record))?;
+    let newest = writes.iter().max_by_key(|write| (write.at_ms, write.record))?;
+    Some(EntityOrigin { made, newest })
 }
 
 /// Folds all writes to one entity.
@@ -198,24 +218,32 @@ fn conflict(id: &str, property: &str, values: &[EntityValue]) -> ReviewItem {
 
 impl Record {
     /// A record of the built-in entity form: somebody sets properties of an entity in the console, having seen `known`.
+    #[allow(clippy::too_many_arguments, reason = "each is another thing that a decision needs to be told")]
     pub fn create_entity_write(
         id: RecordId,
         list: &str,
         entity: &str,
         values: &BTreeMap<String, String>,
         known: &[EntityWriteBody],
+        note: &str,
         author: &Author,
         stamp: &Stamp,
     ) -> Result<(Self, Vec<u8>), RecordError> {
+        if note.len() > MAX_NOTE_BYTES {
+            return Err(RecordError::Limit { what: "length of a note", limit: MAX_NOTE_BYTES, came: note.len() });
+        }
         let mut answers = Answers::default();
         answers.values.insert("list".to_owned(), Answer::Text(list.to_owned()));
         answers.values.insert("id".to_owned(), Answer::Text(entity.to_owned()));
         for (name, value) in values {
             answers.values.insert(format!("property/{name}"), Answer::Text(value.clone()));
         }
-        let mut note = note(list, entity, known);
+        if !note.is_empty() {
+            answers.values.insert("note".to_owned(), Answer::Text(note.to_owned()));
+        }
+        let mut shown = self::note(list, entity, known);
         // A decision stands even where it repeats the value that was shown: what it names counts as not shown.
-        note.shown.retain(|name, _| !values.contains_key(name));
-        Self::create(id, &Shape::unknown(), ENTITY_FORM, &answers, &[note], author, stamp)
+        shown.shown.retain(|name, _| !values.contains_key(name));
+        Self::create(id, &Shape::unknown(), ENTITY_FORM, &answers, &[shown], author, stamp)
     }
 }

@@ -21,7 +21,7 @@ pub mod state;
 pub use document::Record;
 pub use error::RecordError;
 pub use items::{ItemKind, ItemValue, ReviewItem};
-pub use projection::{HistoryEntry, Payable, Projection, ReviewState, project, project_with};
+pub use projection::{EventOutcome, HistoryEntry, HistoryEvent, Payable, Projection, ReviewState, project, project_with};
 pub use provenance::{Author, Provenance, SourcedChange, Stamp};
 pub use review::{Decision, Review};
 pub use shape::Shape;

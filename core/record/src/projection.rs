@@ -51,6 +51,45 @@ pub struct HistoryEntry {
     pub what: String,
     /// Why, where somebody said.
     pub note: String,
+    /// Events that it carries, those that count no more included.
+    pub events: Vec<HistoryEvent>,
+}
+
+/// One event in a history.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistoryEvent {
+    /// The question.
+    pub reference: String,
+    /// The state entered.
+    pub value: String,
+    /// What became of it.
+    pub outcome: EventOutcome,
+}
+
+/// What became of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EventOutcome {
+    /// It is the state, or one of the states that disagree.
+    Stands,
+    /// A later event stands on it.
+    Passed,
+    /// A concurrent event won against it.
+    Beaten,
+    /// The form's table does not allow it to its author.
+    Refused,
+}
+
+impl EventOutcome {
+    /// The name in answers of commands.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Stands => "stands",
+            Self::Passed => "passed",
+            Self::Beaten => "beaten",
+            Self::Refused => "refused",
+        }
+    }
 }
 
 /// Something that may be paid, once.
@@ -89,13 +128,17 @@ pub struct Projection {
     pub answers: Answers,
     /// Values by reference, the one shown first; more than one is a conflict.
     pub values: BTreeMap<String, Vec<ItemValue>>,
+    /// References among `values` that the form does not ask for as things stand: no export has them.
+    pub hidden: BTreeSet<String>,
+    /// What the form calculates, by reference.
+    pub derived: BTreeMap<String, String>,
     /// What a person must decide.
     pub items: Vec<ReviewItem>,
     /// Items that a person accepted or rejected.
     pub closed: BTreeSet<String>,
     /// What it writes to entities.
     pub entity_writes: Vec<EntityWriteBody>,
-    /// Text to be found by, not folded.
+    /// Text to be found by, a value a line, not folded.
     pub search_text: String,
     /// What answers say of people: the place of each person, and values by kind of identity.
     pub identities: Vec<(String, BTreeMap<String, String>)>,
@@ -135,13 +178,15 @@ pub fn project_with(record: &Record, form: Option<&Arc<Form>>, shape: &Shape) ->
         updated_ms: newest.map_or(0, |by| by.at_ms),
         offset_minutes: newest.map_or(0, |by| by.offset_minutes),
         values: values(record, &state, shape),
+        hidden: BTreeSet::new(),
+        derived: BTreeMap::new(),
         items: items::structural(record, &state, shape),
         closed: BTreeSet::new(),
         entity_writes: Vec::new(),
         search_text: String::new(),
         identities: Vec::new(),
         payable: Vec::new(),
-        history: history(record, &state),
+        history: history(record, &state, shape),
         consent_withdrawn: false,
         answers,
     };
@@ -207,8 +252,9 @@ fn values(record: &Record, state: &State, shape: &Shape) -> BTreeMap<String, Vec
     values
 }
 
-fn history(record: &Record, state: &State) -> Vec<HistoryEntry> {
-    let entry = |(hash, node): (Hash, &crate::document::Node)| {
+fn history(record: &Record, state: &State, shape: &Shape) -> Vec<HistoryEntry> {
+    let mut events = events_by_change(state, shape);
+    let mut entry = |(hash, node): (Hash, &crate::document::Node)| {
         let review = state.reviews.iter().find(|entry| entry.change == hash);
         let what = match review.map(|entry| entry.body.kind.as_str()) {
             Some("return") => "returned",
@@ -226,12 +272,35 @@ fn history(record: &Record, state: &State) -> Vec<HistoryEntry> {
             person: node.provenance.person,
             what: what.to_owned(),
             note: review.map_or_else(String::new, |entry| entry.body.note.clone()),
+            events: events.remove(&hash).unwrap_or_default(),
         }
     };
     let depths = crate::state::depths(record);
     let mut ordered = record.in_order();
     ordered.sort_by_key(|(hash, _)| (depths.get(hash).copied(), *hash));
-    ordered.into_iter().map(entry).collect()
+    ordered.into_iter().map(&mut entry).collect()
+}
+
+/// All events of a record by the change that carries them, with what became of each.
+fn events_by_change(state: &State, shape: &Shape) -> BTreeMap<Hash, Vec<HistoryEvent>> {
+    let mut found: BTreeMap<Hash, Vec<HistoryEvent>> = BTreeMap::new();
+    for (path, recorded) in &state.events {
+        let folded = events::fold(recorded, shape.rules(&place::form_path(path)).unwrap_or(&[]));
+        for event in recorded {
+            let outcome = if folded.refused.contains(&event.id) {
+                EventOutcome::Refused
+            } else if folded.beaten.contains(&event.id) {
+                EventOutcome::Beaten
+            } else if folded.tips.contains(&event.id) {
+                EventOutcome::Stands
+            } else {
+                EventOutcome::Passed
+            };
+            let reference = place::reference(shape.root(), path);
+            found.entry(event.change).or_default().push(HistoryEvent { reference, value: event.body.value.clone(), outcome });
+        }
+    }
+    found
 }
 
 fn reviews(record: &Record, state: &State, projection: &mut Projection) {
@@ -292,6 +361,7 @@ fn interview(record: &Record, form: &Arc<Form>, shape: &Shape, state: &State, pr
             shown_label: note.map(|note| note.shown_label.clone()).unwrap_or_default(),
             list: write.list,
             id: write.id,
+            note: String::new(),
             at_ms: projection.updated_ms,
             offset_minutes: projection.offset_minutes,
             device,
@@ -299,7 +369,11 @@ fn interview(record: &Record, form: &Arc<Form>, shape: &Shape, state: &State, pr
         });
     }
     let mut people: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
+    projection.hidden = projection.values.keys().cloned().collect();
     for value in interview.display_values() {
+        if !projection.hidden.remove(&value.place) && !projection.values.contains_key(&value.place) {
+            projection.derived.insert(value.place.clone(), value.value.clone());
+        }
         let identity =
             form.by_path.get(&value.path).and_then(|node| form.nodes.get(*node)).and_then(|node| node.bind.identity.as_ref());
         if let Some(kind) = identity.filter(|_| !value.value.is_empty()) {
@@ -326,6 +400,7 @@ fn builtin_write(record: &Record, state: &State) -> Option<EntityWriteBody> {
         shown_label: note.map(|note| note.shown_label.clone()).unwrap_or_default(),
         list,
         id,
+        note: text("note").unwrap_or_default(),
         at_ms: by.at_ms,
         offset_minutes: by.offset_minutes,
         device: by.device,
@@ -334,12 +409,12 @@ fn builtin_write(record: &Record, state: &State) -> Option<EntityWriteBody> {
 }
 
 fn search_text(projection: &Projection) -> String {
-    let mut text = format!("{} {}", projection.title, projection.record);
+    let mut text = format!("{}\n{}", projection.title, projection.record);
     for value in projection.values.values().flatten() {
         if text.len() + value.value.len() > MAX_SEARCH_BYTES {
             break;
         }
-        text.push(' ');
+        text.push('\n');
         text.push_str(&value.value);
     }
     text
