@@ -17,6 +17,13 @@ pub enum Request {
     Query(Query),
     /// Decides.
     Review(ReviewCommand),
+    /// Drops what is projected and reads the logs again.
+    RebuildProjection,
+    /// Takes everything from a device from here on.
+    RevokeDevice {
+        /// Name or identifier.
+        device: String,
+    },
     /// Adds a person.
     AddPerson {
         /// Name.
@@ -98,6 +105,8 @@ pub fn run(host: &Host, request: Request) -> Result<Value, Problem> {
     Ok(match request {
         Request::Query(query) => query::run(host, &query)?,
         Request::Review(command) => review::run(host, command)?,
+        Request::RebuildProjection => json!({"entries": host.projector.rebuild(organisation)?}),
+        Request::RevokeDevice { device } => json!({"revoked": organisation.revoke_device(&device)?}),
         Request::AddPerson { name, role: role_name, caseloads, password } => {
             let person = organisation.add_person(&name, role(&role_name)?, &caseloads, password.as_deref())?;
             json!({"person": person, "name": name, "role": role_name})

@@ -83,8 +83,16 @@ fn run(organisation: &Arc<Organisation>, jobs: &Receiver<Job>) {
 impl Organisation {
     /// Takes in envelopes in one transaction. When it returns they are durable, judged, and known to whoever waits for the log.
     pub fn take_in(&self, envelopes: &[(DeviceId, &[u8])]) -> Result<Vec<Ingested>, Problem> {
-        let mut core = self.writing()?;
-        let core = &mut *core;
+        self.take_in_with(&mut *self.writing()?, envelopes, &|_| Ok(()))
+    }
+
+    /// As [`Organisation::take_in`]; `check` may undo everything by an error before it is committed.
+    fn take_in_with(
+        &self,
+        core: &mut Core,
+        envelopes: &[(DeviceId, &[u8])],
+        check: &dyn Fn(&Transaction<'_>) -> Result<(), Problem>,
+    ) -> Result<Vec<Ingested>, Problem> {
         // Keys first: a key without a change harms nobody, a change without its key is lost.
         let keys = core.keys.unchecked_transaction()?;
         let transaction = core.db.unchecked_transaction()?;
@@ -103,7 +111,9 @@ impl Organisation {
         }
         let committed = match failed {
             Some(problem) => Err(problem),
-            None => keys.commit().map_err(Problem::from).and_then(|()| Ok(transaction.commit()?)),
+            None => {
+                check(&transaction).and_then(|()| keys.commit().map_err(Problem::from)).and_then(|()| Ok(transaction.commit()?))
+            }
         };
         if let Err(problem) = committed {
             core.records.clear();
@@ -127,11 +137,10 @@ impl Organisation {
     /// Seals changes as this server's own device and appends them to the log, durably. Gives the place in the log; refused where the
     /// gate refuses, and then nothing is kept.
     pub fn write(&self, caseload: CaseloadId, person: PersonId, changes: Vec<(RecordId, Vec<u8>)>) -> Result<u64, Problem> {
-        let (envelope, device) = {
-            let mut core = self.writing()?;
-            self.seal(&mut core, caseload, person, changes)?
-        };
-        let outcomes = self.take_in(&[(device, &envelope)])?;
+        let mut core = self.writing()?;
+        let (hash, envelope, device) = self.seal(&mut core, caseload, person, changes)?;
+        let outcomes = self.take_in_with(&mut core, &[(device, &envelope)], &|transaction| accepted_whole(transaction, hash))?;
+        drop(core);
         match outcomes.first() {
             Some(Ingested::Durable { sequence }) => Ok(*sequence),
             Some(Ingested::Rejected(rejection)) => Err(Problem::refused(
@@ -149,7 +158,7 @@ impl Organisation {
         caseload: CaseloadId,
         person: PersonId,
         changes: Vec<(RecordId, Vec<u8>)>,
-    ) -> Result<(Vec<u8>, DeviceId), Problem> {
+    ) -> Result<(Hash, Vec<u8>, DeviceId), Problem> {
         let device = self.server_key.public().device();
         core.membership.may_write(person, device, caseload).map_err(|reason| {
             Problem::refused("not-entitled", reason.to_string(), "Look at the person's role and caseloads: karwan user list ORG.")
@@ -172,8 +181,25 @@ impl Organisation {
         let items = changes.into_iter().map(|(record, change)| Item::Change { record, generation: 0, change }).collect();
         let envelope = karwan_proto::envelope::seal(header, items, random(), &self.server_key)?;
         core.sealed.insert(caseload, (counter + 1, Some(envelope.hash())));
-        Ok((envelope.encode(), device))
+        Ok((envelope.hash(), envelope.encode(), device))
     }
+}
+
+/// Refuses where something of an envelope does not count.
+fn accepted_whole(transaction: &Transaction<'_>, envelope: Hash) -> Result<(), Problem> {
+    let mut statement = transaction.prepare_cached("SELECT verdict, reason FROM verdict WHERE envelope = ?1")?;
+    let row = statement.query_row([envelope.0], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    let Some((kind, reason)) = row else { return Ok(()) };
+    let why = match verdict_of(kind, reason) {
+        Verdict::Accepted | Verdict::Erased => "it was erased".to_owned(),
+        Verdict::Waiting(reason) | Verdict::Quarantined(reason) => reason.to_string(),
+        Verdict::Other(kind, reason) => format!("verdict {kind}, reason {reason}"),
+    };
+    Err(Problem::refused(
+        "rejected",
+        format!("the change is not taken in: {why}"),
+        "Look at the person's role and caseloads: karwan user list ORG.",
+    ))
 }
 
 /// What one transaction works with.

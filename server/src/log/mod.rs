@@ -5,6 +5,8 @@ pub(crate) mod cache;
 pub mod ingest;
 mod payload;
 
+use std::collections::BTreeSet;
+
 use karwan_proto::membership::Cut;
 use karwan_proto::session::Delivered;
 use karwan_proto::{
@@ -104,16 +106,32 @@ fn signed_header(header: Vec<u8>, signature: [u8; 64]) -> Result<SignedHeader, P
 
 impl Organisation {
     /// Entries of a caseload's log after a point, for whoever projects them.
-    pub fn log_after(&self, caseload: CaseloadId, sequence: u64, limit: usize) -> Result<Vec<(u64, LogEntry)>, Problem> {
-        let rows: Vec<(i64, Vec<u8>)> = self.read(|db| {
+    pub fn log_after(&self, caseload: CaseloadId, sequence: u64, limit: usize) -> Result<Vec<(Cursor, LogEntry)>, Problem> {
+        self.read(|db| {
             let mut statement = db.prepare_cached(
-                "SELECT sequence, bytes FROM entry WHERE caseload = ?1 AND sequence > ?2 ORDER BY sequence LIMIT ?3",
+                "SELECT sequence, chain, bytes FROM entry WHERE caseload = ?1 AND sequence > ?2 ORDER BY sequence LIMIT ?3",
             )?;
-            let rows =
-                statement.query_map(params![caseload.0, sequence as i64, limit as i64], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let mut rows = statement.query(params![caseload.0, sequence as i64, limit as i64])?;
+            let mut entries = Vec::new();
+            while let Some(row) = rows.next()? {
+                let cursor = Cursor { sequence: row.get::<_, i64>(0)? as u64, chain: Hash(row.get(1)?) };
+                let bytes: Vec<u8> = row.get(2)?;
+                entries.push((cursor, LogEntry::decode(&bytes)?));
+            }
+            Ok(entries)
+        })
+    }
+
+    /// Where each log ends.
+    pub fn heads(&self) -> Result<Vec<(CaseloadId, Cursor)>, Problem> {
+        self.read(|db| {
+            let mut statement = db.prepare_cached("SELECT id, head, chain FROM caseload ORDER BY rowid")?;
+            let rows = statement.query_map([], |row| {
+                let cursor = Cursor { sequence: row.get::<_, i64>(1)? as u64, chain: Hash(row.get(2)?) };
+                Ok((CaseloadId(row.get(0)?), cursor))
+            })?;
             Ok(rows.collect::<Result<_, _>>()?)
-        })?;
-        rows.into_iter().map(|(sequence, bytes)| Ok((sequence as u64, LogEntry::decode(&bytes)?))).collect()
+        })
     }
 
     /// Entries for a device; `None` where the log has not the chain that the device claims.
@@ -226,11 +244,15 @@ impl Organisation {
         Ok(Some(envelope.encode_with(karwan_proto::dictionary::Effort::Quick)))
     }
 
-    /// Records that an envelope touches.
-    pub fn records_in(&self, envelope: Hash) -> Result<Vec<RecordId>, Problem> {
+    /// Records that the envelopes between two points of a log touch.
+    pub fn records_between(&self, caseload: CaseloadId, after: u64, up_to: u64) -> Result<BTreeSet<RecordId>, Problem> {
         self.read(|db| {
-            let mut statement = db.prepare_cached("SELECT DISTINCT record FROM change WHERE envelope = ?1 ORDER BY record")?;
-            Ok(statement.query_map([envelope.0], |row| Ok(RecordId(row.get(0)?)))?.collect::<Result<_, _>>()?)
+            let mut statement = db.prepare_cached(
+                "SELECT DISTINCT change.record FROM entry JOIN change ON change.envelope = entry.envelope \
+                 WHERE entry.caseload = ?1 AND entry.sequence > ?2 AND entry.sequence <= ?3",
+            )?;
+            let rows = statement.query_map(params![caseload.0, after as i64, up_to as i64], |row| Ok(RecordId(row.get(0)?)))?;
+            Ok(rows.collect::<Result<_, _>>()?)
         })
     }
 

@@ -1,5 +1,8 @@
 //! Devices: who they are, what they hold, when they were last here.
 
+use std::collections::BTreeMap;
+
+use karwan_proto::membership::{Act, Subject};
 use karwan_proto::{CaseloadId, DeviceId, PersonId};
 use rusqlite::params;
 
@@ -21,6 +24,8 @@ pub struct DeviceRow {
     pub caseloads: Vec<CaseloadId>,
     /// When it last synced, in milliseconds since 1970.
     pub last_sync_ms: Option<i64>,
+    /// Envelopes of it that came and do not count, or not wholly.
+    pub waiting: u64,
     /// Whether it was revoked.
     pub revoked: bool,
 }
@@ -29,8 +34,15 @@ impl Organisation {
     /// All devices, in the order in which they joined.
     pub fn devices(&self) -> Result<Vec<DeviceRow>, Problem> {
         let membership = self.membership()?;
-        let synced: std::collections::BTreeMap<DeviceId, i64> = self.read(|db| {
+        let synced: BTreeMap<DeviceId, i64> = self.read(|db| {
             let mut statement = db.prepare_cached("SELECT device, last_sync_ms FROM device_state")?;
+            Ok(statement.query_map([], |row| Ok((DeviceId(row.get(0)?), row.get(1)?)))?.collect::<Result<_, _>>()?)
+        })?;
+        let waiting: BTreeMap<DeviceId, i64> = self.read(|db| {
+            let mut statement = db.prepare_cached(
+                "SELECT envelope.device, count(DISTINCT envelope.hash) FROM verdict JOIN envelope ON envelope.hash = verdict.envelope \
+                 WHERE verdict.verdict IN (1, 2) GROUP BY envelope.device",
+            )?;
             Ok(statement.query_map([], |row| Ok((DeviceId(row.get(0)?), row.get(1)?)))?.collect::<Result<_, _>>()?)
         })?;
         let mut devices: Vec<_> = membership.devices().iter().collect();
@@ -42,9 +54,19 @@ impl Organisation {
             role: known.role.to_string(),
             caseloads: known.caseloads.iter().copied().collect(),
             last_sync_ms: synced.get(device).copied(),
+            waiting: waiting.get(device).map_or(0, |count| *count as u64),
             revoked: known.revoked,
         };
         Ok(devices.into_iter().map(row).collect())
+    }
+
+    /// Takes everything from a device from here on: what it sent before counts, what comes later waits for a supervisor.
+    pub fn revoke_device(&self, name: &str) -> Result<DeviceId, Problem> {
+        let device = self.device_named(name)?;
+        let mut core = self.writing()?;
+        let cuts = crate::log::cuts(&core.db)?;
+        self.decide(&mut core, Act::Revoke { subject: Subject::Device(device), cuts })?;
+        Ok(device)
     }
 
     /// A device has heard everything.

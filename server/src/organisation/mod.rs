@@ -10,6 +10,7 @@ pub mod forms;
 pub mod invitations;
 pub mod members;
 pub mod people;
+pub(crate) mod readers;
 pub mod schema;
 
 use std::collections::BTreeMap;
@@ -19,7 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use karwan_form::model::Form;
 use karwan_proto::membership::Act;
 use karwan_proto::{CaseloadId, Hash, IncarnationId, Membership, OrganisationId, PersonId, Role, SigningKey};
-use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::Notify;
 
 use crate::clock::random;
@@ -27,20 +28,20 @@ use crate::log::cache::RecordCache;
 use crate::problem::Problem;
 use directory::Named;
 use folder::{Folder, Lock, write_secret};
-
-/// Readers kept open.
-const READERS_MAX: usize = 16;
+use readers::Readers;
 
 /// An organisation, opened for writing.
 pub struct Organisation {
     pub(crate) folder: Folder,
     pub(crate) core: Mutex<Core>,
-    readers: Mutex<Vec<Connection>>,
+    readers: Readers,
     pub(crate) key_reader: Mutex<Option<Connection>>,
     pub(crate) forms: Mutex<BTreeMap<Hash, Arc<Form>>>,
     /// Rung when a log has grown.
     pub grown: Notify,
     pub(crate) server_key: SigningKey,
+    /// Held from reading a record to writing a decision about it: two decisions on one state would have one sequence number.
+    pub(crate) deciding: Mutex<()>,
     administrator_key: SigningKey,
     id: OrganisationId,
     _lock: Lock,
@@ -152,14 +153,16 @@ impl Organisation {
         // Never read from the database: a copy of it must not go on as the same writer.
         let incarnation = IncarnationId::from_random(random());
         let core = Core { db, keys, membership, incarnation, sealed: BTreeMap::new(), records: RecordCache::default() };
+        let readers = Readers::of(folder.database());
         Ok(Self {
             folder,
             core: Mutex::new(core),
-            readers: Mutex::new(Vec::new()),
+            readers,
             key_reader: Mutex::new(None),
             forms: Mutex::default(),
             grown: Notify::new(),
             server_key,
+            deciding: Mutex::new(()),
             administrator_key,
             id,
             _lock: lock,
@@ -195,23 +198,7 @@ impl Organisation {
 
     /// Reads beside the writer.
     pub(crate) fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Problem>) -> Result<T, Problem> {
-        let kept = self.readers.lock().ok().and_then(|mut readers| readers.pop());
-        let connection = match kept {
-            Some(connection) => connection,
-            None => {
-                let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-                let connection = Connection::open_with_flags(self.folder.database(), flags)?;
-                connection.busy_timeout(std::time::Duration::from_secs(10))?;
-                connection
-            }
-        };
-        let outcome = work(&connection);
-        if let Ok(mut readers) = self.readers.lock() {
-            if readers.len() < READERS_MAX {
-                readers.push(connection);
-            }
-        }
-        outcome
+        self.readers.read(work)
     }
 
     /// A small value by name.
@@ -223,6 +210,26 @@ impl Organisation {
     pub fn set_setting(&self, name: &str, value: &[u8]) -> Result<(), Problem> {
         self.writing()?.db.execute("INSERT OR REPLACE INTO setting VALUES(?1, ?2)", params![name, value])?;
         Ok(())
+    }
+
+    /// Who decides where nobody is named: the administrator whose key this folder holds.
+    pub fn administrator(&self) -> Result<PersonId, Problem> {
+        let own = self.administrator_key.public();
+        let (_, entries, _) = self.membership_after(Membership::start(self.id), usize::MAX >> 1)?;
+        for signed in entries {
+            // Checked when the folder was opened.
+            if let Act::Administrator { key, person } = signed.open_unchecked()?.act {
+                if key == own {
+                    return Ok(person);
+                }
+            }
+        }
+        Err(Problem::new(
+            Problem::FOLDER,
+            "uncertified",
+            "the root has not certified this folder's administrator",
+            "Restore the folder `keys`.",
+        ))
     }
 
     /// A decision of the administrator, whose key this folder holds.

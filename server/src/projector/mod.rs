@@ -1,27 +1,191 @@
 //! Reads the logs into tables for lists, searches, reviews and exports. It derives and authors nothing: its database can be dropped and
 //! comes out the same.
+//!
+//! [`Projector::catch_up`] reads each log from a cursor, finds the records that its entries touch, and has each written once a batch by
+//! [`rows`], with the entities that they write to; [`people`] finds who was registered twice. The cursor is committed with the rows.
+
+pub(crate) mod body;
+pub(crate) mod people;
+pub(crate) mod rows;
+mod schema;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use karwan_form::model::Form;
+use karwan_proto::{CaseloadId, Cursor, Hash, LogEntry, RecordId};
+use karwan_record::Shape;
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use crate::organisation::Organisation;
+use crate::organisation::folder::Folder;
+use crate::organisation::readers::Readers;
 use crate::problem::Problem;
 
+/// Entries of a log that are read in one transaction.
+const BATCH_ENTRIES: usize = 256;
+
 /// The tables and how far they are.
-pub struct Projector {}
+pub struct Projector {
+    writer: Mutex<Connection>,
+    readers: Readers,
+    forms: Mutex<BTreeMap<Hash, Arc<KnownForm>>>,
+}
+
+/// A form as records are projected under it.
+pub(crate) struct KnownForm {
+    pub(crate) form: Arc<Form>,
+    pub(crate) shape: Shape,
+}
 
 impl Projector {
-    /// Opens the tables of an organisation; makes them where there are none.
+    /// Opens the tables of an organisation; makes them where there are none, and anew where they are of another log.
     pub fn open(organisation: &Organisation) -> Result<Self, Problem> {
-        let _ = organisation;
-        Ok(Self {})
+        let path = Folder(organisation.folder().to_path_buf()).projection();
+        let mut connection = schema::open(&path)?;
+        if !is_of(&connection, organisation)? {
+            let transaction = connection.transaction()?;
+            schema::clear(&transaction)?;
+            transaction.commit()?;
+        }
+        Ok(Self { writer: Mutex::new(connection), readers: Readers::of(path), forms: Mutex::default() })
     }
 
-    /// Reads what the logs have and the tables have not; gives how many entries that were. One caller at a time; others wait.
+    /// Reads what the logs have now and the tables have not; gives how many entries that were. Callers take turns, batch by batch.
     pub fn catch_up(&self, organisation: &Organisation) -> Result<u64, Problem> {
-        let _ = organisation;
-        Ok(0)
+        let mut entries = 0;
+        // Up to where the logs are now: this ends also while envelopes keep coming.
+        for (caseload, head) in organisation.heads()? {
+            loop {
+                let mut connection = self.writing()?;
+                let from = cursor(&connection, caseload)?;
+                if from.sequence >= head.sequence {
+                    break;
+                }
+                let transaction = connection.transaction()?;
+                let read = self.batch(&transaction, organisation, caseload, from)?;
+                transaction.commit()?;
+                if read == 0 {
+                    break;
+                }
+                entries += read;
+            }
+        }
+        Ok(entries)
     }
 
-    /// Drops all tables and reads the logs again from the first entry.
+    /// Drops all tables and reads the logs again from the first entry. Who reads meanwhile sees the old tables.
     pub fn rebuild(&self, organisation: &Organisation) -> Result<u64, Problem> {
-        self.catch_up(organisation)
+        let mut connection = self.writing()?;
+        let transaction = connection.transaction()?;
+        schema::clear(&transaction)?;
+        let mut entries = 0;
+        for (caseload, _) in organisation.heads()? {
+            loop {
+                let from = cursor(&transaction, caseload)?;
+                match self.batch(&transaction, organisation, caseload, from)? {
+                    0 => break,
+                    read => entries += read,
+                }
+            }
+        }
+        transaction.commit()?;
+        Ok(entries)
     }
+
+    /// All rows as text: two projections of the same logs are equal.
+    pub fn dump(&self) -> Result<Vec<String>, Problem> {
+        self.readers.read(schema::dump)
+    }
+
+    /// Reads the tables.
+    pub(crate) fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Problem>) -> Result<T, Problem> {
+        self.readers.read(work)
+    }
+
+    fn writing(&self) -> Result<MutexGuard<'_, Connection>, Problem> {
+        // A transaction that a panic interrupted was rolled back.
+        Ok(self.writer.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+
+    /// A form as records are projected under it; `None` where it has not come or cannot be read.
+    pub(crate) fn form(&self, organisation: &Organisation, hash: Hash) -> Result<Option<Arc<KnownForm>>, Problem> {
+        if let Some(known) = self.forms.lock().ok().and_then(|forms| forms.get(&hash).cloned()) {
+            return Ok(Some(known));
+        }
+        let Some(form) = organisation.form(hash)? else { return Ok(None) };
+        let known = Arc::new(KnownForm { shape: Shape::of(&form), form });
+        if let Ok(mut forms) = self.forms.lock() {
+            forms.insert(hash, known.clone());
+        }
+        Ok(Some(known))
+    }
+
+    /// Reads entries after a point, and writes what they touch; gives how many there were.
+    fn batch(
+        &self,
+        transaction: &Transaction<'_>,
+        organisation: &Organisation,
+        caseload: CaseloadId,
+        from: Cursor,
+    ) -> Result<u64, Problem> {
+        let entries = organisation.log_after(caseload, from.sequence, BATCH_ENTRIES)?;
+        let Some((to, _)) = entries.last() else { return Ok(0) };
+        let mut touched: BTreeSet<(CaseloadId, RecordId)> = BTreeSet::new();
+        let records = organisation.records_between(caseload, from.sequence, to.sequence)?;
+        touched.extend(records.into_iter().map(|record| (caseload, record)));
+        for (_, entry) in &entries {
+            match entry {
+                LogEntry::Verdict { record, .. } => {
+                    touched.insert((caseload, *record));
+                }
+                // Records that came before their form.
+                LogEntry::Form { definition, retired: false, .. } => touched.extend(unread(transaction, *definition)?),
+                LogEntry::Envelope { .. } | LogEntry::Form { .. } | LogEntry::Other { .. } => {}
+            }
+        }
+        rows::put_all(transaction, self, organisation, &touched)?;
+        transaction
+            .prepare_cached("INSERT OR REPLACE INTO cursor(caseload, sequence, chain) VALUES(?1, ?2, ?3)")?
+            .execute(params![caseload.0, to.sequence as i64, to.chain.0])?;
+        Ok(entries.len() as u64)
+    }
+}
+
+/// How far a log was read.
+fn cursor(connection: &Connection, caseload: CaseloadId) -> Result<Cursor, Problem> {
+    let mut statement = connection.prepare_cached("SELECT sequence, chain FROM cursor WHERE caseload = ?1")?;
+    let row = statement
+        .query_row([caseload.0], |row| Ok(Cursor { sequence: row.get::<_, i64>(0)? as u64, chain: Hash(row.get(1)?) }))
+        .optional()?;
+    Ok(row.unwrap_or_else(|| Cursor::start_of(caseload)))
+}
+
+/// Whether all that was read is still in the logs: a folder that was restored from a backup has logs that are shorter.
+fn is_of(connection: &Connection, organisation: &Organisation) -> Result<bool, Problem> {
+    let caseloads: Vec<CaseloadId> = connection
+        .prepare("SELECT caseload FROM cursor")?
+        .query_map([], |row| Ok(CaseloadId(row.get(0)?)))?
+        .collect::<Result<_, _>>()?;
+    for caseload in caseloads {
+        let read = cursor(connection, caseload)?;
+        if organisation.common(caseload, &[read])? != read {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Records that were projected without this form.
+fn unread(transaction: &Transaction<'_>, form: Hash) -> Result<Vec<(CaseloadId, RecordId)>, Problem> {
+    let mut statement = transaction.prepare_cached("SELECT caseload, id FROM record WHERE form = ?1 AND form_known = 0")?;
+    let mut rows = statement.query([form.0])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let id: String = row.get(1)?;
+        if let Ok(record) = id.parse() {
+            found.push((CaseloadId(row.get(0)?), record));
+        }
+    }
+    Ok(found)
 }

@@ -1,0 +1,49 @@
+//! Connections that read beside a writer, kept open.
+
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use crate::problem::Problem;
+
+/// Connections kept.
+const READERS_MAX: usize = 16;
+/// Prepared statements that each keeps.
+const STATEMENTS_MAX: usize = 64;
+
+/// Readers of one database.
+pub(crate) struct Readers {
+    path: PathBuf,
+    kept: Mutex<Vec<Connection>>,
+}
+
+impl Readers {
+    /// Readers of the database at this path.
+    pub(crate) fn of(path: PathBuf) -> Self {
+        Self { path, kept: Mutex::default() }
+    }
+
+    /// Reads, beside the writer and other readers.
+    pub(crate) fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Problem>) -> Result<T, Problem> {
+        let kept = self.kept.lock().ok().and_then(|mut kept| kept.pop());
+        let connection = match kept {
+            Some(connection) => connection,
+            None => {
+                let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+                let connection = Connection::open_with_flags(&self.path, flags)?;
+                connection.busy_timeout(Duration::from_secs(10))?;
+                connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+                connection
+            }
+        };
+        let outcome = work(&connection);
+        if let Ok(mut kept) = self.kept.lock() {
+            if kept.len() < READERS_MAX {
+                kept.push(connection);
+            }
+        }
+        outcome
+    }
+}

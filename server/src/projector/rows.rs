@@ -1,0 +1,384 @@
+//! From a record's changes to its rows, and from writes to the rows of entities.
+
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use karwan_linkage::{fold_key, search_text};
+use karwan_proto::{CaseloadId, Hash, RecordId, Verdict};
+use karwan_record::entities::{self, ENTITY_FORM, EntityWriteBody};
+use karwan_record::{ItemKind, ItemValue, Projection, Record, ReviewItem, ReviewState, Shape, project_with};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use serde::{Deserialize, Serialize};
+
+use super::body::Body;
+use super::people;
+use super::{KnownForm, Projector};
+use crate::log::JudgedRow;
+use crate::organisation::Organisation;
+use crate::problem::Problem;
+
+/// What reviews say, as rows say it.
+pub(crate) const RETURNED: &str = "returned";
+/// As [`RETURNED`].
+pub(crate) const APPROVED: &str = "approved";
+/// What a decision about an entity is listed under.
+pub(crate) const ENTITY_SOURCE: &str = "entity";
+
+/// An item as it is stored.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct StoredItem {
+    /// The item.
+    pub item: ReviewItem,
+    /// Of a duplicate: the record of each value.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub records: Vec<RecordId>,
+}
+
+/// A record as its changes make it.
+pub(crate) struct Loaded {
+    pub record: Record,
+    pub known: Option<Arc<KnownForm>>,
+    pub projection: Projection,
+}
+
+/// Loads a record and says what it comes to; `None` where nothing of it counts.
+pub(crate) fn load(
+    projector: &Projector,
+    organisation: &Organisation,
+    caseload: CaseloadId,
+    id: RecordId,
+) -> Result<Option<Loaded>, Problem> {
+    let changes = organisation.changes_of(caseload, id)?;
+    if changes.is_empty() {
+        return Ok(None);
+    }
+    let record = Record::load(id, changes)?;
+    let known = match record.form().filter(|form| *form != ENTITY_FORM) {
+        Some(form) => projector.form(organisation, form)?,
+        None => None,
+    };
+    let projection = match &known {
+        Some(known) => project_with(&record, Some(&known.form), &known.shape),
+        None => project_with(&record, None, &Shape::unknown()),
+    };
+    Ok(Some(Loaded { record, known, projection }))
+}
+
+/// Writes the rows of these records, of the entities that they write to, and of who was registered twice in them.
+pub(super) fn put_all(
+    transaction: &Transaction<'_>,
+    projector: &Projector,
+    organisation: &Organisation,
+    touched: &BTreeSet<(CaseloadId, RecordId)>,
+) -> Result<(), Problem> {
+    let mut entities: BTreeSet<(CaseloadId, String, String)> = BTreeSet::new();
+    let mut registered: BTreeSet<(CaseloadId, RecordId)> = BTreeSet::new();
+    for (caseload, id) in touched {
+        // What the gate let in may still be something that this version cannot read: it must not stop everything after it.
+        let loaded = catch_unwind(AssertUnwindSafe(|| load(projector, organisation, *caseload, *id)));
+        let loaded = match loaded {
+            Ok(Ok(loaded)) => loaded,
+            Ok(Err(problem)) if problem.code == "record" => {
+                tracing::error!(record = %id, error = problem.error, "a record cannot be projected");
+                None
+            }
+            Ok(Err(problem)) => return Err(problem),
+            Err(_) => {
+                tracing::error!(record = %id, "projecting a record panicked");
+                None
+            }
+        };
+        let owner = id.to_string();
+        let quarantined = quarantined(*id, &organisation.judged(*id)?);
+        let (items, writes, closed) = match &loaded {
+            Some(loaded) => {
+                put_interview(transaction, *caseload, &owner, loaded)?;
+                let projection = &loaded.projection;
+                (projection.items.as_slice(), projection.entity_writes.as_slice(), Some(&projection.closed))
+            }
+            None => {
+                remove_listed(transaction, *caseload, &owner)?;
+                (&[][..], &[][..], None)
+            }
+        };
+        let open = quarantined.iter().filter(|item| closed.is_none_or(|closed| !closed.contains(&item.id)));
+        put_items(transaction, *caseload, &owner, items.iter().chain(open))?;
+        entities.extend(put_writes(transaction, *caseload, *id, writes)?);
+        registered.extend(people::put(transaction, *caseload, *id, loaded.as_ref().map(|loaded| &loaded.projection))?);
+    }
+    for (caseload, list, entity) in &entities {
+        put_entity(transaction, *caseload, list, entity)?;
+    }
+    for (caseload, record) in &registered {
+        people::pair(transaction, *caseload, *record)?;
+    }
+    Ok(())
+}
+
+fn put_interview(transaction: &Transaction<'_>, caseload: CaseloadId, owner: &str, loaded: &Loaded) -> Result<(), Problem> {
+    let projection = &loaded.projection;
+    let (source, version) = match (&loaded.known, projection.form) {
+        (Some(known), _) => (known.form.id.clone(), known.form.version.clone()),
+        (None, Some(ENTITY_FORM)) => (ENTITY_SOURCE.to_owned(), String::new()),
+        // Listed under its hash until the form comes.
+        (None, form) => (form.map(|form| form.to_string()).unwrap_or_default(), String::new()),
+    };
+    let (status, returned) = match &projection.review {
+        ReviewState::None => ("", ""),
+        ReviewState::Returned { note } => (RETURNED, note.as_str()),
+        ReviewState::Approved => (APPROVED, ""),
+    };
+    let (device, person) = projection.made_by.unzip();
+    put_listed(
+        transaction,
+        &Listed {
+            caseload,
+            is_entity: false,
+            owner,
+            id: owner,
+            source: &source,
+            version: &version,
+            form: projection.form,
+            form_known: loaded.known.is_some() || projection.form == Some(ENTITY_FORM),
+            title: &projection.title,
+            status,
+            returned,
+            person: person.map(|person| person.0),
+            device: device.map(|device| device.0),
+            assigned: projection.assigned_to.map(|person| person.0),
+            due: projection.due.as_deref(),
+            made_ms: projection.made_ms,
+            updated_ms: projection.updated_ms,
+            offset_minutes: projection.offset_minutes,
+            consent_withdrawn: projection.consent_withdrawn,
+            body: &serde_json::to_string(&Body::of(projection))?,
+        },
+        &search_text(projection.search_text.split('\n')),
+    )
+}
+
+/// Folds an entity again.
+fn put_entity(transaction: &Transaction<'_>, caseload: CaseloadId, list: &str, entity: &str) -> Result<(), Problem> {
+    let writes = writes_to(transaction, caseload, list, entity)?;
+    let owner = entities::key(list, entity);
+    let Some(origin) = entities::origin(&writes) else {
+        put_items(transaction, caseload, &owner, std::iter::empty())?;
+        return remove_listed(transaction, caseload, &owner);
+    };
+    let state = entities::fold(list, entity, &writes);
+    put_items(transaction, caseload, &owner, state.items.iter())?;
+    let values = state.properties.values().flatten().map(|value| value.value.as_str());
+    let text = search_text(values.chain([state.label.as_str(), entity]));
+    put_listed(
+        transaction,
+        &Listed {
+            caseload,
+            is_entity: true,
+            owner: &owner,
+            id: entity,
+            source: list,
+            version: "",
+            form: None,
+            form_known: true,
+            title: &state.label,
+            status: "",
+            returned: "",
+            person: Some(origin.made.person.0),
+            device: Some(origin.made.device.0),
+            assigned: None,
+            due: None,
+            made_ms: origin.made.at_ms,
+            updated_ms: origin.newest.at_ms,
+            offset_minutes: origin.newest.offset_minutes,
+            consent_withdrawn: false,
+            body: "",
+        },
+        &text,
+    )
+}
+
+/// A row of lists.
+struct Listed<'a> {
+    caseload: CaseloadId,
+    is_entity: bool,
+    owner: &'a str,
+    id: &'a str,
+    source: &'a str,
+    version: &'a str,
+    form: Option<Hash>,
+    form_known: bool,
+    title: &'a str,
+    status: &'a str,
+    returned: &'a str,
+    person: Option<[u8; 16]>,
+    device: Option<[u8; 16]>,
+    assigned: Option<[u8; 16]>,
+    due: Option<&'a str>,
+    made_ms: i64,
+    updated_ms: i64,
+    offset_minutes: i32,
+    consent_withdrawn: bool,
+    body: &'a str,
+}
+
+fn put_listed(transaction: &Transaction<'_>, row: &Listed<'_>, folded: &str) -> Result<(), Problem> {
+    let mut statement = transaction.prepare_cached(
+        "INSERT INTO record(caseload, kind, owner, id, source, version, form, form_known, title, title_key, status, returned, person, \
+         device, assigned, due, made_ms, updated_ms, offset_minutes, consent_withdrawn, body) \
+         VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21) \
+         ON CONFLICT(caseload, owner) DO UPDATE SET source = excluded.source, version = excluded.version, form = excluded.form, \
+         form_known = excluded.form_known, title = excluded.title, title_key = excluded.title_key, status = excluded.status, \
+         returned = excluded.returned, person = excluded.person, device = excluded.device, assigned = excluded.assigned, \
+         due = excluded.due, made_ms = excluded.made_ms, updated_ms = excluded.updated_ms, offset_minutes = excluded.offset_minutes, \
+         consent_withdrawn = excluded.consent_withdrawn, body = excluded.body RETURNING number",
+    )?;
+    let title_key = fold_key(row.title).replace(' ', "");
+    let parameters = params![
+        row.caseload.0,
+        row.is_entity,
+        row.owner,
+        row.id,
+        row.source,
+        row.version,
+        row.form.map(|form| form.0),
+        row.form_known,
+        row.title,
+        title_key,
+        row.status,
+        row.returned,
+        row.person,
+        row.device,
+        row.assigned,
+        row.due,
+        row.made_ms,
+        row.updated_ms,
+        row.offset_minutes,
+        row.consent_withdrawn,
+        row.body,
+    ];
+    let number: i64 = statement.query_row(parameters, |row| row.get(0))?;
+    transaction
+        .prepare_cached("INSERT OR REPLACE INTO search(rowid, folded) VALUES(?1, ?2)")?
+        .execute(params![number, folded])?;
+    Ok(())
+}
+
+fn remove_listed(transaction: &Transaction<'_>, caseload: CaseloadId, owner: &str) -> Result<(), Problem> {
+    let mut statement = transaction.prepare_cached("DELETE FROM record WHERE caseload = ?1 AND owner = ?2 RETURNING number")?;
+    let number: Option<i64> = statement.query_row(params![caseload.0, owner], |row| row.get(0)).optional()?;
+    if let Some(number) = number {
+        transaction.prepare_cached("DELETE FROM search WHERE rowid = ?1")?.execute([number])?;
+    }
+    Ok(())
+}
+
+/// Replaces the items of a record or entity, duplicates aside.
+fn put_items<'a>(
+    transaction: &Transaction<'_>,
+    caseload: CaseloadId,
+    owner: &str,
+    items: impl Iterator<Item = &'a ReviewItem>,
+) -> Result<(), Problem> {
+    let mut statement =
+        transaction.prepare_cached("DELETE FROM item WHERE caseload = ?1 AND owner = ?2 AND kind != 'duplicate'")?;
+    statement.execute(params![caseload.0, owner])?;
+    for item in items {
+        put_item(transaction, caseload, owner, None, &StoredItem { item: item.clone(), records: Vec::new() })?;
+    }
+    Ok(())
+}
+
+/// Writes an item.
+pub(super) fn put_item(
+    transaction: &Transaction<'_>,
+    caseload: CaseloadId,
+    owner: &str,
+    other: Option<&str>,
+    stored: &StoredItem,
+) -> Result<(), Problem> {
+    let item = &stored.item;
+    transaction
+        .prepare_cached(
+            "INSERT OR REPLACE INTO item(caseload, owner, id, other, kind, since_ms, body) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )?
+        .execute(params![caseload.0, owner, item.id, other, item.kind.as_str(), item.since_ms, serde_json::to_string(stored)?])?;
+    Ok(())
+}
+
+/// Replaces what a record writes to entities; gives those that it wrote to before or writes to now, where anything differs.
+fn put_writes(
+    transaction: &Transaction<'_>,
+    caseload: CaseloadId,
+    record: RecordId,
+    writes: &[EntityWriteBody],
+) -> Result<Vec<(CaseloadId, String, String)>, Problem> {
+    let before: Vec<(CaseloadId, String, String, String)> = transaction
+        .prepare_cached("SELECT caseload, list, entity, body FROM entity_write WHERE record = ?1 ORDER BY list, entity")?
+        .query_map([record.0], |row| Ok((CaseloadId(row.get(0)?), row.get(1)?, row.get(2)?, row.get(3)?)))?
+        .collect::<Result<_, _>>()?;
+    let mut now = writes
+        .iter()
+        .map(|write| Ok((caseload, write.list.clone(), write.id.clone(), serde_json::to_string(write)?)))
+        .collect::<Result<Vec<_>, Problem>>()?;
+    now.sort();
+    // One record that names an entity twice: the first write counts, here as in a rebuilt table.
+    now.dedup_by(|later, first| (later.0, &later.1, &later.2) == (first.0, &first.1, &first.2));
+    if before == now {
+        return Ok(Vec::new());
+    }
+    transaction.prepare_cached("DELETE FROM entity_write WHERE record = ?1")?.execute([record.0])?;
+    let mut statement = transaction
+        .prepare_cached("INSERT INTO entity_write(caseload, list, entity, record, body) VALUES(?1, ?2, ?3, ?4, ?5)")?;
+    for (caseload, list, entity, body) in &now {
+        statement.execute(params![caseload.0, list, entity, record.0, body])?;
+    }
+    Ok(before.into_iter().chain(now).map(|(caseload, list, entity, _)| (caseload, list, entity)).collect())
+}
+
+/// All that records write to an entity.
+pub(crate) fn writes_to(
+    connection: &Connection,
+    caseload: CaseloadId,
+    list: &str,
+    entity: &str,
+) -> Result<Vec<EntityWriteBody>, Problem> {
+    let mut statement = connection
+        .prepare_cached("SELECT body FROM entity_write WHERE caseload = ?1 AND list = ?2 AND entity = ?3 ORDER BY record")?;
+    let mut rows = statement.query(params![caseload.0, list, entity])?;
+    let mut writes = Vec::new();
+    while let Some(row) = rows.next()? {
+        writes.push(serde_json::from_str(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)?);
+    }
+    Ok(writes)
+}
+
+/// One item a reason for which something of a record does not count.
+fn quarantined(record: RecordId, judged: &[JudgedRow]) -> Vec<ReviewItem> {
+    let mut by_reason: std::collections::BTreeMap<String, Vec<&JudgedRow>> = std::collections::BTreeMap::new();
+    for row in judged {
+        match row.verdict {
+            Verdict::Waiting(reason) | Verdict::Quarantined(reason) => {
+                by_reason.entry(reason.to_string()).or_default().push(row);
+            }
+            Verdict::Other(kind, reason) => by_reason.entry(format!("verdict {kind}, reason {reason}")).or_default().push(row),
+            Verdict::Accepted | Verdict::Erased => {}
+        }
+    }
+    let item = |(reason, rows): (String, Vec<&JudgedRow>)| {
+        let values: Vec<ItemValue> = rows
+            .iter()
+            .map(|row| ItemValue {
+                // The envelope: more of the same is another item.
+                value: row.envelope.to_string(),
+                device: row.device,
+                person: row.person,
+                at_ms: row.at_ms,
+                offset_minutes: row.offset_minutes,
+            })
+            .collect();
+        let since = values.iter().map(|value| value.at_ms).max().unwrap_or(0);
+        ReviewItem::new(ItemKind::Quarantined, record.to_string(), String::new(), values, reason, since)
+    };
+    by_reason.into_iter().map(item).collect()
+}
