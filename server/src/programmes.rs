@@ -29,7 +29,29 @@ pub struct Added {
 }
 
 /// All programmes.
-pub const PROGRAMMES: &[Programme] = &[];
+pub const PROGRAMMES: &[Programme] = &[
+    Programme {
+        name: "voluntary_return",
+        title: "Voluntary return and reintegration",
+        summary: "Registers households that return, with consent, status and grant, and visits them afterwards.",
+        forms: &[
+            ("return_registration.xlsx", include_bytes!("../programmes/voluntary_return/return_registration.xlsx")),
+            ("return_visit.xlsx", include_bytes!("../programmes/voluntary_return/return_visit.xlsx")),
+        ],
+    },
+    Programme {
+        name: "cultural_orientation",
+        title: "Cultural orientation",
+        summary: "Keeps a session's topics, trainers, participants, attendance by day and test scores.",
+        forms: &[("orientation_session.xlsx", include_bytes!("../programmes/cultural_orientation/orientation_session.xlsx"))],
+    },
+    Programme {
+        name: "rapid_needs",
+        title: "Rapid needs",
+        summary: "Asks a household about displacement, shelter, water, food, health and money, and ranks its needs.",
+        forms: &[("rapid_needs.xlsx", include_bytes!("../programmes/rapid_needs/rapid_needs.xlsx"))],
+    },
+];
 
 /// Publishes a programme's forms in a caseload.
 pub fn add(organisation: &Organisation, name: &str, caseload: &str) -> Result<Added, Problem> {
