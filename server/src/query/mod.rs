@@ -1,9 +1,23 @@
 //! What is read out of the projections: lists, one record, open review items, devices. Every query is told whose eyes it is for.
 
+mod devices;
+mod items;
+mod names;
+mod records;
+mod show;
+
+pub use devices::devices;
+pub(crate) use items::{find as find_item, no_such_item};
+pub use items::{item, items};
+pub(crate) use names::Names;
+pub use records::{count, records};
+pub(crate) use show::no_such_record;
+pub use show::show;
+
 use std::collections::BTreeSet;
 
-use karwan_client::query::{RecordListed, RecordShown, ShownValue};
-use karwan_proto::CaseloadId;
+use karwan_client::query::ShownValue;
+use karwan_proto::{CaseloadId, PersonId, Role};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -19,6 +33,44 @@ pub enum Scope {
     Caseloads(BTreeSet<CaseloadId>),
     /// Operators: health, no personal data.
     Health,
+}
+
+impl Scope {
+    /// What a person may see who may still do something.
+    pub fn of(host: &Host, person: PersonId) -> Result<Self, Problem> {
+        let membership = host.organisation.membership()?;
+        let known = membership.person(person).filter(|known| !known.revoked);
+        let known = known.ok_or_else(|| {
+            Problem::refused("disabled", "this person may do nothing here", "Ask an administrator: karwan user list ORG.")
+        })?;
+        Ok(match known.role {
+            Role::Administrator => Self::Everything,
+            Role::Operator => Self::Health,
+            Role::Enumerator | Role::Supervisor | Role::DataManager => Self::Caseloads(known.caseloads.clone()),
+        })
+    }
+
+    /// Whether records of a caseload may be seen.
+    pub fn sees(&self, caseload: CaseloadId) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::Caseloads(caseloads) => caseloads.contains(&caseload),
+            Self::Health => false,
+        }
+    }
+
+    /// The condition that it adds to a query of rows with a column `caseload`.
+    fn condition(&self, column: &str, parameters: &mut Vec<rusqlite::types::Value>) -> String {
+        match self {
+            Self::Everything => "1 = 1".to_owned(),
+            Self::Health => "1 = 0".to_owned(),
+            Self::Caseloads(caseloads) => {
+                let marks = vec!["?"; caseloads.len()].join(", ");
+                parameters.extend(caseloads.iter().map(|caseload| rusqlite::types::Value::Blob(caseload.0.to_vec())));
+                format!("{column} IN ({marks})")
+            }
+        }
+    }
 }
 
 /// Anything that is only read.
@@ -40,7 +92,7 @@ pub enum Query {
 /// Which records.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct RecordsQuery {
-    /// Identifier of a form.
+    /// Identifier of a form, or an entity list.
     pub form: Option<String>,
     /// Name of a caseload.
     pub caseload: Option<String>,
@@ -126,28 +178,4 @@ pub fn run(host: &Host, query: &Query) -> Result<Value, Problem> {
         Query::Items => serde_json::to_value(items(host, &scope)?)?,
         Query::Devices => serde_json::to_value(devices(host, &scope)?)?,
     })
-}
-
-/// Interviews and entities, the newest first.
-pub fn records(host: &Host, scope: &Scope, query: &RecordsQuery) -> Result<Vec<RecordListed>, Problem> {
-    let _ = (host, scope, query);
-    Err(Problem::later("records"))
-}
-
-/// One record or entity with all that is known of it.
-pub fn show(host: &Host, scope: &Scope, record: &str) -> Result<RecordShown, Problem> {
-    let _ = (host, scope, record);
-    Err(Problem::later("records show"))
-}
-
-/// Open review items, the newest first.
-pub fn items(host: &Host, scope: &Scope) -> Result<Vec<ItemListed>, Problem> {
-    let _ = (host, scope);
-    Err(Problem::later("review list"))
-}
-
-/// Devices, in the order in which they joined.
-pub fn devices(host: &Host, scope: &Scope) -> Result<Vec<DeviceListed>, Problem> {
-    let _ = (host, scope);
-    Err(Problem::later("devices"))
 }
