@@ -7,7 +7,7 @@ mod records;
 mod show;
 
 pub use devices::devices;
-pub(crate) use items::{find as find_item, no_such_item};
+pub(crate) use items::{FoundItem, find as find_item, no_such_item};
 pub use items::{item, items};
 pub(crate) use names::Names;
 pub use records::{count, records};
