@@ -129,8 +129,14 @@ impl Organisation {
 
     /// The role of a person who may still do something.
     pub fn person_role(&self, person: PersonId) -> Result<Option<Role>, Problem> {
+        Ok(self.person_standing(person)?.map(|(role, _)| role))
+    }
+
+    /// The role and caseloads of a person who may still do something.
+    pub fn person_standing(&self, person: PersonId) -> Result<Option<(Role, BTreeSet<CaseloadId>)>, Problem> {
         let core = self.writing()?;
-        Ok(core.membership.person(person).filter(|known| !known.revoked).map(|known| known.role))
+        let known = core.membership.person(person).filter(|known| !known.revoked);
+        Ok(known.map(|known| (known.role, known.caseloads.clone())))
     }
 
     /// Who signs in with this name and password.
