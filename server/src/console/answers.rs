@@ -1,0 +1,1 @@
+//! A record in its form's words.
