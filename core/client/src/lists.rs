@@ -119,7 +119,7 @@ fn entity_table(view: &karwan_store::View<'_>, list: &str) -> Result<Table, Clie
 }
 
 /// A CSV file with a head line; short lines are filled up, what cannot be read is passed over.
-fn read_csv(bytes: &[u8]) -> Table {
+pub fn read_csv(bytes: &[u8]) -> Table {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(bytes);
     let columns: Vec<String> =

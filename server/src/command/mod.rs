@@ -1,8 +1,98 @@
 //! The command line: arguments into requests and client calls, answers into text or JSON, problems into exit statuses.
 
+mod arguments;
+mod device;
+mod device_arguments;
+mod forms;
+mod media;
+mod organisation;
+mod output;
+mod records;
+mod template;
+mod terminal;
+
 use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+
+use crate::problem::Problem;
+use arguments::{Arguments, Command};
+use output::Answer;
 
 /// Runs the command with the process's arguments.
 pub fn main() -> ExitCode {
-    ExitCode::from(crate::problem::Problem::USAGE)
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) if !error.use_stderr() => {
+            output::say(error.render().to_string().trim_end());
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            let json = std::env::args().any(|argument| argument == "--json");
+            return fail(&misunderstood(&error), json);
+        }
+    };
+    let json = arguments.json;
+    terminal::log_to_stderr(matches!(arguments.command, Command::Serve { .. }));
+    match run(arguments.command, json) {
+        Ok(answer) => {
+            answer.print(json);
+            match answer.problem {
+                Some(problem) => fail(&problem, json),
+                None => ExitCode::SUCCESS,
+            }
+        }
+        Err(problem) => fail(&problem, json),
+    }
+}
+
+fn fail(problem: &Problem, json: bool) -> ExitCode {
+    output::complain(problem, json);
+    ExitCode::from(problem.status)
+}
+
+/// What the parser says, in a line and a mend.
+fn misunderstood(error: &clap::Error) -> Problem {
+    let rendered = error.render().to_string();
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        let usage = rendered.lines().find(|line| line.starts_with("Usage:")).unwrap_or_default();
+        return Problem::new(Problem::USAGE, "usage", "expected one more word", format!("{usage}. --help tells of each."));
+    }
+    let said: Vec<&str> = rendered.lines().take_while(|line| !line.trim().is_empty()).map(str::trim).collect();
+    let said = said.join(" ");
+    let tip = rendered.lines().map(str::trim).find(|line| line.starts_with("tip:") || line.starts_with("[possible values"));
+    let usage = rendered.lines().find(|line| line.starts_with("Usage:")).unwrap_or("Usage: karwan COMMAND");
+    let tip = tip.filter(|tip| !said.contains(tip)).map(|tip| format!("{tip}. ")).unwrap_or_default();
+    Problem::new(Problem::USAGE, "usage", said.trim_start_matches("error: "), format!("{tip}{usage}. --help tells more."))
+}
+
+fn run(command: Command, json: bool) -> Result<Answer, Problem> {
+    match command {
+        Command::Init { organisation, name } => organisation::init(&organisation, name.as_deref()),
+        Command::Serve { organisation, listen, console } => organisation::serve(&organisation, listen, console, json),
+        Command::User(command) => organisation::user(command),
+        Command::Caseload(command) => organisation::caseload(command),
+        Command::Programme(command) => forms::programme(command),
+        Command::Form(command) => forms::form(command),
+        Command::Invite { organisation, role, caseload, expires, address } => {
+            organisation::invite(&organisation, role, caseload, expires, address)
+        }
+        Command::Records(arguments) => records::records(arguments),
+        Command::Assign { organisation, records, to, due } => records::assign(&organisation, records, to, due),
+        Command::Review(command) => records::review(command),
+        Command::Devices(arguments) => organisation::devices(arguments),
+        Command::Export { organisation, form, csv } => records::export(&organisation, form, &csv),
+        Command::Projection(command) => organisation::projection(command),
+        Command::Demo { folder, exit, report } => {
+            crate::demo::run(&crate::demo::Options { folder, exit, report }).map(|()| Answer::nothing())
+        }
+        Command::Device(command) => device::run(command, json),
+        Command::Move { .. } => Err(Problem::later("moving a record to another caseload")),
+        Command::Erase { .. } => Err(Problem::later("erasing")),
+        Command::Backup { .. } => Err(Problem::later("writing a backup")),
+        Command::Restore { .. } => Err(Problem::later("restoring a backup")),
+        Command::Recovery(_) => Err(Problem::later("recovery")),
+        Command::Bench { .. } => Err(Problem::later("the benchmark")),
+    }
 }

@@ -64,6 +64,9 @@ impl Organisation {
     pub fn revoke_device(&self, name: &str) -> Result<DeviceId, Problem> {
         let device = self.device_named(name)?;
         let mut core = self.writing()?;
+        if core.membership.device(device).is_none() {
+            return Err(Problem::input("no-such-device", format!("no device {name}"), "See the names: karwan devices ORG."));
+        }
         let cuts = crate::log::cuts(&core.db)?;
         self.decide(&mut core, Act::Revoke { subject: Subject::Device(device), cuts })?;
         Ok(device)

@@ -1,0 +1,181 @@
+//! Commands of a field device: join, list, show, edit, sync; filling is in [`fill`] and [`question`].
+
+mod fill;
+mod question;
+mod sync;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use karwan_client::answer_file::place_of;
+use karwan_client::query::ListQuery;
+use karwan_client::{ClientError, Collect, Device, EnrolRequest, FileKey, Filling, Folder, RecordId, SystemClock, Trouble};
+use serde_json::{Value, json};
+
+use super::device_arguments::{DeviceCommand, DeviceFolder, EditArguments};
+use super::output::{Answer, hint, isolated, listed};
+use super::records::{records_text, shown};
+use super::terminal;
+use crate::problem::Problem;
+
+impl From<ClientError> for Problem {
+    fn from(error: ClientError) -> Self {
+        let status = match error.trouble() {
+            Trouble::Failed => Self::FAILED,
+            Trouble::Input => Self::INPUT,
+            Trouble::Refused => Self::REFUSED,
+            Trouble::Unreachable => Self::UNREACHABLE,
+            Trouble::Folder => Self::FOLDER,
+        };
+        Self::new(status, &error.code(), error.to_string(), error.mend())
+    }
+}
+
+/// A field device's command.
+pub(super) fn run(command: DeviceCommand, json: bool) -> Result<Answer, Problem> {
+    match command {
+        DeviceCommand::Enrol { device, invitation, name, person } => enrol(&device, invitation, name, person),
+        DeviceCommand::Forms { device } => forms(&device),
+        DeviceCommand::Fill(arguments) => fill::fill(&arguments, json),
+        DeviceCommand::Finalize { device, record } => finalize(&device, &record),
+        DeviceCommand::Discard { device, record } => {
+            open(&device)?.discard(draft_of(&record)?)?;
+            Ok(Answer::new(json!({"discarded": record}), "The draft is gone."))
+        }
+        DeviceCommand::Edit(arguments) => edit(&arguments),
+        DeviceCommand::List { device, search, mine, kind } => {
+            let entities = kind.map(|kind| kind == "entity");
+            let query = ListQuery { search: search.unwrap_or_default(), mine, entities, ..ListQuery::default() };
+            let value = serde_json::to_value(open(&device)?.list(&query)?)?;
+            let text = records_text(&value, "Interview somebody (karwan device fill DEV FORM), or sync: karwan device sync DEV.");
+            Ok(Answer::new(value, text))
+        }
+        DeviceCommand::Show { device, record } => {
+            let value = serde_json::to_value(open(&device)?.show(&record)?)?;
+            let text = shown(&value);
+            Ok(Answer::new(value, text))
+        }
+        DeviceCommand::Sync { device, with } => sync::sync(&device, with.as_deref(), json),
+        DeviceCommand::Attach { .. } => Err(Problem::later("attaching files")),
+        DeviceCommand::Listen { .. } => Err(Problem::later("syncing between devices")),
+        DeviceCommand::Wipe { .. } => Err(Problem::later("wiping a device")),
+    }
+}
+
+fn key_of(device: &DeviceFolder) -> FileKey {
+    let named = device.key_file.clone().or_else(|| std::env::var_os("KARWAN_KEY_FILE").map(PathBuf::from));
+    named.map_or_else(|| FileKey::beside(&device.folder), FileKey::new)
+}
+
+fn clock() -> Arc<SystemClock> {
+    Arc::new(SystemClock { offset_minutes: terminal::offset_minutes() })
+}
+
+/// Opens a device, waiting for its folder.
+fn open(device: &DeviceFolder) -> Result<Device, Problem> {
+    let opened = Device::open(Folder::new(&device.folder), &key_of(device), clock())?;
+    if opened.salvaged().is_some() {
+        hint("The database was damaged. It is kept beside the new one, and everything that could be read is in the new one.");
+    }
+    Ok(opened)
+}
+
+/// How a device is named in a command to go on with.
+fn named(folder: &Path) -> String {
+    let text = folder.display().to_string();
+    if text.contains(' ') { format!("'{text}'") } else { text }
+}
+
+fn enrol(device: &DeviceFolder, invitation: String, name: String, person: Option<String>) -> Result<Answer, Problem> {
+    let key = key_of(device);
+    let (key_path, had_key) = (key.path().to_path_buf(), key.path().exists());
+    let request =
+        EnrolRequest { folder: Folder::new(&device.folder), key: Arc::new(key), clock: clock(), invitation, name, person };
+    let enrolled = tokio::runtime::Runtime::new()?.block_on(Device::enrol(request))?;
+    if !had_key {
+        hint(&format!("The device's key is in {}. Without it nothing on this device can be read.", key_path.display()));
+    }
+    let organisation = enrolled.organisation_name()?;
+    let value = json!({"device": enrolled.id().to_string(), "organisation": organisation, "key_file": key_path});
+    let text = format!("This device belongs to {}.\nNext: karwan device sync {}", isolated(&organisation), named(&device.folder));
+    Ok(Answer::new(value, text))
+}
+
+fn forms(device: &DeviceFolder) -> Result<Answer, Problem> {
+    let rows = open(device)?.forms()?.into_iter().map(|form| {
+        json!({
+            "form": form.form, "version": form.version, "title": form.title, "languages": form.languages,
+            "caseload": form.caseload_name, "hash": form.hash.to_string(), "ready": form.ready,
+        })
+    });
+    let value: Value = rows.collect();
+    let columns = [
+        ("form", "FORM"),
+        ("version", "VERSION"),
+        ("title", "TITLE"),
+        ("languages", "LANGUAGES"),
+        ("caseload", "CASELOAD"),
+        ("ready", "READY"),
+    ];
+    let text = listed(&value, &columns, "forms", "They come with a sync: karwan device sync DEV.");
+    Ok(Answer::new(value, text))
+}
+
+/// The identifier of a record that must be here.
+fn record_of(text: &str) -> Result<RecordId, ClientError> {
+    text.parse().map_err(|_| ClientError::NoSuchRecord(text.to_owned()))
+}
+
+fn draft_of(text: &str) -> Result<RecordId, ClientError> {
+    text.parse().map_err(|_| ClientError::NotADraft(text.to_owned()))
+}
+
+fn written(record: RecordId) -> Answer {
+    Answer::new(json!({"record": record.to_string()}), record.to_string())
+}
+
+fn finalize(device: &DeviceFolder, record: &str) -> Result<Answer, Problem> {
+    let mut collect = open(device)?.resume(draft_of(record)?)?;
+    Ok(written(collect.finalize()?))
+}
+
+fn edit(arguments: &EditArguments) -> Result<Answer, Problem> {
+    let device = open(&arguments.device)?;
+    let record = record_of(&arguments.record)?;
+    let person = device.person_called(arguments.person.as_deref())?;
+    let mut collect = match device.edit(record, person, Filling::AtOnce) {
+        // An unfinished edit or interview is gone on with only where it stays one.
+        Err(ClientError::DraftOpen(_)) if arguments.draft => device.resume(record)?,
+        begun => begun?,
+    };
+    change(&mut collect, arguments)?;
+    let record = if arguments.draft { collect.keep_draft()? } else { collect.finalize()? };
+    Ok(written(record))
+}
+
+/// Instances are added first and removed last, so that every position is one before the edit.
+fn change(collect: &mut Collect, arguments: &EditArguments) -> Result<(), Problem> {
+    let mut removed = Vec::new();
+    for instance in &arguments.remove {
+        removed.push(collect.interview().node(instance).map_or_else(|| instance.clone(), |node| node.place));
+    }
+    for repeat in &arguments.add {
+        collect.add(repeat)?;
+    }
+    for set in &arguments.set {
+        let (reference, value) = set.split_once('=').ok_or_else(|| {
+            Problem::new(
+                Problem::USAGE,
+                "usage",
+                "--set has no =",
+                "Write --set REF=VALUE; nothing after the = empties the answer.",
+            )
+        })?;
+        let place = place_of(collect.interview(), reference.trim(), &[]).map_err(ClientError::from)?;
+        collect.set(&place, value)?;
+    }
+    for instance in &removed {
+        collect.remove(instance)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,177 @@
+//! What the command line takes for a field device's folder, and the help that says so.
+
+use std::path::PathBuf;
+
+use clap::{ArgGroup, Args, Subcommand};
+
+/// Which device.
+#[derive(Debug, Args)]
+pub(super) struct DeviceFolder {
+    /// Folder of the device
+    #[arg(value_name = "DEV")]
+    pub folder: PathBuf,
+    /// File with the device's key; KARWAN_KEY_FILE, else DEV.key beside the folder, where nothing is said
+    #[arg(long, value_name = "FILE")]
+    pub key_file: Option<PathBuf>,
+}
+
+/// A field device.
+#[derive(Debug, Subcommand)]
+pub(super) enum DeviceCommand {
+    /// Join an organisation with an invitation
+    #[command(after_help = "Example:\n  karwan device enrol phone karwan1:… --name phone-7 --person Laila")]
+    Enrol {
+        #[command(flatten)]
+        device: DeviceFolder,
+        /// The invitation's text
+        invitation: String,
+        /// What the device is called
+        #[arg(long)]
+        name: String,
+        /// Who uses it; the device's name where nobody is named
+        #[arg(long)]
+        person: Option<String>,
+    },
+    /// List the forms that may be filled
+    #[command(after_help = "Example:\n  karwan device forms phone")]
+    Forms {
+        #[command(flatten)]
+        device: DeviceFolder,
+    },
+    /// Interview somebody: question by question, or from an answers file
+    #[command(
+        after_help = "Examples:\n  karwan device fill phone household\n  karwan device fill phone household --answers answers.txt\n  \
+        karwan device fill phone --resume 3f1c…\n\nWhile it asks: Enter keeps what is there, ? helps, < goes back, !clear empties, \
+        !draft leaves a draft. Each answer is kept before the next question is asked."
+    )]
+    Fill(FillArguments),
+    /// End a draft: it becomes a record that is sent at the next sync
+    #[command(after_help = "Example:\n  karwan device finalize phone 3f1c…")]
+    Finalize {
+        #[command(flatten)]
+        device: DeviceFolder,
+        /// The draft
+        record: String,
+    },
+    /// Throw a draft away
+    #[command(after_help = "Example:\n  karwan device discard phone 3f1c…")]
+    Discard {
+        #[command(flatten)]
+        device: DeviceFolder,
+        /// The draft
+        record: String,
+    },
+    /// Change a record
+    #[command(
+        group = ArgGroup::new("change").required(true).multiple(true).args(["set", "add", "remove"]),
+        after_help = "Example:\n  karwan device edit phone 3f1c… --set /data/phone=0700000001 '/data/member[2]/m_age=5'\n\n\
+        Positions are those before the edit: instances are added first and removed last."
+    )]
+    Edit(EditArguments),
+    /// List what is on the device: drafts first, then the newest
+    #[command(after_help = "Example:\n  karwan device list phone --search Karimi")]
+    List {
+        #[command(flatten)]
+        device: DeviceFolder,
+        /// Words to be found, in whatever script's spelling
+        #[arg(long, value_name = "TEXT")]
+        search: Option<String>,
+        /// Only what the device's own person made
+        #[arg(long)]
+        mine: bool,
+        /// Only of this kind
+        #[arg(long, value_parser = super::arguments::KINDS)]
+        kind: Option<String>,
+    },
+    /// Show a record, draft or entity: its values with where each is from, and its history
+    #[command(after_help = "Example:\n  karwan device show phone 3f1c…")]
+    Show {
+        #[command(flatten)]
+        device: DeviceFolder,
+        /// The record or entity
+        record: String,
+    },
+    /// Attach a file to an answer
+    #[command(after_help = "Example:\n  karwan device attach phone 3f1c… /data/photo photo.jpg")]
+    Attach {
+        #[command(flatten)]
+        device: DeviceFolder,
+        /// The record
+        record: String,
+        /// The question
+        #[arg(value_name = "REF")]
+        reference: String,
+        /// The file
+        file: PathBuf,
+    },
+    /// Let other devices on the same network sync with this one
+    #[command(after_help = "Example:\n  karwan device listen phone")]
+    Listen {
+        #[command(flatten)]
+        device: DeviceFolder,
+    },
+    /// Remove everything from a device
+    #[command(after_help = "Example:\n  karwan device wipe phone")]
+    Wipe {
+        #[command(flatten)]
+        device: DeviceFolder,
+    },
+    /// Bring what is unsent to the server and what is new back
+    #[command(after_help = "Example:\n  karwan device sync phone")]
+    Sync {
+        #[command(flatten)]
+        device: DeviceFolder,
+        /// Address of the server, or the text of an invitation of the same organisation
+        #[arg(long, value_name = "ADDRESS_OR_QR_TEXT")]
+        with: Option<String>,
+    },
+}
+
+/// What filling takes.
+#[derive(Debug, Args)]
+pub(super) struct FillArguments {
+    #[command(flatten)]
+    pub device: DeviceFolder,
+    /// Identifier of the form
+    #[arg(required_unless_present = "resume")]
+    pub form: Option<String>,
+    /// `name=value` lines, or with - from standard input, also several interviews as JSON lines {REF: VALUE}
+    #[arg(long, value_name = "FILE|-")]
+    pub answers: Option<PathBuf>,
+    /// Language of the questions
+    #[arg(long, value_name = "NAME")]
+    pub language: Option<String>,
+    /// Leave a draft
+    #[arg(long)]
+    pub draft: bool,
+    /// Who interviews; who uses the device where nobody is named
+    #[arg(long = "as", value_name = "PERSON")]
+    pub person: Option<String>,
+    /// Go on with this draft
+    #[arg(long, value_name = "RECORD")]
+    pub resume: Option<String>,
+}
+
+/// What editing takes.
+#[derive(Debug, Args)]
+pub(super) struct EditArguments {
+    #[command(flatten)]
+    pub device: DeviceFolder,
+    /// The record
+    pub record: String,
+    /// Answer a question; where the question keeps events, the answer is one more
+    #[arg(long, value_name = "REF=VALUE", num_args = 1..)]
+    pub set: Vec<String>,
+    /// Add an instance to a repeat
+    #[arg(long, value_name = "REF", num_args = 1..)]
+    pub add: Vec<String>,
+    /// Remove an instance
+    #[arg(long, value_name = "REF", num_args = 1..)]
+    pub remove: Vec<String>,
+    /// Leave the edit as a draft
+    #[arg(long)]
+    pub draft: bool,
+    /// Who edits; who uses the device where nobody is named
+    #[arg(long = "as", value_name = "PERSON")]
+    pub person: Option<String>,
+}
