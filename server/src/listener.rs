@@ -23,6 +23,8 @@ use crate::problem::Problem;
 pub const SESSIONS_MAX: usize = 1_024;
 /// When a device that was turned away is to come back.
 pub const RETRY_AFTER_MS: u64 = 3_000;
+/// Length of a connection's identifier.
+const CONNECTION_ID_BYTES: usize = 8;
 /// Bytes read from a stream at a time.
 const READ_BYTES: usize = 64 * 1024;
 /// How long a finished session's last bytes may take to reach the device.
@@ -100,6 +102,54 @@ fn config(server: &SigningKey) -> Result<quinn::ServerConfig, Problem> {
     Ok(server)
 }
 
+/// Signs what tells a device that its connection was to a process that is no more. Made of the server's key, so that the next
+/// process can say so at once, and the device need not wait until it has heard nothing for minutes.
+struct ResetKey([u8; 32]);
+
+impl quinn::crypto::HmacKey for ResetKey {
+    fn sign(&self, data: &[u8], signature: &mut [u8]) {
+        let hash = blake3::keyed_hash(&self.0, data);
+        signature.iter_mut().zip(hash.as_bytes()).for_each(|(into, byte)| *into = *byte);
+    }
+
+    fn signature_len(&self) -> usize {
+        blake3::OUT_LEN
+    }
+
+    fn verify(&self, data: &[u8], signature: &[u8]) -> Result<(), quinn::crypto::CryptoError> {
+        // Compared in constant time by blake3.
+        let given: [u8; blake3::OUT_LEN] = signature.try_into().map_err(|_| quinn::crypto::CryptoError)?;
+        let holds = blake3::keyed_hash(&self.0, data) == blake3::Hash::from_bytes(given);
+        holds.then_some(()).ok_or(quinn::crypto::CryptoError)
+    }
+}
+
+/// Random connection identifiers: any process of this server may have given one, so none is dropped unanswered.
+struct ConnectionIds;
+
+impl quinn::ConnectionIdGenerator for ConnectionIds {
+    fn generate_cid(&mut self) -> quinn::ConnectionId {
+        quinn::ConnectionId::new(&crate::clock::random::<CONNECTION_ID_BYTES>())
+    }
+
+    fn cid_len(&self) -> usize {
+        CONNECTION_ID_BYTES
+    }
+
+    fn cid_lifetime(&self) -> Option<Duration> {
+        None
+    }
+}
+
+/// Binds the socket.
+fn endpoint(server: &SigningKey, config: quinn::ServerConfig, address: SocketAddr) -> std::io::Result<quinn::Endpoint> {
+    let resets = ResetKey(blake3::derive_key("karwan 2026 connection resets", &server.seed()));
+    let mut endpoint = quinn::EndpointConfig::new(Arc::new(resets));
+    endpoint.cid_generator(|| Box::new(ConnectionIds));
+    let runtime = quinn::default_runtime().ok_or_else(|| std::io::Error::other("no asynchronous runtime"))?;
+    quinn::Endpoint::new(endpoint, Some(config), std::net::UdpSocket::bind(address)?, runtime)
+}
+
 /// Listens until it is closed.
 pub struct Listener {
     endpoint: quinn::Endpoint,
@@ -112,7 +162,7 @@ impl Listener {
     /// Binds the address.
     pub fn bind(organisation: Arc<Organisation>, ingest: Ingest, address: SocketAddr) -> Result<Self, Problem> {
         let config = config(&organisation.server_key)?;
-        let endpoint = quinn::Endpoint::server(config, address).map_err(|error| {
+        let endpoint = endpoint(&organisation.server_key, config, address).map_err(|error| {
             let what = format!("cannot listen for devices at {address}: {error}");
             Problem::new(Problem::FAILED, "port-taken", what, "Give another port: --listen HOST:PORT; port 0 takes a free one.")
         })?;
