@@ -177,7 +177,7 @@ fn expected(ledgers: &[&Ledger]) -> BTreeMap<(String, String), BTreeSet<String>>
     let mut expected = BTreeMap::new();
     for (record, noted) in ledgers.iter().flat_map(|ledger| &ledger.interviews) {
         for (reference, value) in &noted.answers {
-            expected.insert((record.to_string(), reference.clone()), values.clone());
+            expected.insert((record.to_string(), reference.clone()), BTreeSet::from([value.clone()]));
         }
     }
     let mut edited: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();

@@ -72,8 +72,9 @@ const SECOND_REGISTRATIONS: usize = 9;
 const SECOND_SURVEYS: usize = 1;
 /// People at a session.
 const PARTICIPANTS: usize = 6;
-/// Records that two phones edit at once, and how many of them in the same question.
+/// Records that two phones edit at once.
 pub const EDITED_TWICE: usize = 10;
+/// In so many of them both answer the same question.
 pub const SAME_QUESTION: usize = 3;
 /// Which of a phone's families withdraws while its travel is booked, from which on they are visited, and met again.
 const TORN: usize = 7;
@@ -82,6 +83,7 @@ const FIRST_AGAIN: usize = 20;
 /// People whom a second phone registers again, by the document or by name, father's name and birth year: from which phone's families, and
 /// by which phone. What is compared by name is written in one script.
 pub const AGAIN_BY_DOCUMENT: [(usize, usize); 3] = [(0, 3), (1, 4), (2, 4)];
+/// The same by name.
 pub const AGAIN_BY_NAME: [(usize, usize); 3] = [(0, 4), (1, 3), (3, 1)];
 
 const REGISTRATION: &str = "return_registration";
