@@ -10,6 +10,7 @@ mod door;
 mod fault;
 mod page;
 mod pages;
+mod questions;
 mod say;
 mod visit;
 mod words;
@@ -81,6 +82,30 @@ fn router(console: Arc<Console>) -> Router {
             post(|s: Shared, asked: Asked, Form(fields): Form<Fields>| decide(s, asked, fields, pages::sign_in::sign_out)),
         )
         .route("/", get(|s: Shared, asked: Asked| show(s, asked, pages::today::page)))
+        .route(
+            "/decide",
+            get(|s: Shared, asked: Asked, Query(q): Query<Fields>| show(s, asked, move |visit| pages::decide::page(visit, &q))),
+        )
+        .route(
+            "/decide/{item}",
+            get(|s: Shared, asked: Asked, Path(id): Path<String>| show(s, asked, move |visit| pages::item::page(visit, &id)))
+                .post(|s: Shared, asked: Asked, Path(id): Path<String>, Form(fields): Form<Fields>| {
+                    decide(s, asked, fields, move |visit, fields| pages::item::decide(visit, &id, fields))
+                }),
+        )
+        .route(
+            "/records",
+            get(|s: Shared, asked: Asked, Query(q): Query<Fields>| show(s, asked, move |visit| pages::records::page(visit, &q))),
+        )
+        .route(
+            "/records/{id}",
+            get(|s: Shared, asked: Asked, Path(id): Path<String>| show(s, asked, move |visit| pages::record::page(visit, &id)))
+                .post(|s: Shared, asked: Asked, Path(id): Path<String>, Form(fields): Form<Fields>| {
+                    decide(s, asked, fields, move |visit, fields| pages::record::review(visit, &id, fields))
+                }),
+        )
+        .route("/forms", get(|s: Shared, asked: Asked| show(s, asked, pages::organisation::forms)))
+        .route("/people", get(|s: Shared, asked: Asked| show(s, asked, pages::organisation::people)))
         .route("/devices", get(|s: Shared, asked: Asked| show(s, asked, pages::devices::page)))
         .fallback(|State(console): Shared, asked: Asked| async move { Fault::NotFound.answer(&console, &asked) })
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))

@@ -103,11 +103,7 @@ impl<'a> Visit<'a> {
             console.door.leave(secret);
             return Err(Fault::SignIn);
         };
-        let scope = match role {
-            Role::Operator => Scope::Health,
-            Role::Administrator => Scope::Everything,
-            Role::Enumerator | Role::Supervisor | Role::DataManager => Scope::Caseloads(caseloads),
-        };
+        let scope = Scope::granted(role, caseloads);
         Ok(Self { console, asked, person, name: organisation.person_name(person), role, scope, secret })
     }
 

@@ -38,16 +38,20 @@ pub enum Scope {
 impl Scope {
     /// What a person may see who may still do something.
     pub fn of(host: &Host, person: PersonId) -> Result<Self, Problem> {
-        let membership = host.organisation.membership()?;
-        let known = membership.person(person).filter(|known| !known.revoked);
-        let known = known.ok_or_else(|| {
+        let standing = host.organisation.person_standing(person)?;
+        let (role, caseloads) = standing.ok_or_else(|| {
             Problem::refused("disabled", "this person may do nothing here", "Ask an administrator: karwan user list ORG.")
         })?;
-        Ok(match known.role {
+        Ok(Self::granted(role, caseloads))
+    }
+
+    /// What somebody with this role and these caseloads may see.
+    pub fn granted(role: Role, caseloads: BTreeSet<CaseloadId>) -> Self {
+        match role {
             Role::Administrator => Self::Everything,
             Role::Operator => Self::Health,
-            Role::Enumerator | Role::Supervisor | Role::DataManager => Self::Caseloads(known.caseloads.clone()),
-        })
+            Role::Enumerator | Role::Supervisor | Role::DataManager => Self::Caseloads(caseloads),
+        }
     }
 
     /// Whether records of a caseload may be seen.

@@ -1,5 +1,10 @@
 //! The pages, one subject a room.
 
+pub mod decide;
 pub mod devices;
+pub mod item;
+pub mod organisation;
+pub mod record;
+pub mod records;
 pub mod sign_in;
 pub mod today;

@@ -4,7 +4,6 @@ use super::Words;
 
 /// All texts.
 pub const ENGLISH: Words = Words {
-    language: "English",
     other_language: "فارسی",
     skip: "Skip to the page",
 
@@ -96,6 +95,7 @@ pub const ENGLISH: Words = Words {
     assign_to: "Assign to",
     due: "Until",
     note_needed: "Say in the note what is to be mended before you send it back.",
+    not_possible: "That is not possible: the person does not work with this caseload, or the date is none (2026-11-30).",
     has_returned: "Sent back. The team sees it after its next sync.",
     has_approved: "Approved.",
     has_assigned: "Assigned.",

@@ -10,7 +10,6 @@ pub use persian::PERSIAN;
 
 /// The texts of one language.
 pub struct Words {
-    pub language: &'static str,
     pub other_language: &'static str,
     pub skip: &'static str,
 
@@ -102,6 +101,7 @@ pub struct Words {
     pub assign_to: &'static str,
     pub due: &'static str,
     pub note_needed: &'static str,
+    pub not_possible: &'static str,
     pub has_returned: &'static str,
     pub has_approved: &'static str,
     pub has_assigned: &'static str,

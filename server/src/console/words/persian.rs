@@ -4,7 +4,6 @@ use super::Words;
 
 /// All texts.
 pub const PERSIAN: Words = Words {
-    language: "فارسی",
     other_language: "English",
     skip: "رفتن به متن صفحه",
 
@@ -96,6 +95,7 @@ pub const PERSIAN: Words = Words {
     assign_to: "سپردن به",
     due: "تا تاریخ",
     note_needed: "پیش از بازگرداندن، در یادداشت بنویسید چه چیزی باید اصلاح شود.",
+    not_possible: "این شدنی نیست: آن شخص در این حوزه کار نمی‌کند، یا تاریخ درست نیست (2026-11-30).",
     has_returned: "بازگردانده شد. گروه پس از همگام‌سازی بعدی آن را می‌بیند.",
     has_approved: "تأیید شد.",
     has_assigned: "سپرده شد.",
