@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use karwan_form::answers::Answers;
 use karwan_proto::{DeviceId, PersonId};
 use karwan_record::{HistoryEvent, ItemValue, Payable, Projection};
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,9 @@ pub(crate) struct Body {
     /// References that the form does not ask for as things stand.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub hidden: BTreeSet<String>,
+    /// Repeat instances in their order, by reference.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub instances: Vec<String>,
     /// What the form calculates.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub derived: BTreeMap<String, String>,
@@ -48,7 +52,9 @@ pub(crate) struct Body {
 
 impl Body {
     /// The body of what a record comes to.
-    pub(crate) fn of(projection: &Projection) -> Self {
+    pub(crate) fn of(projection: &Projection, root: &str) -> Self {
+        let mut instances = Vec::new();
+        gather(&projection.answers, &format!("/{root}"), &mut instances);
         let mut known = Known::default();
         let values = projection.values.iter().map(|(reference, values)| {
             let values = values.iter().map(|value| {
@@ -67,6 +73,7 @@ impl Body {
         Self {
             values,
             history,
+            instances,
             hidden: projection.hidden.clone(),
             derived: projection.derived.clone(),
             payable: projection.payable.clone(),
@@ -78,6 +85,16 @@ impl Body {
     pub(crate) fn value(&self, value: &(String, usize)) -> Option<ItemValue> {
         let By(device, person, at_ms, offset_minutes) = *self.by.get(value.1)?;
         Some(ItemValue { value: value.0.clone(), device, person, at_ms, offset_minutes })
+    }
+}
+
+fn gather(answers: &Answers, above: &str, found: &mut Vec<String>) {
+    for (repeat, instances) in &answers.repeats {
+        for instance in instances {
+            let reference = format!("{above}/{repeat}[{}]", instance.id);
+            found.push(reference.clone());
+            gather(&instance.answers, &reference, found);
+        }
     }
 }
 

@@ -130,6 +130,7 @@ fn put_interview(transaction: &Transaction<'_>, caseload: CaseloadId, owner: &st
         ReviewState::Approved => (APPROVED, ""),
     };
     let (device, person) = projection.made_by.unzip();
+    let root = loaded.known.as_ref().map_or("data", |known| known.shape.root());
     put_listed(
         transaction,
         &Listed {
@@ -152,7 +153,7 @@ fn put_interview(transaction: &Transaction<'_>, caseload: CaseloadId, owner: &st
             updated_ms: projection.updated_ms,
             offset_minutes: projection.offset_minutes,
             consent_withdrawn: projection.consent_withdrawn,
-            body: &serde_json::to_string(&Body::of(projection))?,
+            body: &serde_json::to_string(&Body::of(projection, root))?,
         },
         &search_text(projection.search_text.split('\n')),
     )

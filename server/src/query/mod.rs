@@ -64,7 +64,7 @@ impl Scope {
     }
 
     /// The condition that it adds to a query of rows with a column `caseload`.
-    fn condition(&self, column: &str, parameters: &mut Vec<rusqlite::types::Value>) -> String {
+    pub(crate) fn condition(&self, column: &str, parameters: &mut Vec<rusqlite::types::Value>) -> String {
         match self {
             Self::Everything => "1 = 1".to_owned(),
             Self::Health => "1 = 0".to_owned(),
