@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use automerge::hydrate;
 use automerge::transaction::Transactable;
-use automerge::{AutoCommit, ObjId, ObjType};
+use automerge::{AutoCommit, ObjId, ObjType, ReadDoc};
 use karwan_form::answers::{Answer, Answers};
 use karwan_proto::{Hash, RecordId};
 
@@ -205,7 +205,7 @@ impl Record {
 
     /// Maps of the root by name.
     pub(crate) fn root_maps(&self, name: &str) -> Result<Vec<ObjId>, RecordError> {
-        use automerge::{ReadDoc, Value};
+        use automerge::Value;
         let found = self.doc.get_all(ObjId::Root, name)?;
         let maps: Vec<ObjId> =
             found.into_iter().filter(|(value, _)| matches!(value, Value::Object(_))).map(|(_, id)| id).collect();
@@ -301,6 +301,17 @@ impl Writer<'_> {
     /// Puts a register into every copy of its map.
     pub(crate) fn put(&mut self, path: &str, value: &str) -> Result<(), RecordError> {
         self.each(path, |doc, map, key| Ok(doc.put(map, key, value)?))
+    }
+
+    /// As [`Writer::put`], for a decision: the value that shows is written anew too, so that a concurrent edit of it stands beside it.
+    pub(crate) fn decide(&mut self, path: &str, value: &str) -> Result<(), RecordError> {
+        self.each(path, |doc, map, key| {
+            let standing = doc.get_all(map, key)?;
+            if standing.len() > 1 && standing.last().is_some_and(|(shown, _)| shown.to_str() == Some(value)) {
+                doc.delete(map, key)?;
+            }
+            Ok(doc.put(map, key, value)?)
+        })
     }
 
     fn each(

@@ -144,6 +144,7 @@ fn operations(record: &Record, read: &Change, expanded: &ExpandedChange, role: R
     let mut made: BTreeMap<u64, Map> = BTreeMap::new();
     let mut known: BTreeMap<String, (ObjId, Map)> = BTreeMap::new();
     let mut written: BTreeSet<(String, String)> = BTreeSet::new();
+    let mut emptied: BTreeSet<(String, String)> = BTreeSet::new();
     if !first {
         containers(&record.doc, &heads, &mut known);
     }
@@ -199,12 +200,19 @@ fn operations(record: &Record, read: &Change, expanded: &ExpandedChange, role: R
         if map == Map::Reviews && role < Role::Supervisor {
             return fail(Reason::Role, "reviews need a supervisor");
         }
-        if !written.insert((object.clone(), key.to_string())) {
+        let place = (object.clone(), key.to_string());
+        // A decision for the value that shows empties the key first: automerge writes no value twice, and a concurrent edit of it would
+        // outlive the decision unseen.
+        let refills = emptied.remove(&place) && matches!(operation.action, OpType::Put(_));
+        if !written.insert(place.clone()) && !refills {
             return fail(Reason::Shape, "writes one key twice");
+        }
+        if operation.action == OpType::Delete {
+            emptied.insert(place);
         }
         // Exactly what stands there may be replaced, or an edit that nobody saw would vanish.
         let mut replaced: BTreeSet<String> = BTreeSet::new();
-        if !first && own.is_none() {
+        if !first && own.is_none() && !refills {
             let target = known.get(&object).map_or(ObjId::Root, |(id, _)| id.clone());
             let standing = record.doc.get_all_at(&target, key.as_str(), &heads).unwrap_or_default();
             replaced.extend(standing.into_iter().map(|(_, id)| id.to_string()));

@@ -154,7 +154,7 @@ impl Record {
                     let key = format!("{path}!{}", stamp.identifier(1));
                     return self.write_review(body, author, stamp, |writer, _| put_all(writer.doc, &maps, &key, &event));
                 }
-                self.write_review(body, author, stamp, |writer, _| writer.put(&path, &value))
+                self.write_review(body, author, stamp, |writer, _| writer.decide(&path, &value))
             }
             (ItemKind::RemovedButEdited, None, Decision::Reject) => self.write_review(body, author, stamp, |writer, _| {
                 let maps = writer.maps.get(&path).cloned().unwrap_or_default();
