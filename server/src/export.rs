@@ -147,6 +147,10 @@ fn tables(versions: &[Arc<Form>]) -> BTreeMap<String, Table> {
                 NodeKind::Value if !is_note => {
                     let repeat = repeat_around(form, node.parent, &prefix);
                     let name = path.strip_prefix(repeat.as_str()).unwrap_or(path).trim_start_matches('/').to_owned();
+                    // What names the interview is in the columns before.
+                    if name.starts_with("meta/") {
+                        continue;
+                    }
                     let table = table(&mut tables, &repeat);
                     let next = table.names.len();
                     if !table.columns.contains_key(&name) {

@@ -14,8 +14,6 @@ use crate::projector::rows::StoredItem;
 pub(crate) struct FoundItem {
     /// Its caseload.
     pub caseload: CaseloadId,
-    /// The record, or `LIST:ID` of the entity.
-    pub owner: String,
     /// The item.
     pub stored: StoredItem,
     /// Of an entity: its list.
@@ -24,19 +22,18 @@ pub(crate) struct FoundItem {
     source: String,
 }
 
-const COLUMNS: &str = "SELECT item.caseload, item.owner, item.body, record.kind, record.title, record.source FROM item \
+const COLUMNS: &str = "SELECT item.caseload, item.body, record.kind, record.title, record.source FROM item \
     LEFT JOIN record ON record.caseload = item.caseload AND record.owner = item.owner";
 
 fn found(row: &Row<'_>) -> Result<FoundItem, Problem> {
     // Of what is quarantined there may be no record yet.
-    let is_entity: bool = row.get::<_, Option<bool>>(3)?.unwrap_or(false);
-    let source: String = row.get::<_, Option<String>>(5)?.unwrap_or_default();
+    let is_entity: bool = row.get::<_, Option<bool>>(2)?.unwrap_or(false);
+    let source: String = row.get::<_, Option<String>>(4)?.unwrap_or_default();
     Ok(FoundItem {
         caseload: CaseloadId(row.get(0)?),
-        owner: row.get(1)?,
-        stored: serde_json::from_str(row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?)?,
+        stored: serde_json::from_str(row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?)?,
         list: is_entity.then(|| source.clone()),
-        title: row.get::<_, Option<String>>(4)?.unwrap_or_default(),
+        title: row.get::<_, Option<String>>(3)?.unwrap_or_default(),
         source,
     })
 }
