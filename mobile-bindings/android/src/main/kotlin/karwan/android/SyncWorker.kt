@@ -17,6 +17,7 @@ import androidx.work.WorkerParameters
 import java.util.concurrent.TimeUnit
 import karwan.KarwanDevice
 import karwan.SyncState
+import karwan.trouble
 import uniffi.karwan_ffi.KarwanException
 
 /** What an app's `Application` is: it holds the one open device of the process. */
@@ -41,7 +42,7 @@ class SyncWorker(context: Context, parameters: WorkerParameters) : CoroutineWork
         } catch (cancelled: KarwanException.Cancelled) {
             Result.retry()
         } catch (refused: KarwanException) {
-            Result.failure(Data.Builder().putString(REASON, refused.message).build())
+            Result.failure(Data.Builder().putString(REASON, refused.trouble.reason).putString(MEND, refused.trouble.mend).build())
         }
     }
 
@@ -51,6 +52,9 @@ class SyncWorker(context: Context, parameters: WorkerParameters) : CoroutineWork
 
         /** Key of the outcome of a sync that was refused. */
         const val REASON = "reason"
+
+        /** Key of what the person can do about it. */
+        const val MEND = "mend"
         private const val NOW = "karwan-sync-now"
         private const val REGULARLY = "karwan-sync"
         private val online = Constraints.Builder().setRequiredNetworkType(NetworkType.CONNECTED).build()

@@ -1,0 +1,71 @@
+// The layer of coroutines and flows that Android apps use, on the JVM: all of it that knows nothing of Android.
+
+import java.io.File
+import karwan.DeviceKey
+import karwan.KarwanDevice
+import karwan.Place
+import karwan.SyncState
+import karwan.trouble
+import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.channels.Channel
+import kotlinx.coroutines.coroutineScope
+import kotlinx.coroutines.flow.first
+import kotlinx.coroutines.flow.toList
+import kotlinx.coroutines.launch
+import kotlinx.coroutines.withTimeout
+import uniffi.karwan_ffi.KarwanException
+import uniffi.karwan_ffi.openDevice
+
+private object TestKey : DeviceKey {
+    override fun bytes(): ByteArray = KEY
+}
+
+suspend fun layer(world: World, folder: String, witness: String) {
+    val place = Place(File(folder), File(witness))
+    check(place.holdsDevice && !Place(File(world.path("nobody")), File(witness)).holdsDevice)
+    val device = KarwanDevice.open(place, TestKey)
+    device.zoneChanged()
+
+    world.tell("a list is a flow that follows what a person answers") {
+        coroutineScope {
+            val lists = Channel<List<String>>(Channel.UNLIMITED)
+            val collector = launch(Dispatchers.IO) { device.records(source = "rapid_needs").collect { rows -> lists.send(rows.map { it.status }) } }
+            withTimeout(WAIT_S * 1000) {
+                check(lists.receive() == listOf("sent"))
+                val interview = device.start("rapid_needs")
+                while (lists.receive() != listOf("draft", "sent")) { /* an earlier state of the list */ }
+                interview.answer(SETTLEMENT, "نو")
+                check(interview.questions.value.first { it.place == SETTLEMENT }.value == "نو")
+                interview.discard()
+                while (lists.receive() != listOf("sent")) { /* an earlier state of the list */ }
+            }
+            collector.cancel()
+        }
+    }
+
+    world.tell("a sync is a flow that ends with its summary") {
+        val states = device.sync().toList()
+        val done = states.last() as SyncState.Done
+        check(done.summary.roundTrips == 1u) { "$states" }
+        check(states.dropLast(1).all { it is SyncState.Running }) { "$states" }
+        val thrown = runCatching { device.sync("127.0.0.1:1").toList() }.exceptionOrNull()
+        check(thrown is KarwanException.Unreachable && "Your work is kept." in thrown.trouble.mend) { "$thrown" }
+    }
+
+    world.tell("a sync whose collector leaves ends, and the next one works") {
+        check(device.sync().first() is SyncState.Running)
+        check(device.sync().toList().last() is SyncState.Done)
+    }
+
+    world.tell("nobody at work holds the database") {
+        device.forms().first()
+        // Another process, or another opening, has the folder as long as nobody is in here.
+        val other = openDevice(folder, witness, KEY)
+        other.pause()
+        device.inUse { check(device.openItems().size == 1) }
+        other.resumeUse()
+        other.pause()
+        other.close()
+    }
+    device.close()
+}
