@@ -218,6 +218,7 @@ impl Collect {
     pub fn discard(self) -> Result<(), ClientError> {
         if self.kept {
             locked(&self.inner.store).write(|batch| batch.end_draft(self.draft.record))?;
+            self.inner.observers.tell(&Changed::Records(vec![self.draft.record]));
         }
         Ok(())
     }
