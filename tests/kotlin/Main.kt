@@ -220,7 +220,6 @@ suspend fun behave(world: World) {
         throws<KarwanException.NotFound> { device.resume("no record") }
         throws<KarwanException.BadInput> { device.start("rapid_needs", "no caseload", null) }
         throws<KarwanException.BadInput> { device.setUtcOffset(5000) }
-        throws<KarwanException.Unreachable> { device.sync(null, "127.0.0.1:1") }
     }
     device.pause()
     device.close()
