@@ -115,7 +115,7 @@ fn entity_table(view: &karwan_store::View<'_>, list: &str) -> Result<Table, Clie
     for row in &mut rows {
         row.resize(columns.len(), String::new());
     }
-    Ok(Table { columns, rows, labels: Vec::new() })
+    Ok(Table::new(columns, rows))
 }
 
 /// A CSV file with a head line; short lines are filled up, what cannot be read is passed over.
@@ -133,7 +133,7 @@ pub fn read_csv(bytes: &[u8]) -> Table {
             row
         })
         .collect();
-    Table { columns, rows, labels: Vec::new() }
+    Table::new(columns, rows)
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@
 //! invalid, and then `good`; lines that begin with `#` or `!` and empty lines say nothing to the interview. A question may
 //! also be named by its reference (`/data/member[2]/m_name`). [`parse_json`] reads an interview as one JSON object instead.
 
+use std::cmp::Ordering;
+
 use crate::interview::{Interview, Refused};
 use crate::model::{NodeId, NodeKind};
 
@@ -73,16 +75,13 @@ pub fn parse(text: &str) -> Result<Vec<AnswerLine>, AnswerFileError> {
         let bad = || AnswerFileError::Line { line: number + 1 };
         let (name, value) = line.split_once('=').ok_or_else(bad)?;
         let (name, instances) = addressed(name.trim()).ok_or_else(bad)?;
-        lines.push(match name.strip_prefix("repeat ") {
-            Some(repeat) => {
-                let count = value.trim().parse().ok().filter(|count| *count <= INSTANCES_MAX).ok_or_else(bad)?;
-                AnswerLine::Repeat { name: repeat.trim().to_owned(), instances, count }
-            }
-            None => {
-                let mut values: Vec<String> = value.split("||").map(str::to_owned).collect();
-                let value = values.pop().unwrap_or_default();
-                AnswerLine::Set { name: name.to_owned(), instances, rejected: values, value }
-            }
+        lines.push(if let Some(repeat) = name.strip_prefix("repeat ") {
+            let count = value.trim().parse().ok().filter(|count| *count <= INSTANCES_MAX).ok_or_else(bad)?;
+            AnswerLine::Repeat { name: repeat.trim().to_owned(), instances, count }
+        } else {
+            let mut values: Vec<String> = value.split("||").map(str::to_owned).collect();
+            let value = values.pop().unwrap_or_default();
+            AnswerLine::Set { name: name.to_owned(), instances, rejected: values, value }
         });
     }
     Ok(lines)
@@ -131,12 +130,10 @@ pub fn apply_line(interview: &mut Interview, line: &AnswerLine) -> Result<(), An
             let path = repeat_path(interview, name, instances)?;
             loop {
                 let present = count_instances(interview, &path);
-                if present < *count {
-                    interview.add(&path)?;
-                } else if present > *count {
-                    interview.remove(&format!("{path}[{present}]"))?;
-                } else {
-                    return Ok(());
+                match present.cmp(count) {
+                    Ordering::Less => interview.add(&path).map(|_| ())?,
+                    Ordering::Greater => interview.remove(&format!("{path}[{present}]"))?,
+                    Ordering::Equal => return Ok(()),
                 }
             }
         }

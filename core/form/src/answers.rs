@@ -34,6 +34,7 @@ pub struct Instance {
     pub id: String,
     /// Position among its siblings is by (order, id). A fractional key: see [`order_between`].
     pub order: String,
+    /// What was answered in it.
     pub answers: Answers,
 }
 

@@ -4,9 +4,12 @@
 //! and the record's shape read it. Nodes live in one arena in document order; node 0 is the root group. Expressions keep
 //! their source (after `${}` was resolved to a path) beside the parsed tree, so that messages and conversions can show it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::answers::Answers;
+use crate::interview::plan::Prepared;
+pub use crate::table::Table;
 use crate::xpath::Expression;
 
 /// Position of a node in [`Form::nodes`].
@@ -43,19 +46,31 @@ pub struct Form {
     pub entities: Vec<EntityDeclaration>,
     /// The workbook's sheet `karwan_status`: which events may follow which.
     pub status_rules: Vec<StatusRule>,
+    /// Instances that the definition itself holds: what a repeat begins with, where that is not one blank instance. A key
+    /// without instances: it begins with none. Ids are ordinals, and mean nothing.
+    pub initial: Answers,
+    /// Repeats of which a new instance of the repeat around them has one instance already. A workbook has none of these.
+    pub nested_first: BTreeSet<NodeId>,
     /// What the author should know but which stops nothing.
     pub warnings: Vec<String>,
+    /// Made at the first interview and shared by all.
+    pub prepared: Prepared,
 }
 
 /// One group, repeat or question.
 #[derive(Debug, Clone)]
 pub struct Node {
+    /// Name of the element.
     pub name: String,
     /// Absolute path without instances: `/data/member/m_name`.
     pub path: String,
+    /// The group or repeat around it; none for the root.
     pub parent: Option<NodeId>,
+    /// What is in it, in order.
     pub children: Vec<NodeId>,
+    /// Group, repeat or value.
     pub kind: NodeKind,
+    /// What its answer may be.
     pub bind: Bind,
     /// Absent for what is bound and never asked (calculations, metadata).
     pub control: Option<Control>,
@@ -69,6 +84,7 @@ pub struct Node {
 
 /// What a node is in the tree.
 #[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs, reason = "the names say it")]
 pub enum NodeKind {
     /// The root and every group.
     Group,
@@ -81,13 +97,21 @@ pub enum NodeKind {
 /// What a question's answer may be and when it is asked.
 #[derive(Debug, Clone, Default)]
 pub struct Bind {
+    /// Type of the value.
     pub data_type: DataType,
+    /// Whether it is asked.
     pub relevant: Option<Expression>,
+    /// What an answer must fulfil.
     pub constraint: Option<Expression>,
+    /// What is said where it does not.
     pub constraint_message: Option<Text>,
+    /// Whether an answer is needed.
     pub required: Option<Expression>,
+    /// What is said where none is given.
     pub required_message: Option<Text>,
+    /// Whether nobody may answer.
     pub readonly: Option<Expression>,
+    /// What the value is computed by.
     pub calculate: Option<Expression>,
     /// `start`, `end`, `today`, `deviceid`, `username`, `phonenumber`, `email`, `uid`, `instanceName`, ….
     pub preload: Option<String>,
@@ -120,6 +144,7 @@ pub enum MergeRule {
 
 /// XForms data types.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
 pub enum DataType {
     #[default]
     String,
@@ -170,10 +195,15 @@ impl DataType {
 /// What the person sees.
 #[derive(Debug, Clone)]
 pub struct Control {
+    /// How it is asked.
     pub kind: ControlKind,
+    /// What is asked.
     pub label: Option<Text>,
+    /// A hint below the label.
     pub hint: Option<Text>,
+    /// Guidance for who asks, shown on demand.
     pub guidance_hint: Option<Text>,
+    /// How it should look (`minimal`, `table-list`, …).
     pub appearance: String,
     /// `parameters` (`max-pixels`, `start`, `end`, `step`, `seed`, `capture-accuracy`, …).
     pub parameters: BTreeMap<String, String>,
@@ -185,6 +215,7 @@ pub struct Control {
 
 /// The control's kind; the words of the form trace are in [`crate::trace`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
 pub enum ControlKind {
     Input,
     Note,
@@ -209,9 +240,11 @@ pub struct Itemset {
     pub nodeset: Expression,
     /// Child that holds the value (`name`) and the one that holds the label.
     pub value_ref: String,
+    /// Child that holds the label.
     pub label_ref: String,
     /// `randomize` and its seed.
     pub randomize: bool,
+    /// Seed of the order, where one is given.
     pub seed: Option<Expression>,
 }
 
@@ -224,6 +257,7 @@ pub struct Text {
 
 /// A piece of a [`Text`].
 #[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs, reason = "the names say it")]
 pub enum TextPart {
     Literal(String),
     /// `${name}` in a label: the value of this expression is put here.
@@ -238,11 +272,13 @@ pub struct Action {
     /// For `xforms-value-changed`: the question that triggers. The value's paths then start from it, else from the node that
     /// is written.
     pub trigger: Option<NodeId>,
+    /// What is written.
     pub value: ActionValue,
 }
 
 /// What an action writes.
 #[derive(Debug, Clone)]
+#[allow(missing_docs, reason = "the names say it")]
 pub enum ActionValue {
     Expression(Expression),
     Literal(String),
@@ -255,12 +291,15 @@ pub enum ActionValue {
 /// A choice list, a CSV or another table that `instance()` reads.
 #[derive(Debug, Clone)]
 pub struct SecondaryInstance {
+    /// The id that `instance()` uses.
     pub id: String,
+    /// Where its rows are.
     pub source: InstanceSource,
 }
 
 /// Where a secondary instance's rows are.
 #[derive(Debug, Clone)]
+#[allow(missing_docs, reason = "the names say it")]
 pub enum InstanceSource {
     /// In the form itself.
     Internal(Arc<Table>),
@@ -271,26 +310,19 @@ pub enum InstanceSource {
     LastSaved,
 }
 
-/// Rows of a secondary instance, held by column. Labels in several languages are columns of their own
-/// (`label` holds the itext key's texts: see `labels`).
-#[derive(Debug, Clone, Default)]
-pub struct Table {
-    /// Column names in order.
-    pub columns: Vec<String>,
-    /// Row-major cells, `columns.len()` each.
-    pub rows: Vec<Vec<String>>,
-    /// Translated labels by row, where the list is translated.
-    pub labels: Vec<Text>,
-}
-
 /// `entities` sheet: one list that interviews of this form create or update. Its expressions stand in `meta/entity` of the
 /// scope (`meta/entity/label`, `meta/entity/@id`), so a question of the scope is `../../../m_name`.
 #[derive(Debug, Clone)]
 pub struct EntityDeclaration {
+    /// Name of the list (dataset).
     pub list: String,
+    /// What the entity is called.
     pub label: Option<Expression>,
+    /// Id of the entity that is updated.
     pub entity_id: Option<Expression>,
+    /// Whether one is created.
     pub create_if: Option<Expression>,
+    /// Whether one is updated.
     pub update_if: Option<Expression>,
     /// Node whose instances each make one entity: the root, a repeat, or a group where several lists share a root or repeat.
     pub scope: NodeId,
@@ -305,6 +337,7 @@ pub struct StatusRule {
     pub question: String,
     /// State before; empty: the first event.
     pub from: String,
+    /// State after.
     pub to: String,
     /// Role that may do it; empty: anybody who may write.
     pub role: String,

@@ -53,7 +53,7 @@ fn element(element_: &SubmissionElement, xml: &mut String) {
 }
 
 /// Text that XML can hold: marks escaped, characters that XML 1.0 forbids left out.
-fn escape(text: &str, attribute: bool) -> String {
+pub(crate) fn escape(text: &str, attribute: bool) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

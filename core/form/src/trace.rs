@@ -46,7 +46,7 @@ pub fn trace(
     if let Some(language) = language {
         interview.set_language(language).map_err(|_| TraceError::Language(language.to_owned()))?;
     }
-    write(&mut out, json!({"event": null, "accepted": true, "nodes": nodes(&interview)}))?;
+    write(&mut out, &json!({"event": null, "accepted": true, "nodes": nodes(&interview)}))?;
     for (number, line) in events.lines().enumerate() {
         let line = line?;
         if line.trim().is_empty() {
@@ -58,12 +58,12 @@ pub fn trace(
         }
         let event: Value = serde_json::from_str(&line).map_err(|error| fault(error.to_string()))?;
         let state = step(&mut interview, &event).ok_or_else(|| fault("set, add, remove, language or finalize".to_owned()))?;
-        write(&mut out, state)?;
+        write(&mut out, &state)?;
     }
     Ok(())
 }
 
-fn write(out: &mut impl Write, state: Value) -> Result<(), TraceError> {
+fn write(out: &mut impl Write, state: &Value) -> Result<(), TraceError> {
     writeln!(out, "{state}")?;
     Ok(out.flush()?)
 }
@@ -106,7 +106,7 @@ fn finalize(interview: &mut Interview, event: &Value) -> Value {
 }
 
 fn nodes(interview: &Interview) -> Value {
-    interview.nodes().into_iter().filter(|node| node.kind != StateKind::Repeat).map(node).collect()
+    interview.all_nodes().into_iter().filter(|node| node.kind != StateKind::Repeat).map(node).collect()
 }
 
 fn node(state: NodeState) -> Value {
@@ -114,7 +114,8 @@ fn node(state: NodeState) -> Value {
     object.insert("ref".to_owned(), state.reference.into());
     object.insert("type".to_owned(), state.kind.word().into());
     if let Some(value) = &state.value {
-        object.insert("value".to_owned(), value.clone().into());
+        // What is not relevant has no value, though it is kept.
+        object.insert("value".to_owned(), if state.relevant { value.as_str() } else { "" }.into());
     }
     object.insert("relevant".to_owned(), state.relevant.into());
     object.insert("readonly".to_owned(), state.readonly.into());

@@ -1,5 +1,5 @@
 //! Real forms, where they are at hand: answers that ODK's engine took give the submission that it made.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods, missing_docs)]
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,7 +19,7 @@ impl Lists for Folder {
         let mut reader = csv::Reader::from_path(self.0.join(file)).ok()?;
         let columns = reader.headers().ok()?.iter().map(str::to_owned).collect();
         let rows = reader.records().map(|row| row.unwrap().iter().map(str::to_owned).collect()).collect();
-        Some(Arc::new(Table { columns, rows, labels: Vec::new() }))
+        Some(Arc::new(Table::new(columns, rows)))
     }
 }
 
@@ -135,8 +135,8 @@ fn compare(folder: &Path, name: &str, answers: &str) -> Vec<String> {
     let golden = folder.join(name).join("golden");
     let lines = answer_file::parse(&std::fs::read_to_string(golden.join(format!("{answers}.answers.txt"))).unwrap()).unwrap();
     let mut context = Context::at(GOLDEN_NOW_MS, [7; 32]);
-    context.device_id = "golden:device".to_owned();
-    context.username = "golden".to_owned();
+    "golden:device".clone_into(&mut context.device_id);
+    "golden".clone_into(&mut context.username);
     context.lists = Arc::new(Folder(folder.join("_attachments")));
     let mut interview = Interview::start(form, context).unwrap();
     for line in &lines {

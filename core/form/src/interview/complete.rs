@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use crate::model::{Bind, Form, Node, NodeId, NodeKind};
+use crate::xpath::Expression;
 
 /// The node of an entity at which its expressions are evaluated; never shown, stored or submitted.
-pub(super) const ENTITY_ID: &str = "@id";
+pub(crate) const ENTITY_ID: &str = "@id";
 
 /// The form with `meta/instanceID`, `meta/instanceName` and `meta/entity` where they were missing. Nodes that were there
 /// keep their ids.
-pub(super) fn completed(form: &Form) -> Option<Form> {
+pub(crate) fn completed(form: &Form) -> Option<Form> {
     let root = form.nodes.first()?.path.clone();
     let missing_id = !form.by_path.contains_key(&format!("{root}/meta/instanceID"));
     let missing_name = form.instance_name.is_some() && !form.by_path.contains_key(&format!("{root}/meta/instanceName"));
@@ -27,14 +28,14 @@ pub(super) fn completed(form: &Form) -> Option<Form> {
             // Where the declaration's expressions stand: three steps below their scope, as attributes of the entity would.
             child(&mut form, entity, ENTITY_ID, NodeKind::Value, Bind::default(), false);
             if declaration.label.is_some() {
-                let bind = Bind { calculate: declaration.label.clone(), ..Bind::default() };
+                let bind = Bind { calculate: declaration.label.clone(), readonly: always(), ..Bind::default() };
                 child(&mut form, entity, "label", NodeKind::Value, bind, false);
             }
         }
     }
     let meta = child(&mut form, 0, "meta", NodeKind::Group, Bind::default(), false);
     if missing_id {
-        let bind = Bind { preload: Some("uid".to_owned()), ..Bind::default() };
+        let bind = Bind { preload: Some("uid".to_owned()), readonly: always(), ..Bind::default() };
         child(&mut form, meta, "instanceID", NodeKind::Value, bind, false);
     }
     if missing_name {
@@ -42,6 +43,10 @@ pub(super) fn completed(form: &Form) -> Option<Form> {
         child(&mut form, meta, "instanceName", NodeKind::Value, bind, false);
     }
     Some(form)
+}
+
+fn always() -> Option<Expression> {
+    Expression::parse("true()").ok()
 }
 
 fn entity_missing(form: &Form, scope: NodeId) -> bool {

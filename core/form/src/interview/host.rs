@@ -10,15 +10,12 @@ use super::context::Context;
 use super::plan::Plan;
 use super::tree::Tree;
 use crate::model::{InstanceSource, Table, Text, TextPart};
-use crate::xpath::host::{Host, Node, Now};
+use crate::xpath::host::{Host, Node, Now, OnlyChild};
 use crate::xpath::pattern::Pattern;
 use crate::xpath::{Expression, Scope, Value};
 
 /// Steps of evaluation that one answer may cost.
 const WORK_MAX: u64 = 200_000_000;
-
-/// Rows of a column by value.
-type ColumnIndex = Arc<BTreeMap<String, Vec<u32>>>;
 
 /// Everything around the tree.
 pub(super) struct World {
@@ -28,7 +25,6 @@ pub(super) struct World {
     /// The last-saved interview: its values are rows named by their question.
     pub(super) last_saved: Option<u16>,
     pub(super) language: usize,
-    indexes: RefCell<BTreeMap<(u16, u16), ColumnIndex>>,
     patterns: RefCell<BTreeMap<String, Option<Arc<Pattern>>>>,
     drawn: Cell<u64>,
     work: Cell<u64>,
@@ -52,16 +48,7 @@ impl World {
             })
             .collect();
         let language = plan.form.default_language;
-        Self {
-            context,
-            tables,
-            last_saved,
-            language,
-            indexes: RefCell::default(),
-            patterns: RefCell::default(),
-            drawn: Cell::new(0),
-            work: Cell::new(0),
-        }
+        Self { context, tables, last_saved, language, patterns: RefCell::default(), drawn: Cell::new(0), work: Cell::new(0) }
     }
 
     /// Lets the next answer begin with its whole allowance.
@@ -84,13 +71,11 @@ impl World {
     }
 
     fn column(&self, table: u16, name: &str) -> Option<u16> {
-        let at = self.table(table)?.columns.iter().position(|column| column == name)?;
-        u16::try_from(at).ok()
+        u16::try_from(self.table(table)?.column(name)?).ok()
     }
 
     fn cell(&self, table: u16, row: u32, column: u16) -> &str {
-        let cell = || self.table(table)?.rows.get(row as usize)?.get(usize::from(column));
-        cell().map_or("", String::as_str)
+        self.table(table).map_or("", |table| table.cell(row as usize, usize::from(column)))
     }
 }
 
@@ -151,8 +136,8 @@ impl View<'_> {
         })
     }
 
-    pub(super) fn number_at(&self, expression: &Expression, element: u32) -> f64 {
-        let scope = Scope::at(self, Node::Element(element));
+    pub(super) fn number_at_node(&self, expression: &Expression, node: Node) -> f64 {
+        let scope = Scope::at(self, node);
         expression.evaluate(&scope).map_or(f64::NAN, |value| value.number(&scope))
     }
 
@@ -170,14 +155,24 @@ impl View<'_> {
         Some(words)
     }
 
+    fn column_name(&self, cell: Node) -> &str {
+        let Node::Cell(table, _, column) = cell else { return "" };
+        let name = || self.world.table(table)?.columns.get(usize::from(column));
+        name().map_or("", String::as_str)
+    }
+
+    /// A word of a table's definition, or the usual one.
+    fn table_word(&self, table: u16, which: impl Fn(&Table) -> &String, usual: &'static str) -> &str {
+        let word = self.world.table(table).map_or("", |table| which(table).as_str());
+        if word.is_empty() { usual } else { word }
+    }
+
     /// The label of a row of a list.
     pub(super) fn row_label(&self, table: u16, row: u32, label_ref: &str, element: u32) -> String {
         let label = || {
             let found = self.world.table(table)?;
-            if let Some(text) = found.labels.get(row as usize) {
-                if let Some(words) = self.words(text, element) {
-                    return Some(words);
-                }
+            if let Some(words) = found.labels.get(row as usize).and_then(|text| self.words(text, element)) {
+                return Some(words);
             }
             let column = self.world.column(table, label_ref).or_else(|| self.world.column(table, "label"))?;
             Some(self.world.cell(table, row, column).to_owned())
@@ -209,9 +204,8 @@ impl Host for View<'_> {
                 let Some(element) = self.tree.element(id) else { return };
                 match name {
                     Some(name) => {
-                        let slot = self.plan.nodes.get(element.node).and_then(|node| node.slots.get(name));
-                        if let Some(slot) = slot {
-                            into.extend(self.tree.instances(id, *slot).iter().map(|child| Node::Element(*child)));
+                        if let Some(slot) = self.plan.slot_of(element.node, name) {
+                            into.extend(self.tree.instances(id, slot).iter().map(|child| Node::Element(*child)));
                         }
                     }
                     None => into.extend(element.children.iter().flatten().map(|child| Node::Element(*child))),
@@ -225,24 +219,60 @@ impl Host for View<'_> {
             }
             Node::TableRoot(table) => {
                 let rows = self.world.table(table).map_or(0, |table| table.rows.len() as u32);
-                let named = self.world.last_saved == Some(table);
-                into.extend((0..rows).map(|row| Node::Row(table, row)).filter(|row| match name {
-                    None => true,
-                    Some(name) if named => self.name(*row) == name,
-                    Some(name) => name == "item",
-                }));
+                let rows = (0..rows).map(|row| Node::Row(table, row));
+                match name {
+                    None => into.extend(rows),
+                    Some(name) if self.world.last_saved == Some(table) => into.extend(rows.filter(|row| self.name(*row) == name)),
+                    Some(name) if self.name(Node::Row(table, 0)) == name => into.extend(rows),
+                    Some(_) => {}
+                }
             }
             Node::Row(table, row) => {
                 let columns = self.world.table(table).map_or(0, |table| table.columns.len() as u16);
                 match name {
                     Some(name) => into.extend(self.world.column(table, name).map(|column| Node::Cell(table, row, column))),
-                    None => into.extend((0..columns).map(|column| Node::Cell(table, row, column))),
+                    None => into.extend(
+                        (0..columns)
+                            .map(|column| Node::Cell(table, row, column))
+                            .filter(|cell| !self.column_name(*cell).starts_with('@')),
+                    ),
                 }
             }
         }
     }
 
-    fn attributes(&self, _node: Node, _name: Option<&str>, _into: &mut Vec<Node>) {}
+    fn only_child(&self, node: Node, name: &str) -> OnlyChild {
+        match node {
+            Node::Document if self.name(Node::Element(0)) == name => OnlyChild::One(Node::Element(0)),
+            Node::Element(id) => {
+                let slot = self.tree.element(id).and_then(|element| self.plan.slot_of(element.node, name));
+                match slot.map_or(&[][..], |slot| self.tree.instances(id, slot)) {
+                    [] => OnlyChild::None,
+                    [child] => OnlyChild::One(Node::Element(*child)),
+                    _ => OnlyChild::Several,
+                }
+            }
+            Node::Table(table) if self.name(Node::TableRoot(table)) == name => OnlyChild::One(Node::TableRoot(table)),
+            Node::Row(table, row) => {
+                self.world.column(table, name).map_or(OnlyChild::None, |column| OnlyChild::One(Node::Cell(table, row, column)))
+            }
+            // The rows of a table are many, or of one name each in the record saved last.
+            Node::TableRoot(_) => OnlyChild::Several,
+            _ => OnlyChild::None,
+        }
+    }
+
+    fn attributes(&self, node: Node, name: Option<&str>, into: &mut Vec<Node>) {
+        let Node::Row(table, row) = node else { return };
+        let columns = self.world.table(table).map_or(&[][..], |table| &table.columns);
+        for (column, column_name) in columns.iter().enumerate() {
+            if let Some(own) = column_name.strip_prefix('@')
+                && name.is_none_or(|name| name == own)
+            {
+                into.push(Node::Cell(table, row, column as u16));
+            }
+        }
+    }
 
     fn name(&self, node: Node) -> Cow<'_, str> {
         match node {
@@ -251,13 +281,10 @@ impl Host for View<'_> {
                 Cow::Borrowed(self.plan.form.nodes.get(self.tree.node_of(id)).map_or("", |node| node.name.as_str()))
             }
             Node::TableRoot(table) if self.world.last_saved == Some(table) => Cow::Borrowed(self.plan.form.root_name.as_str()),
-            Node::TableRoot(_) => Cow::Borrowed("root"),
+            Node::TableRoot(table) => Cow::Borrowed(self.table_word(table, |table| &table.root_name, "root")),
             Node::Row(table, row) if self.world.last_saved == Some(table) => Cow::Borrowed(self.world.cell(table, row, 0)),
-            Node::Row(..) => Cow::Borrowed("item"),
-            Node::Cell(table, _, column) => {
-                let name = || self.world.table(table)?.columns.get(usize::from(column));
-                Cow::Borrowed(name().map_or("", String::as_str))
-            }
+            Node::Row(table, _) => Cow::Borrowed(self.table_word(table, |table| &table.row_name, "item")),
+            Node::Cell(..) => Cow::Borrowed(self.column_name(node).trim_start_matches('@')),
         }
     }
 
@@ -300,24 +327,8 @@ impl Host for View<'_> {
             return None;
         }
         let Some(column) = self.world.column(table, column) else { return Some(Vec::new()) };
-        let known = self.world.indexes.borrow().get(&(table, column)).cloned();
-        let index = known.unwrap_or_else(|| {
-            let mut index: BTreeMap<String, Vec<u32>> = BTreeMap::new();
-            for (row, cells) in self.world.table(table).map_or(&[][..], |table| &table.rows).iter().enumerate() {
-                if let Some(cell) = cells.get(usize::from(column)) {
-                    match index.get_mut(cell) {
-                        Some(rows) => rows.push(row as u32),
-                        None => {
-                            index.insert(cell.clone(), vec![row as u32]);
-                        }
-                    }
-                }
-            }
-            let index = Arc::new(index);
-            self.world.indexes.borrow_mut().insert((table, column), index.clone());
-            index
-        });
-        Some(index.get(value).map_or_else(Vec::new, |rows| rows.iter().map(|row| Node::Row(table, *row)).collect()))
+        let rows = self.world.table(table)?.rows_with(usize::from(column), value);
+        Some(rows.iter().map(|row| Node::Row(table, *row)).collect())
     }
 
     fn now(&self) -> Now {
@@ -325,8 +336,7 @@ impl Host for View<'_> {
     }
 
     fn random(&self) -> u64 {
-        let [a, b, c, d, e, f, g, h, ..] = self.world.draw();
-        u64::from_le_bytes([a, b, c, d, e, f, g, h])
+        self.world.draw().first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
     }
 
     fn property(&self, name: &str) -> String {

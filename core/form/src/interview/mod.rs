@@ -4,7 +4,7 @@
 //! [`Interview::set`], [`Interview::add`], [`Interview::remove`]; look with [`Interview::nodes`]; end with
 //! [`Interview::finalize`]. [`Interview::answers`] gives what is worth storing at any time.
 
-mod complete;
+pub(crate) mod complete;
 pub mod context;
 mod entity;
 mod host;
@@ -49,10 +49,10 @@ pub struct Interview {
 impl Interview {
     /// A new interview: defaults, first-load actions and preloads have run.
     pub fn start(form: Arc<Form>, context: Context) -> Result<Self, InterviewError> {
-        let plan = Arc::new(Plan::new(form.clone()));
+        let plan = Plan::of(&form);
         let world = World::new(&plan, context);
         let mut engine = Engine::new(plan, world, Mode::Fill);
-        engine.inner_repeats(0);
+        engine.begin(0, &form.initial);
         engine.preload();
         engine.queue_all(0);
         engine.settle();
@@ -63,7 +63,7 @@ impl Interview {
 
     /// Goes on with stored answers. `Mode::Fill` behaves as `Mode::Edit` here.
     pub fn open(form: Arc<Form>, answers: &Answers, context: Context, mode: Mode) -> Result<Self, InterviewError> {
-        let plan = Arc::new(Plan::new(form.clone()));
+        let plan = Plan::of(&form);
         let world = World::new(&plan, context);
         let mode = if mode == Mode::Judge { Mode::Judge } else { Mode::Edit };
         let mut engine = Engine::new(plan, world, mode);
@@ -100,7 +100,7 @@ impl Interview {
         let element = engine.tree.find(&engine.plan, place).ok_or_else(|| Refused::NoSuchNode(place.to_owned()))?;
         let node =
             engine.plan.form.nodes.get(engine.tree.node_of(element)).ok_or_else(|| Refused::NoSuchNode(place.to_owned()))?;
-        let kind = engine.state(element, false).kind;
+        let kind = show::kind(node);
         if node.kind != NodeKind::Value || matches!(kind, StateKind::Note) {
             return Err(Refused::TakesNoAnswer(place.to_owned(), kind.word()));
         }
@@ -196,7 +196,13 @@ impl Interview {
     /// Everything that a screen needs, in document order, without the root.
     pub fn nodes(&self) -> Vec<NodeState> {
         self.engine.world.rested();
-        self.engine.nodes()
+        self.engine.nodes(false)
+    }
+
+    /// As [`Interview::nodes`], with what every form has though it may not say it (`meta` and what is in it).
+    pub fn all_nodes(&self) -> Vec<NodeState> {
+        self.engine.world.rested();
+        self.engine.nodes(true)
     }
 
     /// One node by place or reference.

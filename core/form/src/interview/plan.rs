@@ -2,7 +2,7 @@
 //! any number of interviews share it.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::complete::completed;
 use super::references::{references, repeat_around};
@@ -32,8 +32,8 @@ pub(super) struct Dependent {
 pub(super) struct PlanNode {
     /// Place among the parent's children.
     pub(super) slot: usize,
-    /// Children by name.
-    pub(super) slots: BTreeMap<String, usize>,
+    /// Children by name: see [`PlanNode::slot_of`].
+    slots: Vec<(u64, usize)>,
     /// Distance from the root.
     pub(super) depth: usize,
     /// The repeat around it.
@@ -74,10 +74,23 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// The place of a node's child by its name.
+    pub(super) fn slot_of(&self, node: NodeId, name: &str) -> Option<usize> {
+        let slots = &self.nodes.get(node)?.slots;
+        let key = name_key(name);
+        let from = slots.partition_point(|(own, _)| *own < key);
+        let children = &self.form.nodes.get(node)?.children;
+        let is_it = |slot: usize| {
+            children.get(slot).and_then(|child| self.form.nodes.get(*child)).is_some_and(|child| child.name == name)
+        };
+        slots.iter().skip(from).take_while(|(own, _)| *own == key).map(|(_, slot)| *slot).find(|slot| is_it(*slot))
+    }
+
     /// Reads the dependencies out of a form.
-    pub fn new(form: Arc<Form>) -> Self {
+    pub fn new(form: &Form) -> Self {
         let own_nodes = form.nodes.len();
-        let form = completed(&form).map_or(form, Arc::new);
+        // A copy even where nothing is missing: the form keeps its plan, and must not be kept by it.
+        let form = Arc::new(completed(form).unwrap_or_else(|| form.clone()));
         let mut nodes: Vec<PlanNode> = form.nodes.iter().map(|_| PlanNode::default()).collect();
         // Parents may come after children among the nodes that were added: walk from the root.
         let mut open = vec![0];
@@ -95,10 +108,13 @@ impl Plan {
                     *plan = PlanNode { slot, depth, repeat, key, ..std::mem::take(plan) };
                 }
                 if let Some(plan) = nodes.get_mut(id) {
-                    plan.slots.insert(child_node.name.clone(), slot);
+                    plan.slots.push((name_key(&child_node.name), slot));
                 }
                 open.push(*child);
             }
+        }
+        for node in &mut nodes {
+            node.slots.sort_unstable();
         }
         let instance_ids = form.instances.keys().cloned().collect();
         let mut plan = Self {
@@ -113,6 +129,11 @@ impl Plan {
         plan.connect();
         plan.rank();
         plan
+    }
+
+    /// The plan of a form, made once.
+    pub fn of(form: &Form) -> Arc<Self> {
+        form.prepared.0.get_or_init(|| Arc::new(Self::new(form))).clone()
     }
 
     /// The form, with what every form has.
@@ -260,10 +281,25 @@ impl Plan {
     }
 }
 
+/// A number by which names are sorted and found (FNV-1a): nearer at hand than the words themselves.
+fn name_key(name: &str) -> u64 {
+    name.bytes().fold(0xcbf2_9ce4_8422_2325, |key, byte| (key ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// The plan of a form, once somebody needed it. A copy of a form makes its own.
+#[derive(Debug, Default)]
+pub struct Prepared(OnceLock<Arc<Plan>>);
+
+impl Clone for Prepared {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
 /// Nodes that depend on themselves through others: calculations, relevances and counts that go round. Each circle's nodes
 /// in the order of the form; empty where the form has none.
 pub fn circular(form: &Arc<Form>) -> Vec<NodeId> {
-    let plan = Plan::new(form.clone());
+    let plan = Plan::of(form);
     let edges = plan.edges(&[Aspect::Count, Aspect::Relevant, Aspect::Calculate]);
     let mut inside = vec![true; edges.len()];
     // Whoever has nobody before or nobody after is in no circle; what remains after peeling is.

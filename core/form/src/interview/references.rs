@@ -118,7 +118,7 @@ impl Walker<'_> {
         };
         // In a list there are no nodes of the form, but its predicates may look at some.
         for step in &path.steps {
-            nodes = if at_document { self.from_document(step) } else { self.step(step, &nodes) };
+            nodes = if at_document { self.document_step(step) } else { self.step(step, &nodes) };
             at_document = false;
             self.predicates(&step.predicates, &nodes);
         }
@@ -136,7 +136,7 @@ impl Walker<'_> {
         }
     }
 
-    fn from_document(&mut self, step: &Step) -> Vec<Reference> {
+    fn document_step(&mut self, step: &Step) -> Vec<Reference> {
         let root = Reference { node: 0, anchor: None };
         match step.axis {
             Axis::Child | Axis::Descendant if self.passes(step, 0) && step.axis == Axis::Child => vec![root],
@@ -191,10 +191,16 @@ impl Walker<'_> {
 
     fn children(&mut self, step: &Step, of: Reference, into: &mut Vec<Reference>) {
         let Some(parent) = self.form.nodes.get(of.node) else { return };
-        for child in &parent.children {
-            if !self.passes(step, *child) {
-                continue;
-            }
+        let named = match &step.test {
+            Test::Name(name) => Some(self.form.by_path.get(&format!("{}/{name}", parent.path))),
+            _ => None,
+        };
+        let children: &[NodeId] = match &named {
+            Some(child) => child.map_or(&[], std::slice::from_ref),
+            None if step.test == Test::Nothing => &[],
+            None => &parent.children,
+        };
+        for child in children {
             let reference = Reference { node: *child, anchor: of.anchor };
             // Through a repeat: instances that come and go matter.
             if self.is_repeat(*child) {

@@ -8,8 +8,11 @@ use super::host::{View, World, uuid};
 use super::plan::{Aspect, Dependent, Plan};
 use super::tree::{ELEMENTS_MAX, ElementId, Tree};
 use super::values;
-use crate::answers::order_between;
+use crate::answers::{Answers, order_between};
 use crate::model::{ActionValue, NodeId, NodeKind};
+use crate::xpath::Scope;
+use crate::xpath::functions::nodes::{shuffle_seed, shuffled};
+use crate::xpath::host::{Host, Node};
 use crate::xpath::moment::Moment;
 use std::sync::Arc;
 
@@ -181,7 +184,6 @@ impl Engine {
 
     /// Choices offered now: value, and where the label is.
     pub(super) fn offered(&self, node: NodeId, element: ElementId) -> Option<Vec<(String, crate::xpath::Node)>> {
-        use crate::xpath::host::{Host, Node};
         let itemset = self.plan.form.nodes.get(node)?.control.as_ref()?.itemset.as_ref()?;
         let view = self.view();
         let nodes = match view.value(&itemset.nodeset, element) {
@@ -198,7 +200,9 @@ impl Engine {
                 let mut at = vec![item];
                 for step in itemset.value_ref.trim_start_matches("./").split('/') {
                     let mut below = Vec::new();
-                    at.iter().for_each(|node| view.children(*node, Some(step), &mut below));
+                    for node in &at {
+                        view.children(*node, Some(step), &mut below);
+                    }
                     at = below;
                 }
                 cells = at;
@@ -210,40 +214,37 @@ impl Engine {
             }
         }
         if itemset.randomize {
-            self.shuffle(itemset, element, &mut offered);
+            offered = self.shuffled(itemset, element, offered);
         }
         Some(offered)
     }
 
-    fn shuffle<T>(&self, itemset: &crate::model::Itemset, element: ElementId, items: &mut [T]) {
-        // ODK's `randomize`: Fisher-Yates over a Park-Miller generator; without a seed the interview's own.
+    /// The order of a select whose choices are shuffled: by its seed, else by the interview's own.
+    fn shuffled<T: Clone>(&self, itemset: &crate::model::Itemset, element: ElementId, items: Vec<T>) -> Vec<T> {
         let seed = match &itemset.seed {
-            Some(seed) => self.view().number_at(seed, element),
-            None => f64::from(u32::from_le_bytes([
-                self.world.context.random_seed[0],
-                self.world.context.random_seed[1],
-                self.world.context.random_seed[2],
-                0,
-            ])),
+            Some(seed) => {
+                let view = self.view();
+                let scope = Scope::at(&view, Node::Element(element));
+                seed.evaluate(&scope).map_or(0, |value| shuffle_seed(&value, &scope))
+            }
+            None => self.world.context.random_seed.first_chunk().map_or(0, |bytes| i64::from(u32::from_le_bytes(*bytes))),
         };
-        let mut state = (seed as i64).rem_euclid(2_147_483_647);
-        if state <= 0 {
-            state += 2_147_483_646;
-        }
-        for at in (1..items.len()).rev() {
-            state = state * 16_807 % 2_147_483_647;
-            let drawn = (state - 1) as f64 / 2_147_483_646.0;
-            items.swap(at, (drawn * (at + 1) as f64) as usize);
-        }
+        shuffled(items, seed)
     }
 
     fn count(&mut self, node: NodeId, parent: ElementId) {
         let plan = self.plan.clone();
         let Some(form_node) = plan.form.nodes.get(node) else { return };
         let NodeKind::Repeat { count: Some(count) } = &form_node.kind else { return };
-        let number = self.view().number_at(count, parent);
-        let wanted = if number.is_nan() { 0 } else { number.clamp(0.0, COUNT_MAX) as usize };
+        // The expression stands at the repeat, which has no element: one step up from it is the parent.
+        let number = self.view().number_at_node(count, Node::Attribute(parent, 0));
         let slot = plan.nodes.get(node).map_or(0, |node| node.slot);
+        let wanted = match number.is_nan() {
+            // As in ODK, a count that says nothing for the moment changes nothing.
+            true if !self.opening => self.tree.instances(parent, slot).len(),
+            true => 0,
+            false => number.clamp(0.0, COUNT_MAX) as usize,
+        };
         loop {
             let instances = self.tree.instances(parent, slot);
             if instances.len() > wanted {
@@ -258,6 +259,10 @@ impl Engine {
                     Some(at) => {
                         let (_, _, element) = self.tree.surplus.remove(at);
                         self.show(parent, slot, element);
+                    }
+                    // The first instance is the form's own, the others are made from its template.
+                    None if instances.is_empty() && !self.opening && self.mode != Mode::Judge => {
+                        self.begun_instance(node, parent, id);
                     }
                     None => {
                         self.instance(node, parent, id, None);
@@ -308,6 +313,13 @@ impl Engine {
 
     /// Makes an instance of a repeat; gives its element.
     pub(super) fn instance(&mut self, node: NodeId, parent: ElementId, id: String, order: Option<String>) -> ElementId {
+        let element = self.bare_instance(node, parent, id, order);
+        self.inner_repeats(element);
+        self.enter(element);
+        element
+    }
+
+    fn bare_instance(&mut self, node: NodeId, parent: ElementId, id: String, order: Option<String>) -> ElementId {
         let plan = self.plan.clone();
         let slot = plan.nodes.get(node).map_or(0, |node| node.slot);
         let last = self.tree.instances(parent, slot).last().copied();
@@ -323,28 +335,73 @@ impl Engine {
             found.order = order;
         }
         self.tree.attach(parent, slot, element);
-        self.inner_repeats(element);
-        self.enter(element);
         element
     }
 
-    /// Gives every repeat in an element that a person fills its first instance, as a form does that is opened for the first time.
-    pub(super) fn inner_repeats(&mut self, element: ElementId) {
-        if self.opening || self.mode == Mode::Judge {
+    /// Gives an interview what it begins with: the instances that the form itself holds, else one blank instance a repeat.
+    pub(super) fn begin(&mut self, top: ElementId, initial: &Answers) {
+        let plan = self.plan.clone();
+        for (key, instances) in &initial.repeats {
+            let path = format!("{}/{key}", plan.form.nodes.get(self.tree.node_of(top)).map_or("", |node| &node.path));
+            let Some(node) = plan.form.by_path.get(&path).copied() else { continue };
+            let parent_node = plan.form.nodes.get(node).and_then(|node| node.parent).unwrap_or(0);
+            let Some(parent) = self.tree.within(&plan, top, parent_node).first().copied() else { continue };
+            for instance in instances {
+                let name = uuid(self.world.draw());
+                let element = self.bare_instance(node, parent, name, None);
+                for (key, answer) in &instance.answers.values {
+                    let path = format!("{path}/{key}");
+                    let found =
+                        plan.form.by_path.get(&path).and_then(|node| self.tree.within(&plan, element, *node).first().copied());
+                    if let Some(found) = found.and_then(|id| self.tree.element_mut(id)) {
+                        found.value = super::store::text_of(answer);
+                    }
+                }
+                self.begin(element, &instance.answers);
+                self.enter(element);
+            }
+        }
+        for (node, parent, slot) in self.open_repeats(top) {
+            let Some(key) = plan.nodes.get(node).map(|node| &node.key) else { continue };
+            if self.tree.instances(parent, slot).is_empty() && !initial.repeats.contains_key(key) {
+                self.begun_instance(node, parent, uuid(self.world.draw()));
+            }
+        }
+    }
+
+    /// An instance that the form itself holds, blank.
+    fn begun_instance(&mut self, node: NodeId, parent: ElementId, id: String) {
+        let element = self.bare_instance(node, parent, id, None);
+        self.begin(element, &Answers::default());
+        self.enter(element);
+    }
+
+    /// Repeats in an element that a person fills, with their parent and slot; not those inside of instances.
+    fn open_repeats(&self, top: ElementId) -> Vec<(NodeId, ElementId, usize)> {
+        let mut found = Vec::new();
+        let mut open = vec![top];
+        while let Some(id) = open.pop() {
+            for child in self.plan.form.nodes.get(self.tree.node_of(id)).map_or(&[][..], |node| &node.children) {
+                let uncounted =
+                    self.plan.form.nodes.get(*child).is_some_and(|child| child.kind == NodeKind::Repeat { count: None });
+                if uncounted {
+                    found.push((*child, id, self.plan.nodes.get(*child).map_or(0, |child| child.slot)));
+                }
+            }
+            let groups = self.tree.element(id).into_iter().flat_map(|element| element.children.iter().flatten());
+            open.extend(groups.filter(|child| !self.tree.is_instance(&self.plan, **child)));
+        }
+        found
+    }
+
+    /// Gives a new instance the instances that the form's template has in it.
+    fn inner_repeats(&mut self, element: ElementId) {
+        if self.opening || self.mode == Mode::Judge || self.plan.form.nested_first.is_empty() {
             return;
         }
-        let mut below = Vec::new();
-        self.tree.below(element, &mut below);
-        let plan = self.plan.clone();
-        for id in below {
-            let children = plan.form.nodes.get(self.tree.node_of(id)).map(|node| node.children.clone()).unwrap_or_default();
-            for child in children {
-                let uncounted = plan.form.nodes.get(child).is_some_and(|child| child.kind == NodeKind::Repeat { count: None });
-                let slot = plan.nodes.get(child).map_or(0, |child| child.slot);
-                if uncounted && self.tree.instances(id, slot).is_empty() {
-                    let name = uuid(self.world.draw());
-                    self.instance(child, id, name, None);
-                }
+        for (node, parent, slot) in self.open_repeats(element) {
+            if self.plan.form.nested_first.contains(&node) && self.tree.instances(parent, slot).is_empty() {
+                self.instance(node, parent, uuid(self.world.draw()), None);
             }
         }
     }

@@ -1,5 +1,6 @@
 //! What an interview shows: nodes with their states, violations, and lines to read.
 
+use super::complete::ENTITY_ID;
 use super::context::Mode;
 use super::host::View;
 use super::settle::Engine;
@@ -7,22 +8,23 @@ use super::state::{ChoiceState, DisplayValue, NodeState, StateKind, Violation, V
 use super::tree::ElementId;
 use super::values;
 use crate::model::{ControlKind, Node as FormNode, NodeKind, Text};
+use crate::xpath::Expression;
 use crate::xpath::host::{Host, Node};
 
 impl Engine {
     /// Everything in document order, without the root; ranges of repeats before their instances where asked for.
-    pub(super) fn nodes(&self) -> Vec<NodeState> {
+    pub(super) fn nodes(&self, all: bool) -> Vec<NodeState> {
         let mut nodes = Vec::new();
-        self.show_below(0, false, &mut nodes);
+        self.show_below(0, false, all, &mut nodes);
         nodes
     }
 
-    fn show_below(&self, top: ElementId, readonly: bool, into: &mut Vec<NodeState>) {
+    fn show_below(&self, top: ElementId, readonly: bool, all: bool, into: &mut Vec<NodeState>) {
         let Some(element) = self.tree.element(top) else { return };
         let Some(node) = self.plan.form.nodes.get(element.node) else { return };
         for (slot, child) in node.children.iter().enumerate() {
             let Some(child_node) = self.plan.form.nodes.get(*child) else { continue };
-            if *child >= self.plan.own_nodes {
+            if child_node.name == ENTITY_ID || *child >= self.plan.own_nodes && !all {
                 continue;
             }
             if let NodeKind::Repeat { count } = &child_node.kind {
@@ -32,7 +34,7 @@ impl Engine {
                 let state = self.state(*id, readonly);
                 let inner = state.readonly;
                 into.push(state);
-                self.show_below(*id, inner, into);
+                self.show_below(*id, inner, all, into);
             }
         }
     }
@@ -88,7 +90,7 @@ impl Engine {
             readonly,
             required,
             violation: broken,
-            message: broken.and_then(|broken| self.message(&view, node, id, broken)),
+            message: broken.and_then(|broken| message(&view, node, id, broken)),
             label: control_text(&view, node, id, |control| control.label.as_ref()),
             hint: control_text(&view, node, id, |control| control.hint.as_ref()),
             guidance: control_text(&view, node, id, |control| control.guidance_hint.as_ref()),
@@ -135,14 +137,6 @@ impl Engine {
         (!self.view().truth_at(constraint, id, true)).then_some(ViolationKind::Constraint)
     }
 
-    fn message(&self, view: &View<'_>, node: &FormNode, id: ElementId, broken: ViolationKind) -> Option<String> {
-        let text = match broken {
-            ViolationKind::Constraint => node.bind.constraint_message.as_ref(),
-            ViolationKind::Required => node.bind.required_message.as_ref(),
-        };
-        view.words(text?, id)
-    }
-
     /// What keeps the interview from being accepted.
     pub(super) fn violations(&self) -> Vec<Violation> {
         let view = self.view();
@@ -155,7 +149,7 @@ impl Engine {
                 place: self.tree.path(&self.plan, id, false),
                 reference: self.tree.path(&self.plan, id, true),
                 kind: broken,
-                message: self.message(&view, node, id, broken).unwrap_or_default(),
+                message: message(&view, node, id, broken).unwrap_or_default(),
             })
         });
         found.collect()
@@ -229,6 +223,15 @@ impl Engine {
     }
 }
 
+/// The form's own words about a violation.
+fn message(view: &View<'_>, node: &FormNode, id: ElementId, broken: ViolationKind) -> Option<String> {
+    let text = match broken {
+        ViolationKind::Constraint => node.bind.constraint_message.as_ref(),
+        ViolationKind::Required => node.bind.required_message.as_ref(),
+    };
+    view.words(text?, id)
+}
+
 /// Whether lists of words in the language shown are joined by a Latin comma.
 fn is_latin(engine: &Engine) -> bool {
     let name = engine.plan.form.languages.get(engine.world.language).map_or("", String::as_str);
@@ -244,11 +247,19 @@ fn control_text(
     view.words(which(node.control.as_ref()?)?, id)
 }
 
-fn kind(node: &FormNode) -> StateKind {
+fn is_fixed(node: &FormNode) -> bool {
+    let always = node.bind.readonly.as_ref().and_then(Expression::constant_truth) == Some(true);
+    always && node.control.as_ref().is_some_and(|control| control.label.is_some() || control.hint.is_some())
+}
+
+/// What a node of the form is on a screen.
+pub(super) fn kind(node: &FormNode) -> StateKind {
     match (&node.kind, node.control.as_ref().map(|control| control.kind)) {
         (NodeKind::Repeat { .. }, _) => StateKind::RepeatInstance,
         (NodeKind::Group, _) => StateKind::Group,
         (NodeKind::Value, None | Some(ControlKind::Group | ControlKind::Repeat)) => StateKind::ModelValue,
+        // As in ODK, a question with words that nobody may ever answer is a note, whatever its type.
+        (NodeKind::Value, Some(ControlKind::Input)) if is_fixed(node) => StateKind::Note,
         (NodeKind::Value, Some(ControlKind::Input)) => StateKind::Input,
         (NodeKind::Value, Some(ControlKind::Note)) => StateKind::Note,
         (NodeKind::Value, Some(ControlKind::SelectOne | ControlKind::SelectMultiple)) => StateKind::Select,

@@ -47,6 +47,7 @@ pub struct NodeState {
 
 /// What a node is on a screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
 pub enum StateKind {
     Group,
     /// The range of a repeat, before its instances.
@@ -106,6 +107,7 @@ pub struct Violation {
 
 /// Which rule an answer breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
 pub enum ViolationKind {
     Constraint,
     Required,
@@ -123,6 +125,7 @@ impl ViolationKind {
 
 /// Why an event could not be applied. No values in it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages say it")]
 pub enum Refused {
     #[error("no node {0}")]
     NoSuchNode(String),
@@ -148,6 +151,7 @@ pub enum Refused {
 
 /// Why an interview cannot start.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages say it")]
 pub enum InterviewError {
     #[error("the limit of {limit} {what} is passed")]
     Limit { limit: usize, what: &'static str },
@@ -181,6 +185,7 @@ pub struct EntityWrite {
 
 /// Make or change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
 pub enum EntityOperation {
     Create,
     Update,

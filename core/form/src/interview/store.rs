@@ -88,11 +88,11 @@ impl Engine {
     /// What is stored below the root or an instance.
     pub(super) fn answers(&self, top: ElementId, kept: &[Kept]) -> Answers {
         let mut answers = kept.iter().find(|kept| kept.element == top).map(|kept| kept.answers.clone()).unwrap_or_default();
-        self.collect(top, top, kept, &mut answers);
+        self.collect(top, kept, &mut answers);
         answers
     }
 
-    fn collect(&self, top: ElementId, at: ElementId, kept: &[Kept], into: &mut Answers) {
+    fn collect(&self, at: ElementId, kept: &[Kept], into: &mut Answers) {
         let Some(element) = self.tree.element(at) else { return };
         let Some(node) = self.plan.form.nodes.get(element.node) else { return };
         for (slot, child) in node.children.iter().enumerate() {
@@ -102,7 +102,7 @@ impl Engine {
             match &child_node.kind {
                 NodeKind::Group => {
                     for group in self.tree.instances(at, slot) {
-                        self.collect(top, *group, kept, into);
+                        self.collect(*group, kept, into);
                     }
                 }
                 NodeKind::Repeat { .. } => {

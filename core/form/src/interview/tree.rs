@@ -89,10 +89,9 @@ impl Tree {
 
     /// Puts an instance among its parent's children, by order and id.
     pub(super) fn attach(&mut self, parent: ElementId, slot: usize, child: ElementId) {
-        let key = |tree: &Self, id: ElementId| tree.element(id).map(|element| (element.order.clone(), element.id.clone()));
-        let siblings = self.instances(parent, slot).to_vec();
-        let own = key(self, child);
-        let at = siblings.iter().position(|sibling| key(self, *sibling) > own).unwrap_or(siblings.len());
+        let key = |id: ElementId| self.element(id).map(|element| (element.order.as_str(), element.id.as_str()));
+        let own = key(child);
+        let at = self.instances(parent, slot).partition_point(|sibling| key(*sibling) <= own);
         if let Some(children) = self.element_mut(parent).and_then(|element| element.children.get_mut(slot)) {
             children.insert(at, child);
         }
@@ -203,7 +202,7 @@ impl Tree {
         let mut at: ElementId = 0;
         for step in steps {
             let (name, inside) = bracketed(step);
-            let slot = *plan.nodes.get(self.node_of(at))?.slots.get(name)?;
+            let slot = plan.slot_of(self.node_of(at), name)?;
             let siblings = self.instances(at, slot);
             at = match inside {
                 None => *siblings.first()?,
@@ -223,7 +222,7 @@ impl Tree {
         let (name, _) = bracketed(name);
         let parent = self.find(plan, parent)?;
         let parent_node = self.node_of(parent);
-        let slot = *plan.nodes.get(parent_node)?.slots.get(name)?;
+        let slot = plan.slot_of(parent_node, name)?;
         let node = *plan.form.nodes.get(parent_node)?.children.get(slot)?;
         let is_repeat = plan.form.nodes.get(node).is_some_and(|node| matches!(node.kind, NodeKind::Repeat { .. }));
         is_repeat.then_some((parent, node))

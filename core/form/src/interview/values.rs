@@ -3,7 +3,7 @@
 
 use crate::model::DataType;
 use crate::xpath::moment::{self, Moment};
-use crate::xpath::value::number_text;
+use crate::xpath::value::{number_text, parse_number};
 
 /// Longest text of one answer, in bytes.
 pub(super) const VALUE_BYTES_MAX: usize = 64 * 1024;
@@ -67,17 +67,29 @@ pub(super) fn typed(data_type: DataType, text: &str, offset_minutes: i32) -> Res
     }
 }
 
-/// A calculated value as its type holds it: what does not fit stays as it is.
+/// A calculated value as its type holds it; as in ODK, what the type cannot hold is blank.
 pub(super) fn calculated(data_type: DataType, text: String) -> String {
     match data_type {
-        DataType::Decimal => text.parse::<f64>().map_or(text, number_text),
-        DataType::Int => match text.parse::<f64>() {
-            Ok(number) if number.is_finite() => number_text(number.trunc()),
-            _ => text,
-        },
-        DataType::Date => text.split('T').next().unwrap_or("").to_owned(),
+        DataType::Decimal => number_of(&text).map(number_text).unwrap_or_default(),
+        DataType::Int => {
+            let number = number_of(&text).map(f64::trunc).filter(|number| (INT_LEAST..=INT_MOST).contains(number));
+            number.map(number_text).unwrap_or_default()
+        }
+        DataType::Date => {
+            let date = text.split('T').next().unwrap_or("");
+            moment::parse_date(date).map(|_| date.to_owned()).unwrap_or_default()
+        }
         _ => text,
     }
+}
+
+/// Bounds of an XML Schema `int`.
+const INT_LEAST: f64 = -2_147_483_648.0;
+const INT_MOST: f64 = 2_147_483_647.0;
+
+fn number_of(text: &str) -> Option<f64> {
+    let number = parse_number(text);
+    number.is_finite().then_some(number)
 }
 
 /// A kept value as ODK writes it: what is bound as decimal carries a fraction.

@@ -7,7 +7,6 @@ use super::references::{Names, Source, Style};
 use super::report::Place;
 use crate::model::{Action, ActionValue, DataType, Itemset, Node, NodeId, NodeKind};
 use crate::xpath::Expression;
-use crate::xpath::syntax::Tree;
 
 /// Headers as the author wrote them, for messages.
 pub type Header<'read> = &'read dyn Fn(&str) -> String;
@@ -56,7 +55,8 @@ pub fn node(compiler: &mut Compiler<'_>, id: NodeId, pending: &Pending, node: &m
     } else {
         triggers(compiler, pending, node, at("trigger"), calculation_at);
     }
-    node.bind.captured = node.bind.calculate.as_ref().is_some_and(|expression| is_captured(compiler, expression));
+    node.bind.captured =
+        node.bind.calculate.as_ref().is_some_and(|expression| expression.is_captured(|id| compiler.list_names.contains(id)));
     if let NodeKind::Repeat { count } = &mut node.kind {
         *count = compiler.expression(&pending.count, source, Style::default(), at("repeat_count"));
     }
@@ -171,18 +171,4 @@ fn itemset(
         randomize: pending.randomize,
         seed,
     })
-}
-
-/// Gives another result another time or on another device.
-fn is_captured(compiler: &Compiler<'_>, expression: &Expression) -> bool {
-    if expression.is_volatile() || expression.instances().iter().any(|id| !compiler.list_names.contains(id)) {
-        return true;
-    }
-    let mut found = false;
-    expression.tree.walk(&mut |tree| {
-        if let Tree::Call { function, .. } = tree {
-            found |= function.name == "today";
-        }
-    });
-    found
 }

@@ -225,7 +225,7 @@ impl Compiler<'_> {
                 labels.push(self.text(&choice.label, nowhere, place).unwrap_or_default());
             }
         }
-        Table { columns, rows, labels }
+        Table { labels, ..Table::new(columns, rows) }
     }
 
     /// The words of the language that is shown first.

@@ -31,7 +31,9 @@ use draft::{Draft, List};
 use references::Names;
 use report::{Place, Report};
 
+use crate::answers::Answers;
 use crate::fault::Fault;
+use crate::interview::plan::Prepared;
 use crate::model::{ControlKind, Form};
 
 pub use workbook::{BYTES_MAX, COLUMNS_MAX, ROWS_MAX, UNPACKED_BYTES_MAX};
@@ -163,7 +165,10 @@ fn read_sheets(bytes: &[u8], file_name: &str, report: &mut Report) -> Result<For
         instances,
         entities,
         status_rules,
+        initial: Answers::default(),
+        nested_first: BTreeSet::new(),
         warnings: Vec::new(),
+        prepared: Prepared::default(),
     })
 }
 

@@ -315,7 +315,12 @@ impl Reader<'_> {
         let what = if repeat { "repeat" } else { "group" };
         match self.open.last() {
             None => {
-                self.fault(row, "type", format!("`end_{what}` closes nothing"), format!("remove it, or add `begin_{what}` above"))
+                self.fault(
+                    row,
+                    "type",
+                    format!("`end_{what}` closes nothing"),
+                    format!("remove it, or add `begin_{what}` above"),
+                );
             }
             Some(open) if open.repeat != repeat => {
                 let other = if open.repeat { "repeat" } else { "group" };

@@ -1,6 +1,8 @@
 //! The evaluator: XPath 1.0's semantics over a [`Host`].
 
-use super::host::{Host, Node};
+#![allow(clippy::float_cmp, reason = "XPath compares numbers exactly")]
+
+use super::host::{Host, Node, OnlyChild};
 use super::moment::Moment;
 use super::syntax::{Axis, Comparison, Operator, Path, Predicate, Shortcut, Start, Step, Test, Tree};
 use super::value::{Value, parse_number};
@@ -22,6 +24,7 @@ pub struct Scope<'host> {
 
 /// Why an expression has no result.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages say it")]
 pub enum EvaluationError {
     /// The wrong type where no conversion exists.
     #[error("{function}() expects nodes, such as a path")]
@@ -179,14 +182,25 @@ fn in_document_order(nodes: &mut Vec<Node>, scope: &Scope<'_>) {
 }
 
 fn walk(path: &Path, scope: &Scope<'_>) -> Outcome<Vec<Node>> {
+    let mut steps = path.steps.as_slice();
     let mut nodes = match &path.start {
-        Start::Root => vec![Node::Document],
-        Start::Context => vec![scope.node],
+        Start::Root | Start::Context => {
+            let mut at = if matches!(path.start, Start::Root) { Node::Document } else { scope.node };
+            // Most paths lead from one node to one node: no list is needed on the way.
+            while let Some((step, rest)) = steps.split_first() {
+                match alone(step, at, scope.host) {
+                    Some(OnlyChild::One(node)) => at = node,
+                    Some(OnlyChild::None) => return Ok(Vec::new()),
+                    Some(OnlyChild::Several) | None => break,
+                }
+                steps = rest;
+            }
+            vec![at]
+        }
         Start::Filter(base, predicates) => {
-            let mut nodes = match evaluate(base, scope)? {
-                Value::Nodes(nodes) => nodes,
-                // `'text'/x` and `3[1]` have no nodes.
-                _ => return Err(EvaluationError::NotNodes { function: "/" }),
+            // `'text'/x` and `3[1]` have no nodes.
+            let Value::Nodes(mut nodes) = evaluate(base, scope)? else {
+                return Err(EvaluationError::NotNodes { function: "/" });
             };
             for predicate in predicates {
                 nodes = keep(predicate, nodes, scope)?;
@@ -194,13 +208,26 @@ fn walk(path: &Path, scope: &Scope<'_>) -> Outcome<Vec<Node>> {
             nodes
         }
     };
-    for step in &path.steps {
+    for step in steps {
         if nodes.is_empty() {
             break;
         }
         nodes = take_step(step, &nodes, scope)?;
     }
     Ok(nodes)
+}
+
+/// A step that leads from one node to at most one other, and needs no list: `name`, `..` and `.` without conditions.
+fn alone(step: &Step, at: Node, host: &dyn Host) -> Option<OnlyChild> {
+    if !step.predicates.is_empty() {
+        return None;
+    }
+    match (step.axis, &step.test) {
+        (Axis::Child, Test::Name(name)) if !matches!(at, Node::TableRoot(_)) => Some(host.only_child(at, name)),
+        (Axis::Parent, Test::AnyNode) => Some(host.parent(at).map_or(OnlyChild::None, OnlyChild::One)),
+        (Axis::Itself, Test::AnyNode) => Some(OnlyChild::One(at)),
+        _ => None,
+    }
 }
 
 fn take_step(step: &Step, from: &[Node], scope: &Scope<'_>) -> Outcome<Vec<Node>> {
@@ -333,10 +360,10 @@ fn candidates(step: &Step, node: Node, scope: &Scope<'_>, into: &mut Vec<Node>) 
             descend(node, host, &passes, into);
         }
         Axis::FollowingSibling => {
-            siblings(node, host, true).into_iter().filter(|node| passes(*node)).for_each(|node| into.push(node))
+            into.extend(siblings(node, host, true).into_iter().filter(|node| passes(*node)));
         }
         Axis::PrecedingSibling => {
-            siblings(node, host, false).into_iter().rev().filter(|node| passes(*node)).for_each(|node| into.push(node));
+            into.extend(siblings(node, host, false).into_iter().rev().filter(|node| passes(*node)));
         }
         Axis::Following | Axis::Preceding => {
             let mut above = Some(node);

@@ -33,12 +33,33 @@ pub struct Now {
     pub offset_minutes: i32,
 }
 
+/// How many children of a name a node has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnlyChild {
+    /// No child.
+    None,
+    /// This one.
+    One(Node),
+    /// More than one.
+    Several,
+}
+
 /// The trees and the world around an expression.
 pub trait Host {
     /// Parent of a node.
     fn parent(&self, node: Node) -> Option<Node>;
     /// Child elements, in document order; all of them, or those of a name.
     fn children(&self, node: Node, name: Option<&str>, into: &mut Vec<Node>);
+    /// The child element of a name, where there is exactly one or none; what most steps of most paths ask for.
+    fn only_child(&self, node: Node, name: &str) -> OnlyChild {
+        let mut found = Vec::new();
+        self.children(node, Some(name), &mut found);
+        match found.as_slice() {
+            [] => OnlyChild::None,
+            [child] => OnlyChild::One(*child),
+            _ => OnlyChild::Several,
+        }
+    }
     /// Attributes; all of them, or the one of a name.
     fn attributes(&self, node: Node, name: Option<&str>, into: &mut Vec<Node>);
     /// Name of an element or attribute; empty for a document.

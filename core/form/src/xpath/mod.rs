@@ -83,6 +83,17 @@ impl Expression {
         found
     }
 
+    /// Gives another result another time or on another device; `internal` says which lists stand in the form.
+    pub fn is_captured(&self, internal: impl Fn(&str) -> bool) -> bool {
+        let mut found = self.is_volatile() || self.instances().iter().any(|id| !internal(id));
+        self.tree.walk(&mut |tree| {
+            if let syntax::Tree::Call { function, .. } = tree {
+                found |= function.name == "today";
+            }
+        });
+        found
+    }
+
     /// Ids given to `instance()` as a literal, and to `pulldata()` (whose file is `ID.csv`).
     pub fn instances(&self) -> Vec<String> {
         let mut found = Vec::new();

@@ -6,6 +6,7 @@ use super::functions::Function;
 
 /// An expression.
 #[derive(Debug, Clone)]
+#[allow(missing_docs, reason = "the names say it")]
 pub enum Tree {
     /// `7`, `0.5`.
     Number(f64),
@@ -125,6 +126,7 @@ pub struct Predicate {
 
 /// What a predicate is, beside any condition.
 #[derive(Debug, Clone)]
+#[allow(missing_docs, reason = "the names say it")]
 pub enum Shortcut {
     /// Nothing better than trying every node.
     None,
@@ -191,10 +193,12 @@ impl Tree {
             Self::Path(path) => {
                 if let Start::Filter(base, predicates) = &path.start {
                     base.walk(visit);
-                    predicates.iter().for_each(|predicate| predicate.tree.walk(visit));
+                    for predicate in predicates {
+                        predicate.tree.walk(visit);
+                    }
                 }
-                for step in &path.steps {
-                    step.predicates.iter().for_each(|predicate| predicate.tree.walk(visit));
+                for predicate in path.steps.iter().flat_map(|step| &step.predicates) {
+                    predicate.tree.walk(visit);
                 }
             }
         }

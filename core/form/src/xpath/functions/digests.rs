@@ -1,5 +1,7 @@
 //! Digests and encodings.
 
+use std::fmt::Write as _;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use md5::Md5;
@@ -30,7 +32,10 @@ pub(super) fn digest(scope: &Scope<'_>, arguments: &[Tree]) -> Outcome {
     };
     let encoding = arguments.get(2).map(|tree| scope.text(tree)).transpose()?;
     Ok(Value::Text(match encoding.as_deref() {
-        Some("hex") => digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+        Some("hex") => digest.iter().fold(String::with_capacity(digest.len() * 2), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        }),
         None | Some("base64") => STANDARD.encode(digest),
         Some(_) => return Err(EvaluationError::Argument { function: "digest", expected: "the encoding hex or base64" }),
     }))

@@ -105,13 +105,12 @@ pub(super) fn pulldata(scope: &Scope<'_>, arguments: &[Tree]) -> Outcome {
     let mut roots = Vec::new();
     scope.host.children(table, None, &mut roots);
     let Some(root) = roots.first() else { return empty };
-    let row = match scope.host.rows_equal(*root, &column, &value) {
-        Some(rows) => rows.first().copied(),
-        None => {
-            let mut rows = Vec::new();
-            scope.host.children(*root, None, &mut rows);
-            rows.into_iter().find(|row| cell(*row, &column, scope).as_deref() == Some(value.as_str()))
-        }
+    let row = if let Some(rows) = scope.host.rows_equal(*root, &column, &value) {
+        rows.first().copied()
+    } else {
+        let mut rows = Vec::new();
+        scope.host.children(*root, None, &mut rows);
+        rows.into_iter().find(|row| cell(*row, &column, scope).as_deref() == Some(value.as_str()))
     };
     Ok(Value::Text(row.and_then(|row| cell(row, &wanted, scope)).unwrap_or_default()))
 }
