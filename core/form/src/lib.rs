@@ -12,6 +12,17 @@ pub mod interview;
 pub mod model;
 pub mod outline;
 pub mod submission;
+pub mod table;
 pub mod trace;
+pub mod xform;
 pub mod xlsform;
 pub mod xpath;
+
+use fault::Fault;
+use model::Form;
+
+/// Reads a form, whichever way it is written: what the bytes begin with decides, not the file's name.
+pub fn read(bytes: &[u8], file_name: &str) -> Result<Form, Vec<Fault>> {
+    let begins = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii_start();
+    if begins.first() == Some(&b'<') { xform::read(bytes, file_name) } else { xlsform::read(bytes, file_name) }
+}

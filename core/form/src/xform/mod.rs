@@ -1,0 +1,29 @@
+//! Reads an ODK XForm (1.0, with entities) into the model, and writes one.
+//!
+//! [`document`] gives elements with their lines. [`instance`] makes the nodes of the primary instance, [`binds`] says what
+//! their answers may be, [`body`] how they are asked, [`words`] in which words, [`lists`] from which choices; [`entities`]
+//! finds what an interview creates. [`write()`] is the way back.
+
+mod binds;
+mod body;
+pub mod document;
+mod entities;
+mod instance;
+mod lists;
+mod reader;
+mod words;
+mod write;
+mod write_body;
+
+use crate::fault::Fault;
+use crate::model::Form;
+
+pub use write::write;
+
+/// Reads an XForm. All faults that can be found are given, not only the first. `file_name` names the form where it has no
+/// id.
+pub fn read(bytes: &[u8], file_name: &str) -> Result<Form, Vec<Fault>> {
+    let root = document::read(bytes)
+        .map_err(|fault| vec![Fault::at(&format!("line {}", fault.line), 0, "", fault.message, "write a well-formed XForm")])?;
+    reader::Reader::default().read(&root, bytes, file_name)
+}

@@ -1,0 +1,484 @@
+//! Writes a form as an ODK XForm: the head here, the body in [`super::write_body`].
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use super::write_body::body;
+use crate::answers::{Answer, Answers};
+use crate::interview::complete::{ENTITY_ID, completed};
+use crate::model::{
+    Action, ActionValue, Bind, ControlKind, DataType, EntityDeclaration, Form, InstanceSource, MergeRule, Node, NodeId, NodeKind,
+    SecondaryInstance, Text, TextPart,
+};
+use crate::submission::escape;
+use crate::xpath::Expression;
+
+const NAMESPACES: &str = "xmlns=\"http://www.w3.org/2002/xforms\" xmlns:h=\"http://www.w3.org/1999/xhtml\" \
+     xmlns:ev=\"http://www.w3.org/2001/xml-events\" xmlns:xsd=\"http://www.w3.org/2001/XMLSchema\" \
+     xmlns:jr=\"http://openrosa.org/javarosa\" xmlns:orx=\"http://openrosa.org/xforms\" \
+     xmlns:odk=\"http://www.opendatakit.org/xforms\" xmlns:entities=\"http://www.opendatakit.org/xforms/entities\" \
+     xmlns:karwan=\"urn:karwan:xforms\"";
+
+/// Prefixes that [`NAMESPACES`] declares: an attribute of another one is left out.
+const PREFIXES: [&str; 7] = ["jr", "orx", "odk", "entities", "xsd", "ev", "karwan"];
+
+/// The form as an XForm. What only this project knows (rules of merging, status rules) stands in attributes of its own
+/// namespace, which other tools pass over.
+pub fn write(form: &Form) -> String {
+    let whole = completed(form);
+    let form = whole.as_ref().unwrap_or(form);
+    let mut writer = Writer { form, xml: String::new(), spoken: BTreeMap::new() };
+    writer.whole();
+    writer.xml
+}
+
+pub(super) struct Writer<'form> {
+    pub(super) form: &'form Form,
+    pub(super) xml: String,
+    /// Texts of `itext` by id: forms and their texts.
+    spoken: BTreeMap<String, Vec<(String, Text)>>,
+}
+
+impl Writer<'_> {
+    fn whole(&mut self) {
+        // The body is written first, because it says which texts there are.
+        body(self);
+        let body = std::mem::take(&mut self.xml);
+        self.instances();
+        self.binds();
+        self.model_actions();
+        let model = std::mem::take(&mut self.xml);
+        let title = escape(&self.form.title, false);
+        let _ = write!(self.xml, "<?xml version=\"1.0\"?>\n<h:html {NAMESPACES}>\n<h:head>\n<h:title>{title}</h:title>\n");
+        self.xml.push_str("<model odk:xforms-version=\"1.0.0\"");
+        if !self.form.entities.is_empty() {
+            self.xml.push_str(" entities:entities-version=\"2025.1.0\"");
+        }
+        self.xml.push_str(">\n");
+        self.itext();
+        let _ = write!(self.xml, "{model}</model>\n</h:head>\n{body}</h:html>\n");
+    }
+
+    fn itext(&mut self) {
+        if self.spoken.is_empty() {
+            return;
+        }
+        let spoken = std::mem::take(&mut self.spoken);
+        let untranslated = ["default".to_owned()];
+        let languages = if self.form.languages.is_empty() { &untranslated[..] } else { &self.form.languages };
+        self.xml.push_str("<itext>\n");
+        for (language, name) in languages.iter().enumerate() {
+            let default = if language == self.form.default_language { " default=\"true()\"" } else { "" };
+            let _ = writeln!(self.xml, "<translation lang=\"{}\"{default}>", escape(name, true));
+            for (id, forms) in &spoken {
+                let _ = write!(self.xml, "<text id=\"{}\">", escape(id, true));
+                for (form, text) in forms {
+                    let words =
+                        text.by_language.get(language).or(text.by_language.first().filter(|_| text.by_language.len() == 1));
+                    let words = words.and_then(Option::as_ref);
+                    match (form.as_str(), words) {
+                        ("", words) => {
+                            let words = words.map_or_else(|| "-".to_owned(), |parts| parts_xml(parts));
+                            let _ = write!(self.xml, "<value>{words}</value>");
+                        }
+                        (form, Some(parts)) => {
+                            let _ = write!(self.xml, "<value form=\"{form}\">{}{}</value>", folder(form), parts_xml(parts));
+                        }
+                        (_, None) => {}
+                    }
+                }
+                self.xml.push_str("</text>\n");
+            }
+            self.xml.push_str("</translation>\n");
+        }
+        self.xml.push_str("</itext>\n");
+    }
+
+    /// Notes a text of `itext`; gives the reference to it.
+    pub(super) fn speak(&mut self, id: &str, forms: Vec<(String, Text)>) -> String {
+        self.spoken.insert(id.to_owned(), forms);
+        format!("jr:itext('{id}')")
+    }
+
+    fn instances(&mut self) {
+        self.xml.push_str("<instance>\n");
+        self.node(0, false, &self.form.initial, "");
+        self.xml.push_str("\n</instance>\n");
+        for instance in self.form.instances.values() {
+            self.secondary(instance);
+        }
+    }
+
+    /// A node as an element; `held` are the instances and values of the scope that it is in, by their keys from there.
+    fn node(&mut self, id: NodeId, template: bool, held: &Answers, key: &str) {
+        let Some(node) = self.form.nodes.get(id) else { return };
+        if node.name == ENTITY_ID {
+            return;
+        }
+        let _ = write!(self.xml, "<{}", node.name);
+        if id == 0 {
+            let _ = write!(self.xml, " id=\"{}\"", escape(&self.form.id, true));
+            if !self.form.version.is_empty() {
+                let _ = write!(self.xml, " version=\"{}\"", escape(&self.form.version, true));
+            }
+        }
+        if template {
+            self.xml.push_str(" jr:template=\"\"");
+        }
+        let own = node.bind.extra.iter().filter_map(|(name, value)| Some((name.strip_prefix("instance::")?, value)));
+        for (name, value) in own.filter(|(name, _)| is_writable(name)) {
+            let _ = write!(self.xml, " {name}=\"{}\"", escape(value, true));
+        }
+        if node.name == "entity" && node.path.ends_with("/meta/entity") {
+            self.entity_attributes(node);
+        }
+        let value = match held.values.get(key) {
+            Some(Answer::Text(text)) => text.as_str(),
+            _ => node.default.as_str(),
+        };
+        if node.children.is_empty() && value.is_empty() {
+            self.xml.push_str("/>");
+            return;
+        }
+        self.xml.push('>');
+        if node.kind == NodeKind::Value {
+            self.xml.push_str(&escape(value, false));
+        }
+        for child in &node.children {
+            let Some(below) = self.form.nodes.get(*child) else { continue };
+            let inside = id == 0 || matches!(node.kind, NodeKind::Repeat { .. });
+            let child_key = if inside { below.name.clone() } else { format!("{key}/{}", below.name) };
+            if !matches!(below.kind, NodeKind::Repeat { .. }) {
+                self.node(*child, false, held, &child_key);
+                continue;
+            }
+            self.node(*child, true, &Answers::default(), "");
+            match held.repeats.get(&child_key) {
+                Some(instances) => instances.iter().for_each(|instance| self.node(*child, false, &instance.answers, "")),
+                None => self.node(*child, false, &Answers::default(), ""),
+            }
+        }
+        let _ = write!(self.xml, "</{}>", node.name);
+    }
+
+    fn declaration(&self, entity: &Node) -> Option<&EntityDeclaration> {
+        let scope = entity.path.strip_suffix("/meta/entity")?;
+        let scope = *self.form.by_path.get(scope)?;
+        self.form.entities.iter().find(|declaration| declaration.scope == scope)
+    }
+
+    fn entity_attributes(&mut self, entity: &Node) {
+        let Some(declaration) = self.declaration(entity) else { return };
+        let mut attributes = format!(" dataset=\"{}\"", escape(&declaration.list, true));
+        if declaration.create_if.is_some() || declaration.entity_id.is_none() {
+            attributes.push_str(" create=\"1\"");
+        }
+        if declaration.entity_id.is_some() {
+            attributes.push_str(" update=\"1\" baseVersion=\"\" trunkVersion=\"\" branchId=\"\"");
+        }
+        attributes.push_str(" id=\"\"");
+        self.xml.push_str(&attributes);
+    }
+
+    fn secondary(&mut self, instance: &SecondaryInstance) {
+        let id = escape(&instance.id, true);
+        let table = match &instance.source {
+            InstanceSource::LastSaved => {
+                let _ = writeln!(self.xml, "<instance id=\"{id}\" src=\"jr://instance/last-saved\"/>");
+                return;
+            }
+            InstanceSource::External { file } => {
+                let kind = if file.to_lowercase().ends_with(".csv") { "file-csv" } else { "file" };
+                let _ = writeln!(self.xml, "<instance id=\"{id}\" src=\"jr://{kind}/{}\"/>", escape(file, true));
+                return;
+            }
+            InstanceSource::Internal(table) => table.clone(),
+        };
+        let named = |name: &str, usual: &str| if name.is_empty() { usual.to_owned() } else { name.to_owned() };
+        let (root, row_name) = (named(&table.root_name, "root"), named(&table.row_name, "item"));
+        let spoken = table.labels.iter().any(|label| plain(label).is_none());
+        let _ = write!(self.xml, "<instance id=\"{id}\"><{root}>");
+        for (number, row) in table.rows.iter().enumerate() {
+            let _ = write!(self.xml, "<{row_name}");
+            let cells: Vec<(&String, &String)> = table.columns.iter().zip(row).filter(|(_, cell)| !cell.is_empty()).collect();
+            for (column, cell) in &cells {
+                if let Some(name) = column.strip_prefix('@') {
+                    let _ = write!(self.xml, " {name}=\"{}\"", escape(cell, true));
+                }
+            }
+            self.xml.push('>');
+            if spoken && table.column("itextId").is_none() {
+                let text_id = format!("{}-{number}", instance.id);
+                let _ = write!(self.xml, "<itextId>{}</itextId>", escape(&text_id, false));
+            }
+            if let Some(label) = table.labels.get(number).filter(|_| spoken) {
+                let known = table.column("itextId").map(|column| table.cell(number, column).to_owned());
+                self.speak(&known.unwrap_or_else(|| format!("{}-{number}", instance.id)), vec![(String::new(), label.clone())]);
+            }
+            for (column, cell) in cells {
+                if !(column.starts_with('@') || spoken && column == "label") {
+                    let _ = write!(self.xml, "<{column}>{}</{column}>", escape(cell, false));
+                }
+            }
+            let _ = write!(self.xml, "</{row_name}>");
+        }
+        let _ = writeln!(self.xml, "</{root}></instance>");
+    }
+
+    fn binds(&mut self) {
+        for node in self.form.nodes.iter().skip(1) {
+            if node.name == ENTITY_ID {
+                continue;
+            }
+            if node.name == "entity" && node.path.ends_with("/meta/entity") {
+                self.entity_binds(node);
+                continue;
+            }
+            let attributes = self.bind_attributes(node);
+            if node.kind == NodeKind::Value || !attributes.is_empty() {
+                let _ = write!(self.xml, "<bind nodeset=\"{}\"", node.path);
+                if node.kind == NodeKind::Value {
+                    let _ = write!(self.xml, " type=\"{}\"", type_name(node.bind.data_type));
+                }
+                let _ = writeln!(self.xml, "{attributes}/>");
+            }
+        }
+    }
+
+    fn bind_attributes(&mut self, node: &Node) -> String {
+        let Bind { relevant, constraint, required, readonly, calculate, .. } = &node.bind;
+        let mut attributes = String::new();
+        let mut add = |name: &str, value: &str| {
+            let _ = write!(attributes, " {name}=\"{}\"", escape(value, true));
+        };
+        let is_note = node.control.as_ref().is_some_and(|control| control.kind == ControlKind::Note);
+        let expressions = [
+            ("relevant", relevant),
+            ("constraint", constraint),
+            ("required", required),
+            ("readonly", readonly),
+            ("calculate", calculate),
+        ];
+        for (name, expression) in expressions {
+            if let Some(expression) = expression {
+                add(name, &expression.source);
+            }
+        }
+        if is_note && readonly.is_none() {
+            add("readonly", "true()");
+        }
+        if let Some((kind, parameter)) = node.bind.preload.as_deref().map(preload) {
+            add("jr:preload", kind);
+            if !parameter.is_empty() {
+                add("jr:preloadParams", parameter);
+            }
+        }
+        if let Some((_, property)) = &node.bind.save_to {
+            add("entities:saveto", property);
+        }
+        if node.bind.merge == MergeRule::Events {
+            add("karwan:merge", "events");
+        }
+        if let Some(identity) = &node.bind.identity {
+            add("karwan:identity", identity);
+        }
+        for (name, value) in &node.bind.extra {
+            let name = name.strip_prefix("bind::").unwrap_or(name);
+            if !name.starts_with("instance::") && is_writable(name) {
+                add(name, value);
+            }
+        }
+        for (name, text) in [("jr:constraintMsg", &node.bind.constraint_message), ("jr:requiredMsg", &node.bind.required_message)]
+        {
+            let Some(text) = text else { continue };
+            let words = match plain(text) {
+                Some(words) => words,
+                None => self.speak(&format!("{}:{name}", node.path), vec![(String::new(), text.clone())]),
+            };
+            let _ = write!(attributes, " {name}=\"{}\"", escape(&words, true));
+        }
+        attributes
+    }
+
+    fn entity_binds(&mut self, entity: &Node) {
+        let Some(declaration) = self.declaration(entity).cloned() else { return };
+        let mut bind = |what: &str, expression: Option<&Expression>| {
+            let calculate =
+                expression.map(|expression| format!(" calculate=\"{}\"", escape(&expression.source, true))).unwrap_or_default();
+            let _ =
+                writeln!(self.xml, "<bind nodeset=\"{}/{what}\" type=\"string\" readonly=\"true()\"{calculate}/>", entity.path);
+        };
+        bind("@id", declaration.entity_id.as_ref());
+        if declaration.create_if.is_some() {
+            bind("@create", declaration.create_if.as_ref());
+        }
+        if let Some(id) = &declaration.entity_id {
+            if declaration.update_if.is_some() {
+                bind("@update", declaration.update_if.as_ref());
+            }
+            for (name, column) in
+                [("@baseVersion", "__version"), ("@trunkVersion", "__trunkVersion"), ("@branchId", "__branchId")]
+            {
+                // Only where the list is at hand can its versions be looked up.
+                if self.form.instances.contains_key(&declaration.list) {
+                    let inside = id.source.trim();
+                    let from = if inside.starts_with('.') { "current()/" } else { "" };
+                    let source = format!("instance('{}')/root/item[name={from}{inside}]/{column}", declaration.list);
+                    bind(name, Expression::parse(&source).ok().as_ref());
+                }
+            }
+        }
+    }
+
+    /// Actions that stand in the model: those of the first load outside of any repeat.
+    fn model_actions(&mut self) {
+        for (id, node) in self.form.nodes.iter().enumerate() {
+            for action in node.actions.iter().filter(|action| action.trigger.is_none() && !in_repeat(action)) {
+                self.action(node, action);
+            }
+            let is_entity = node.name == "entity" && node.path.ends_with("/meta/entity");
+            let makes_id = is_entity && self.declaration(node).is_some_and(|declaration| declaration.entity_id.is_none());
+            if makes_id && repeat_around(self.form, id).is_none() {
+                let _ = writeln!(
+                    self.xml,
+                    "<setvalue ref=\"{}/@id\" event=\"odk-instance-first-load\" value=\"uuid()\"/>",
+                    node.path
+                );
+            }
+        }
+    }
+
+    /// Actions of what is in a repeat, and ids of its entities: they stand in the repeat.
+    pub(super) fn repeat_actions(&mut self, repeat: NodeId) {
+        for (id, node) in self.form.nodes.iter().enumerate() {
+            if repeat_around(self.form, id) != Some(repeat) {
+                continue;
+            }
+            for action in node.actions.iter().filter(|action| action.trigger.is_none() && in_repeat(action)) {
+                self.action(node, action);
+            }
+            let is_entity = node.name == "entity" && node.path.ends_with("/meta/entity");
+            if is_entity && self.declaration(node).is_some_and(|declaration| declaration.entity_id.is_none()) {
+                let _ = writeln!(
+                    self.xml,
+                    "<setvalue ref=\"{}/@id\" event=\"odk-instance-first-load odk-new-repeat\" value=\"uuid()\"/>",
+                    node.path
+                );
+            }
+        }
+    }
+
+    /// Actions that a question triggers: they stand in it.
+    pub(super) fn triggered(&mut self, trigger: NodeId) {
+        for node in &self.form.nodes {
+            for action in node.actions.iter().filter(|action| action.trigger == Some(trigger)) {
+                self.action(node, action);
+            }
+        }
+    }
+
+    fn action(&mut self, node: &Node, action: &Action) {
+        let (path, events) = (&node.path, action.events.join(" "));
+        let _ = match &action.value {
+            ActionValue::Expression(value) => {
+                let value = escape(&value.source, true);
+                writeln!(self.xml, "<setvalue ref=\"{path}\" event=\"{events}\" value=\"{value}\"/>")
+            }
+            ActionValue::Literal(text) => {
+                writeln!(self.xml, "<setvalue ref=\"{path}\" event=\"{events}\">{}</setvalue>", escape(text, false))
+            }
+            ActionValue::GeoPoint => writeln!(self.xml, "<odk:setgeopoint ref=\"{path}\" event=\"{events}\"/>"),
+            ActionValue::RecordAudio(quality) => {
+                writeln!(
+                    self.xml,
+                    "<odk:recordaudio ref=\"{path}\" event=\"{events}\" odk:quality=\"{}\"/>",
+                    escape(quality, true)
+                )
+            }
+        };
+    }
+}
+
+fn in_repeat(action: &Action) -> bool {
+    action.events.iter().any(|event| event == "odk-new-repeat")
+}
+
+fn repeat_around(form: &Form, id: NodeId) -> Option<NodeId> {
+    let mut above = form.nodes.get(id)?.parent;
+    while let Some(id) = above {
+        let node = form.nodes.get(id)?;
+        if matches!(node.kind, NodeKind::Repeat { .. }) {
+            return Some(id);
+        }
+        above = node.parent;
+    }
+    None
+}
+
+/// The words of a text that is the same in every language and has no outputs.
+pub(super) fn plain(text: &Text) -> Option<String> {
+    let [Some(parts)] = text.by_language.as_slice() else { return None };
+    parts
+        .iter()
+        .map(|part| match part {
+            TextPart::Literal(words) => Some(words.as_str()),
+            TextPart::Output(_) => None,
+        })
+        .collect()
+}
+
+/// Words and outputs as XML.
+pub(super) fn parts_xml(parts: &[TextPart]) -> String {
+    let mut xml = String::new();
+    for part in parts {
+        match part {
+            TextPart::Literal(words) => xml.push_str(&escape(words, false)),
+            TextPart::Output(expression) => {
+                let _ = write!(xml, "<output value=\"{}\"/>", escape(&expression.source, true));
+            }
+        }
+    }
+    xml
+}
+
+/// Where the file of a medium is.
+fn folder(form: &str) -> &'static str {
+    match form {
+        "image" | "big-image" => "jr://images/",
+        "audio" => "jr://audio/",
+        "video" => "jr://video/",
+        _ => "",
+    }
+}
+
+fn is_writable(name: &str) -> bool {
+    name.split_once(':').is_none_or(|(prefix, _)| PREFIXES.contains(&prefix)) && !name.starts_with('@')
+}
+
+fn preload(preload: &str) -> (&str, &str) {
+    match preload {
+        "start" | "end" => ("timestamp", preload),
+        "today" => ("date", preload),
+        "uid" => ("uid", ""),
+        other => ("property", other),
+    }
+}
+
+fn type_name(data_type: DataType) -> &'static str {
+    match data_type {
+        DataType::String | DataType::SelectMultiple | DataType::SelectOne => "string",
+        DataType::Int => "int",
+        DataType::Decimal => "decimal",
+        DataType::Boolean => "boolean",
+        DataType::Date => "date",
+        DataType::Time => "time",
+        DataType::DateTime => "dateTime",
+        DataType::GeoPoint => "geopoint",
+        DataType::GeoTrace => "geotrace",
+        DataType::GeoShape => "geoshape",
+        DataType::Binary => "binary",
+        DataType::Barcode => "barcode",
+        DataType::Intent => "intent",
+        DataType::Rank => "odk:rank",
+    }
+}
