@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use karwan_form::model::Form;
-use karwan_form::xlsform;
+
 use karwan_proto::ids::{CaseloadId, Hash};
 use karwan_record::Shape;
 use karwan_store::View;
@@ -111,7 +111,7 @@ impl Inner {
         }
         let row = view.form(hash)?.ok_or_else(|| ClientError::NoSuchForm(hash.to_string()))?;
         let Some(bytes) = view.blob(hash)? else { return Err(ClientError::FormNotHere(row.form_id)) };
-        let fault = xlsform::read(&bytes, FILE_NAME).err().and_then(|faults| faults.first().map(ToString::to_string));
+        let fault = karwan_form::read(&bytes, FILE_NAME).err().and_then(|faults| faults.first().map(ToString::to_string));
         Err(ClientError::FormFault { form: row.form_id, fault: fault.unwrap_or_default() })
     }
 
@@ -122,7 +122,7 @@ impl Inner {
         }
         let Some(row) = view.form(hash)? else { return Ok(None) };
         let Some(bytes) = view.blob(hash)? else { return Ok(None) };
-        let read = xlsform::read(&bytes, FILE_NAME).ok().map(|form| {
+        let read = karwan_form::read(&bytes, FILE_NAME).ok().map(|form| {
             let shape = Shape::of(&form);
             Arc::new(LoadedForm { form: Arc::new(form), shape, row })
         });

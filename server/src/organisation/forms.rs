@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use karwan_form::fault::Fault;
 use karwan_form::model::Form;
-use karwan_form::xlsform;
+
 use karwan_proto::log::MediaFile;
 use karwan_proto::{CaseloadId, DeviceId, Hash, LogEntry};
 use rusqlite::params;
@@ -40,7 +40,7 @@ pub struct FormRow {
 
 /// Reads a definition; faults as one problem.
 pub fn read_form(bytes: &[u8], file_name: &str) -> Result<Form, Problem> {
-    xlsform::read(bytes, file_name).map_err(|faults| faults_problem(file_name, &faults))
+    karwan_form::read(bytes, file_name).map_err(|faults| faults_problem(file_name, &faults))
 }
 
 /// All faults of a form as one problem.
@@ -194,7 +194,7 @@ impl Organisation {
         let Some(name) = name else { return Ok(None) };
         let Some(bytes) = self.blob(hash)? else { return Ok(None) };
         // A form that an older version accepted and this one does not is shown without its words.
-        let Ok(form) = xlsform::read(&bytes, &name) else { return Ok(None) };
+        let Ok(form) = karwan_form::read(&bytes, &name) else { return Ok(None) };
         let form = Arc::new(form);
         if let Ok(mut forms) = self.forms.lock() {
             forms.insert(hash, form.clone());
