@@ -30,7 +30,6 @@ pub use karwan_form::interview;
 pub use karwan_proto::ids::{CaseloadId, DeviceId, Hash, PersonId, RecordId};
 pub use karwan_proto::session::Refusal;
 pub use karwan_store::{DatabaseKey, FileKey, Folder, KeyError, KeyProvider, MemoryKey, Opened, Salvaged, StoreError};
-pub use lists::read_csv;
 pub use observe::{Changed, Observer};
 pub use query::{ListQuery, RecordListed, RecordShown};
 pub use sync::report::{Listener, Phase, Progress, Quiet, RefusedEnvelope, SyncReport};

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use karwan_form::external;
 use karwan_form::interview::Lists;
 use karwan_form::model::Table;
 use karwan_proto::ids::Hash;
@@ -56,7 +57,7 @@ impl DeviceLists {
             return Ok(Some(table.clone()));
         }
         let Some(bytes) = locked(&self.inner.store).view()?.blob(hash)? else { return Ok(None) };
-        let table = Arc::new(read_csv(&bytes));
+        let table = Arc::new(external::read(&bytes, file));
         locked(&self.inner.lists.media).insert(hash, table.clone());
         Ok(Some(table))
     }
@@ -116,34 +117,4 @@ fn entity_table(view: &karwan_store::View<'_>, list: &str) -> Result<Table, Clie
         row.resize(columns.len(), String::new());
     }
     Ok(Table::new(columns, rows))
-}
-
-/// A CSV file with a head line; short lines are filled up, what cannot be read is passed over.
-pub fn read_csv(bytes: &[u8]) -> Table {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(bytes);
-    let columns: Vec<String> =
-        reader.headers().map(|head| head.iter().map(|name| name.trim().to_owned()).collect()).unwrap_or_default();
-    let rows = reader
-        .records()
-        .filter_map(Result::ok)
-        .map(|line| {
-            let mut row: Vec<String> = line.iter().map(str::to_owned).collect();
-            row.resize(columns.len(), String::new());
-            row
-        })
-        .collect();
-    Table::new(columns, rows)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_csv_is_read_with_its_mark_and_short_lines() {
-        let table = read_csv("\u{feff}name,label, city\na,\"Herat, old\"\nb,Kabul,x,y\n".as_bytes());
-        assert_eq!(table.columns, ["name", "label", "city"]);
-        assert_eq!(table.rows, [vec!["a", "Herat, old", ""], vec!["b", "Kabul", "x"]]);
-    }
 }

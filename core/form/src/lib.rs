@@ -7,6 +7,7 @@
 
 pub mod answer_file;
 pub mod answers;
+pub mod external;
 pub mod fault;
 pub mod interview;
 pub mod model;

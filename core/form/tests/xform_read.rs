@@ -204,7 +204,9 @@ fn gist(form: &Form) -> Vec<String> {
             bind.save_to,
             node.default,
             bind.merge,
-            control.and_then(|control| control.label.clone()),
+            control
+                .and_then(|control| control.label.as_ref())
+                .map(|label| format!("{label:?}").replace("\" ", "\"").replace(" \"", "\"")),
             node.actions.len(),
         ));
     }

@@ -335,7 +335,7 @@ pub(super) enum FormCommand {
     /// Ask the form's engine: events in, states out, one JSON line each
     #[command(after_help = "Example:\n  karwan form trace household.xlsx < events.jsonl > states.jsonl")]
     Trace {
-        /// The workbook
+        /// The workbook or XForm
         form: PathBuf,
         /// Folder with the files that the form names
         #[arg(long, value_name = "DIR")]

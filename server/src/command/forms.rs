@@ -7,7 +7,7 @@ use karwan_form::interview::Context;
 use karwan_form::model::{ControlKind, Form, NodeKind};
 use karwan_form::outline::{language_index, outline};
 use karwan_form::trace::{TraceError, trace};
-use karwan_form::xlsform;
+use karwan_form::xform;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -54,7 +54,12 @@ pub(super) fn form(command: FormCommand) -> Result<Answer, Problem> {
             let text = template(&form, language);
             Ok(Answer::new(json!({"template": text}), text))
         }
-        FormCommand::Convert { .. } => Err(Problem::later("writing an XForm")),
+        FormCommand::Convert { form, out } => {
+            let written = xform::write(&read(&form)?);
+            std::fs::write(&out, written)?;
+            let text = format!("Written: {}.", out.display());
+            Ok(Answer::new(json!({"xform": out.display().to_string()}), text))
+        }
         FormCommand::Show { form, language } => {
             let form = read(&form)?;
             let language = known_language(&form, language.as_deref())?;
@@ -88,7 +93,7 @@ pub(super) fn programme(command: ProgrammeCommand) -> Result<Answer, Problem> {
 fn bytes_of(file: &Path) -> Result<Vec<u8>, Problem> {
     std::fs::read(file).map_err(|error| {
         let what = format!("{} cannot be read: {error}", file.display());
-        Problem::input("unreadable", what, "Give the path of a workbook (.xlsx).")
+        Problem::input("unreadable", what, "Give the path of a workbook (.xlsx) or an XForm (.xml).")
     })
 }
 
@@ -97,9 +102,6 @@ fn file_name(file: &Path) -> String {
 }
 
 fn read(file: &Path) -> Result<Form, Problem> {
-    if file.extension().is_some_and(|extension| extension == "xml") {
-        return Err(Problem::later("reading an XForm"));
-    }
     read_form(&bytes_of(file)?, &file_name(file))
 }
 
@@ -124,7 +126,7 @@ fn check(files: &[PathBuf]) -> Result<Answer, Problem> {
     let (mut understood, mut faulty, mut count) = (Vec::new(), 0, 0);
     let mut faults_told = Vec::new();
     for file in files {
-        let faults = match xlsform::read(&bytes_of(file)?, &file_name(file)) {
+        let faults = match karwan_form::read(&bytes_of(file)?, &file_name(file)) {
             Ok(form) => {
                 understood.push(summary(file, &form));
                 continue;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use karwan_client::read_csv;
+use karwan_form::external;
 use karwan_form::interview::Lists;
 use karwan_form::model::Table;
 
@@ -27,7 +27,7 @@ impl Lists for MediaFolder {
         let name = Path::new(file).file_name()?.to_str()?.to_owned();
         let mut read = self.read.lock().ok()?;
         read.entry(name.clone())
-            .or_insert_with(|| std::fs::read(self.folder.join(&name)).ok().map(|bytes| Arc::new(read_csv(&bytes))))
+            .or_insert_with(|| std::fs::read(self.folder.join(&name)).ok().map(|bytes| Arc::new(external::read(&bytes, &name))))
             .clone()
     }
 }

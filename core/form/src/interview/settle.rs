@@ -60,6 +60,10 @@ impl Engine {
             if found.bind.calculate.is_some() {
                 self.push(Aspect::Calculate, node, id);
             }
+            // A choice that the form itself makes may not be among those offered.
+            if self.plan.is_select(node) && self.tree.element(id).is_some_and(|element| !element.value.is_empty()) {
+                self.push(Aspect::Choices, node, id);
+            }
             for child in &found.children {
                 let counted =
                     plan.form.nodes.get(*child).is_some_and(|child| matches!(child.kind, NodeKind::Repeat { count: Some(_) }));

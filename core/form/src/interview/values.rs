@@ -51,7 +51,7 @@ pub(super) fn typed(data_type: DataType, text: &str, offset_minutes: i32) -> Res
         DataType::GeoTrace | DataType::GeoShape => {
             let points: Option<Vec<String>> =
                 text.trim().trim_end_matches(';').split(';').map(|part| point(part.trim())).collect();
-            points.map(|points| points.join("; ")).ok_or("points, separated by semicolons")
+            points.map(|points| points.join(";")).ok_or("points, separated by semicolons")
         }
         DataType::SelectOne => Ok(text.trim().to_owned()),
         DataType::SelectMultiple | DataType::Rank => {

@@ -16,9 +16,16 @@ mod write;
 mod write_body;
 
 use crate::fault::Fault;
-use crate::model::Form;
+use crate::model::{Form, Table};
 
 pub use write::write;
+
+/// Reads a file of rows, as a secondary instance has them; nothing where it is no XML.
+pub fn read_table(bytes: &[u8]) -> Option<Table> {
+    let root = document::read(bytes).ok()?;
+    let instance = document::Element { content: vec![document::Content::Element(root)], ..document::Element::default() };
+    Some(lists::table(&instance))
+}
 
 /// Reads an XForm. All faults that can be found are given, not only the first. `file_name` names the form where it has no
 /// id.
