@@ -45,7 +45,7 @@ impl Lists for Known {
 
 fn known(file: &'static str, columns: &[&str], rows: &[&[&str]]) -> Arc<dyn Lists> {
     let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
-    let table = Table { columns: texts(columns), rows: rows.iter().map(|row| texts(row)).collect(), labels: Vec::new() };
+    let table = Table::new(texts(columns), rows.iter().map(|row| texts(row)).collect());
     Arc::new(Known(BTreeMap::from([(file, Arc::new(table))])))
 }
 
