@@ -22,7 +22,7 @@ pub use value::Value;
 /// Longest expression, in bytes.
 pub const SOURCE_BYTES_MAX: usize = 256 * 1024;
 /// Deepest nesting of brackets, calls and operators.
-pub const DEPTH_MAX: usize = 200;
+pub const DEPTH_MAX: usize = 100;
 
 /// A parsed expression with its source. Cheap to clone.
 #[derive(Debug, Clone)]

@@ -28,28 +28,33 @@ struct Parser {
 /// An operator's sign and the tree that it makes.
 type Join = (&'static str, fn(Box<Tree>, Box<Tree>) -> Tree);
 
-const OR: &[Join] = &[("or", Tree::Or)];
-const AND: &[Join] = &[("and", Tree::And)];
-const EQUALITY: &[Join] = &[
-    ("=", |left, right| Tree::Compare(Comparison::Equal, left, right)),
-    ("!=", |left, right| Tree::Compare(Comparison::NotEqual, left, right)),
+/// Binary operators by rank, the loosest first.
+const RANKS: [&[Join]; 7] = [
+    &[("or", Tree::Or)],
+    &[("and", Tree::And)],
+    &[
+        ("=", |left, right| Tree::Compare(Comparison::Equal, left, right)),
+        ("!=", |left, right| Tree::Compare(Comparison::NotEqual, left, right)),
+    ],
+    &[
+        ("<", |left, right| Tree::Compare(Comparison::Less, left, right)),
+        ("<=", |left, right| Tree::Compare(Comparison::LessOrEqual, left, right)),
+        (">", |left, right| Tree::Compare(Comparison::Greater, left, right)),
+        (">=", |left, right| Tree::Compare(Comparison::GreaterOrEqual, left, right)),
+    ],
+    &[
+        ("+", |left, right| Tree::Arithmetic(Operator::Add, left, right)),
+        ("-", |left, right| Tree::Arithmetic(Operator::Subtract, left, right)),
+    ],
+    &[
+        ("times", |left, right| Tree::Arithmetic(Operator::Multiply, left, right)),
+        ("div", |left, right| Tree::Arithmetic(Operator::Divide, left, right)),
+        ("mod", |left, right| Tree::Arithmetic(Operator::Modulo, left, right)),
+    ],
+    &[("|", Tree::Union)],
 ];
-const ORDER: &[Join] = &[
-    ("<", |left, right| Tree::Compare(Comparison::Less, left, right)),
-    ("<=", |left, right| Tree::Compare(Comparison::LessOrEqual, left, right)),
-    (">", |left, right| Tree::Compare(Comparison::Greater, left, right)),
-    (">=", |left, right| Tree::Compare(Comparison::GreaterOrEqual, left, right)),
-];
-const SUM: &[Join] = &[
-    ("+", |left, right| Tree::Arithmetic(Operator::Add, left, right)),
-    ("-", |left, right| Tree::Arithmetic(Operator::Subtract, left, right)),
-];
-const PRODUCT: &[Join] = &[
-    ("times", |left, right| Tree::Arithmetic(Operator::Multiply, left, right)),
-    ("div", |left, right| Tree::Arithmetic(Operator::Divide, left, right)),
-    ("mod", |left, right| Tree::Arithmetic(Operator::Modulo, left, right)),
-];
-const UNION: &[Join] = &[("|", Tree::Union)];
+/// The rank of `|`, which binds closer than a minus sign.
+const UNION: usize = 6;
 
 impl Parser {
     fn peek(&self) -> &Kind {
@@ -94,19 +99,29 @@ impl Parser {
         result
     }
 
-    /// Operands of one rank joined from the left. A long row makes a tree as high as it is long, so its height counts.
-    fn chain(&mut self, joins: &[Join], operand: fn(&mut Self) -> Result<Tree, XPathError>) -> Result<Tree, XPathError> {
-        let mut left = operand(self)?;
+    /// Operands joined from the left by operators of at least this rank. One call takes all ranks: a call for each would need more
+    /// stack. A long row makes a tree as high as it is long, so its height counts.
+    fn ranked(&mut self, least: usize) -> Result<Tree, XPathError> {
+        let mut left = if least < UNION { self.unary()? } else { self.path()? };
         let mut height = self.height;
-        while let Some((_, join)) = joins.iter().find(|(sign, _)| self.is(sign)) {
+        while let Some((rank, join)) = self.operator(least) {
             self.position += 1;
-            let right = operand(self)?;
+            let right = self.deeper(|parser| parser.ranked(rank + 1))?;
             height = height.max(self.height) + 1;
             self.check_height(height)?;
             left = join(Box::new(left), Box::new(right));
         }
         self.height = height;
         Ok(left)
+    }
+
+    /// The operator that comes next, if it is of at least this rank.
+    fn operator(&self, least: usize) -> Option<(usize, fn(Box<Tree>, Box<Tree>) -> Tree)> {
+        let Kind::Sign(found) = self.peek() else { return None };
+        RANKS.iter().enumerate().skip(least).find_map(|(rank, joins)| {
+            let (_, join) = joins.iter().find(|(sign, _)| sign == found)?;
+            Some((rank, *join))
+        })
     }
 
     fn check_height(&self, height: usize) -> Result<(), XPathError> {
@@ -117,27 +132,7 @@ impl Parser {
     }
 
     fn or(&mut self) -> Result<Tree, XPathError> {
-        self.deeper(|parser| parser.chain(OR, Self::and))
-    }
-
-    fn and(&mut self) -> Result<Tree, XPathError> {
-        self.chain(AND, Self::equality)
-    }
-
-    fn equality(&mut self) -> Result<Tree, XPathError> {
-        self.chain(EQUALITY, Self::order)
-    }
-
-    fn order(&mut self) -> Result<Tree, XPathError> {
-        self.chain(ORDER, Self::sum)
-    }
-
-    fn sum(&mut self) -> Result<Tree, XPathError> {
-        self.chain(SUM, Self::product)
-    }
-
-    fn product(&mut self) -> Result<Tree, XPathError> {
-        self.chain(PRODUCT, Self::unary)
+        self.deeper(|parser| parser.ranked(0))
     }
 
     fn unary(&mut self) -> Result<Tree, XPathError> {
@@ -147,7 +142,7 @@ impl Parser {
             self.check_height(self.height)?;
             return Ok(Tree::Negate(Box::new(inner)));
         }
-        self.chain(UNION, Self::path)
+        self.ranked(UNION)
     }
 
     fn path(&mut self) -> Result<Tree, XPathError> {
