@@ -102,7 +102,7 @@ async fn converse(mut exchange: Exchange, invitation: &Invitation, address: Stri
     loop {
         while let Some(effect) = exchange.session.poll() {
             match effect {
-                DeviceEffect::Send(bytes) => exchange.send(bytes)?,
+                DeviceEffect::Send(bytes) => exchange.send(bytes),
                 DeviceEffect::NextOffer => exchange.session.offers_end().map_err(session_fault)?,
                 DeviceEffect::Welcome { epoch, .. } => told.epoch = epoch,
                 DeviceEffect::Membership { entries, .. } => {

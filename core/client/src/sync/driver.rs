@@ -134,7 +134,7 @@ impl<'a> Driver<'a> {
 
     fn act(&mut self, effect: DeviceEffect, exchange: &mut Exchange) -> Result<(), ClientError> {
         match effect {
-            DeviceEffect::Send(bytes) => exchange.send(bytes)?,
+            DeviceEffect::Send(bytes) => exchange.send(bytes),
             DeviceEffect::NextOffer => match self.outbox.next(self.inner)? {
                 Some(bytes) => exchange.session.offer(bytes).map_err(session_error)?,
                 None => exchange.session.offers_end().map_err(session_error)?,

@@ -43,10 +43,12 @@ impl Exchange {
         Self { session, out: Some(out), writer, receive, link, began: Instant::now() }
     }
 
-    /// Hands bytes to the transport. What is outstanding is bounded by the session's own limits.
-    pub(crate) fn send(&self, bytes: Vec<u8>) -> Result<(), ClientError> {
-        let sent = self.out.as_ref().is_some_and(|out| out.send(bytes).is_ok());
-        if sent { Ok(()) } else { Err(ClientError::Interrupted("the stream is closed".to_owned())) }
+    /// Hands bytes to the transport. What is outstanding is bounded by the session's own limits. Who no longer reads may have said why:
+    /// that a stream is broken shows on the reading side, after what was said.
+    pub(crate) fn send(&self, bytes: Vec<u8>) {
+        if let Some(out) = &self.out {
+            out.send(bytes).ok();
+        }
     }
 
     /// Milliseconds since the session began.
