@@ -23,7 +23,16 @@ pub struct Hit {
 pub fn needles(values: &[&str]) -> Vec<Needle> {
     let mut found = Vec::new();
     for (position, value) in values.iter().enumerate() {
-        for (form, text) in [("typed", (*value).to_owned()), ("folded", fold_key(value)), ("lower case", value.to_lowercase())] {
+        let folded = fold_key(value);
+        // An index may hold words apart or together.
+        let together = folded.replace(' ', "");
+        let forms = [
+            ("typed", (*value).to_owned()),
+            ("folded", folded),
+            ("folded together", together),
+            ("lower case", value.to_lowercase()),
+        ];
+        for (form, text) in forms {
             let mut add = |encoding: &str, bytes: Vec<u8>| {
                 found.push(Needle { name: format!("value {position}, {form}, {encoding}"), bytes });
             };

@@ -117,7 +117,7 @@ pub(super) fn listed(value: &Value, columns: &[(&str, &str)], counted: &str, nex
     let cells: Vec<Vec<String>> =
         rows.iter().map(|row| columns.iter().map(|(key, _)| plain(row.get(*key).unwrap_or(&Value::Null))).collect()).collect();
     let heads: Vec<&str> = columns.iter().map(|(_, head)| *head).collect();
-    format!("{}\n{} {counted}", table(&heads, &cells), rows.len())
+    format!("{}\n{counted}: {}", table(&heads, &cells), rows.len())
 }
 
 /// A value without the marks of JSON.
