@@ -47,7 +47,7 @@ fn look_at_help(words: &[String]) -> usize {
 
 #[test]
 fn every_command_has_a_help_with_an_example() {
-    // The contract names 46 commands, in 9 families; more may be added.
+    // The contract names 46 commands that do something; more may be added.
     assert!(look_at_help(&[]) >= 50);
 }
 

@@ -8,7 +8,8 @@ use crate::error::{DiskContext, StoreError};
 
 /// How long a command waits for the folder.
 pub const LOCK_WAIT_S: u64 = 30;
-const LOCK_RETRY_MS: u64 = 50;
+/// Short, so that who waits gets a turn between commands that follow each other at once.
+const LOCK_RETRY_MS: u64 = 2;
 
 /// Where a device's files are.
 #[derive(Debug, Clone)]

@@ -30,6 +30,10 @@ pub fn main() -> ExitCode {
         }
         Err(error) => {
             let json = std::env::args().any(|argument| argument == "--json");
+            if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand && !json {
+                output::hint(error.render().to_string().trim_end());
+                return ExitCode::from(Problem::USAGE);
+            }
             return fail(&misunderstood(&error), json);
         }
     };
@@ -55,12 +59,12 @@ fn fail(problem: &Problem, json: bool) -> ExitCode {
 /// What the parser says, in a line and a mend.
 fn misunderstood(error: &clap::Error) -> Problem {
     let rendered = error.render().to_string();
-    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        let usage = rendered.lines().find(|line| line.starts_with("Usage:")).unwrap_or_default();
-        return Problem::new(Problem::USAGE, "usage", "expected one more word", format!("{usage}. --help tells of each."));
-    }
     let said: Vec<&str> = rendered.lines().take_while(|line| !line.trim().is_empty()).map(str::trim).collect();
-    let said = said.join(" ");
+    let said = if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        "expected a command".to_owned()
+    } else {
+        said.join(" ")
+    };
     let tip = rendered.lines().map(str::trim).find(|line| line.starts_with("tip:") || line.starts_with("[possible values"));
     let usage = rendered.lines().find(|line| line.starts_with("Usage:")).unwrap_or("Usage: karwan COMMAND");
     let tip = tip.filter(|tip| !said.contains(tip)).map(|tip| format!("{tip}. ")).unwrap_or_default();
