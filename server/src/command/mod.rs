@@ -6,7 +6,7 @@ mod device_arguments;
 mod forms;
 mod media;
 mod organisation;
-mod output;
+pub(crate) mod output;
 mod records;
 mod template;
 mod terminal;

@@ -61,7 +61,7 @@ pub(super) fn complain(problem: &Problem, json: bool) {
 }
 
 /// A value between other text: right-to-left words are kept from reordering what stands around them.
-pub(super) fn isolated(text: &str) -> String {
+pub(crate) fn isolated(text: &str) -> String {
     let right_to_left =
         |character: char| matches!(character, '\u{590}'..='\u{8ff}' | '\u{fb1d}'..='\u{fdff}' | '\u{fe70}'..='\u{feff}');
     if text.chars().any(right_to_left) { format!("\u{2068}{text}\u{2069}") } else { text.to_owned() }

@@ -8,7 +8,6 @@ use karwan_client::sync::report::{Listener, Progress, SyncReport};
 use karwan_client::{ClientError, Device};
 use tokio::sync::watch;
 
-use super::phone::fault;
 use super::process::Server;
 use super::progress::Bar;
 use crate::problem::Problem;
@@ -127,7 +126,7 @@ async fn through(device: &Device, bar: &Bar, fuse: Fuse) -> Result<(SyncReport, 
             Err(error) => error,
         };
         if !fuse.burnt.load(Ordering::SeqCst) || interrupted == TRIES_MAX {
-            return Err(fault(error));
+            return Err(error.into());
         }
         interrupted += 1;
         bar.message("the server is gone");

@@ -104,7 +104,7 @@ impl Ledger {
     }
 
     /// How many interviews.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.interviews.len()
     }
 }

@@ -14,6 +14,7 @@ pub mod progress;
 pub mod story;
 pub mod told;
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -65,18 +66,24 @@ async fn perform(options: &Options, folder: &DemoFolder, stopping: &Arc<AtomicBo
     let mut story = Story::begin(&folder.path, stopping.clone()).await?;
     let report = story.play().await?;
     let text = told::text_of(&report);
-    println!("{text}");
+    say(&text);
     if let Some(file) = &options.report {
         let json = serde_json::to_vec_pretty(&report)?;
         std::fs::write(file, json)?;
     }
     let judged = report.judge();
     if !options.exit && judged.is_ok() {
-        println!("{}", told::staying(folder.temporary));
+        say(told::staying(folder.temporary));
         crate::serve::asked_to_end().await;
     }
     story.end().await;
     judged
+}
+
+/// On standard output. Whoever reads may have gone.
+fn say(text: &str) {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{text}").and_then(|()| out.flush()).ok();
 }
 
 /// Where the demo lives; a temporary folder goes with it.

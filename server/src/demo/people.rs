@@ -146,7 +146,7 @@ impl Families {
     }
 
     /// The next family.
-    pub fn next(&mut self) -> Family {
+    pub fn meet(&mut self) -> Family {
         loop {
             let family = draw_family(&mut self.chance);
             let mut fresh = BTreeSet::new();
@@ -328,9 +328,9 @@ mod tests {
     fn one_seed_meets_one_family() {
         let (mut one, mut other) = (Families::new(7), Families::new(7));
         for _ in 0..20 {
-            assert_eq!(one.next(), other.next());
+            assert_eq!(one.meet(), other.meet());
         }
-        assert_ne!(Families::new(7).next(), Families::new(8).next());
+        assert_ne!(Families::new(7).meet(), Families::new(8).meet());
     }
 
     #[test]
@@ -345,7 +345,7 @@ mod tests {
         let mut seen = BTreeSet::new();
         let mut people = 0;
         for _ in 0..500 {
-            for person in families.next().members {
+            for person in families.meet().members {
                 people += 1;
                 for key in keys(&person) {
                     assert!(seen.insert(key.clone()), "{key} twice");

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use karwan_client::answer_file;
-use karwan_client::{Clock, Collect, Device, EnrolRequest, FileKey, Filling, Folder, ListQuery, RecordId, SystemClock};
+use karwan_client::{
+    ClientError, Clock, Collect, Device, EnrolRequest, FileKey, Filling, Folder, ListQuery, RecordId, SystemClock,
+};
 
 use super::ledger::Ledger;
 use super::people::Hand;
@@ -66,11 +68,6 @@ pub struct Phone {
     pub folder: PathBuf,
 }
 
-/// What a client's error is to who runs the demo.
-pub fn fault(error: karwan_client::ClientError) -> Problem {
-    Problem::new(Problem::FAILED, &error.code(), error.to_string(), error.mend())
-}
-
 impl Phone {
     /// Enrols a phone with an invitation, its key in a file beside its folder.
     pub async fn enrol(carrier: Carrier, phones: &Path, invitation: String) -> Result<Self, Problem> {
@@ -84,23 +81,22 @@ impl Phone {
             name: carrier.phone.to_owned(),
             person: Some(carrier.person.to_owned()),
         })
-        .await
-        .map_err(fault)?;
+        .await?;
         Ok(Self { carrier, device, clock, ledger: Ledger::default(), folder })
     }
 
     /// Fills a form with `name=value` lines and notes it when the phone says that it is safe.
     pub fn interview(&mut self, form: &str, answers: &str) -> Result<RecordId, Problem> {
-        let person = self.device.person().map_err(fault)?;
-        let mut collect = self.device.start(form, None, person, Filling::AtOnce).map_err(fault)?;
-        let lines = answer_file::parse(answers).map_err(|error| fault(error.into()))?;
-        collect.apply(&lines).map_err(fault)?;
+        let person = self.device.person()?;
+        let mut collect = self.device.start(form, None, person, Filling::AtOnce)?;
+        let lines = answer_file::parse(answers).map_err(ClientError::from)?;
+        collect.apply(&lines)?;
         self.finish(collect, form)
     }
 
     fn finish(&mut self, mut collect: Collect, form: &str) -> Result<RecordId, Problem> {
         let noted = Ledger::note(&collect, form);
-        let record = collect.finalize().map_err(fault)?;
+        let record = collect.finalize()?;
         self.ledger.collected(record, noted);
         Ok(record)
     }
@@ -108,8 +104,8 @@ impl Phone {
     /// Answers one question of a record again.
     pub fn edit(&mut self, record: RecordId, question: &str, value: &str) -> Result<(), Problem> {
         let (mut collect, place) = self.opened(record, question)?;
-        collect.set(&place, value).map_err(fault)?;
-        collect.finalize().map_err(fault)?;
+        collect.set(&place, value)?;
+        collect.finalize()?;
         self.ledger.edited(record, collect.interview().form(), &place, value);
         Ok(())
     }
@@ -121,21 +117,21 @@ impl Phone {
     }
 
     fn opened(&self, record: RecordId, question: &str) -> Result<(Collect, String), Problem> {
-        let person = self.device.person().map_err(fault)?;
-        let collect = self.device.edit(record, person, Filling::AtOnce).map_err(fault)?;
-        let place = answer_file::place_of(collect.interview(), question, &[]).map_err(|error| fault(error.into()))?;
+        let person = self.device.person()?;
+        let collect = self.device.edit(record, person, Filling::AtOnce)?;
+        let place = answer_file::place_of(collect.interview(), question, &[]).map_err(ClientError::from)?;
         Ok((collect, place))
     }
 
     /// Identifiers of the entities of a list that are on the phone.
     pub fn entities(&self, list: &str) -> Result<Vec<String>, Problem> {
         let query = ListQuery { entities: Some(true), source: Some(list.to_owned()), ..ListQuery::default() };
-        Ok(self.device.list(&query).map_err(fault)?.into_iter().map(|row| row.record).collect())
+        Ok(self.device.list(&query)?.into_iter().map(|row| row.record).collect())
     }
 
     /// Identifiers of the interviews that are on the phone.
     pub fn interviews(&self) -> Result<Vec<String>, Problem> {
         let query = ListQuery { entities: Some(false), ..ListQuery::default() };
-        Ok(self.device.list(&query).map_err(fault)?.into_iter().map(|row| row.record).collect())
+        Ok(self.device.list(&query)?.into_iter().map(|row| row.record).collect())
     }
 }

@@ -1,6 +1,6 @@
 //! How far the demo is: bars on a terminal, plain lines anywhere else. All of it goes to standard error.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
@@ -15,9 +15,14 @@ pub struct Bar {
     name: String,
 }
 
+/// A plain line. Whoever reads may have gone.
+fn line_out(line: &str) {
+    writeln!(std::io::stderr(), "{line}").ok();
+}
+
 impl Stage {
     /// On standard error.
-    pub fn new() -> Self {
+    pub fn on_stderr() -> Self {
         Self(std::io::stderr().is_terminal().then(MultiProgress::new))
     }
 
@@ -25,7 +30,7 @@ impl Stage {
     pub fn say(&self, line: &str) {
         match &self.0 {
             Some(bars) => bars.println(line).unwrap_or_default(),
-            None => eprintln!("{line}"),
+            None => line_out(line),
         }
     }
 
@@ -62,8 +67,11 @@ impl Bar {
     /// It is done.
     pub fn done(&self, text: &str) {
         match &self.bar {
-            Some(bar) => bar.finish_with_message(text.to_owned()),
-            None => eprintln!("  {:<12} {text}", self.name),
+            Some(bar) => {
+                bar.set_position(bar.length().unwrap_or(0));
+                bar.finish_with_message(text.to_owned());
+            }
+            None => line_out(&format!("  {:<12} {text}", self.name)),
         }
     }
 }

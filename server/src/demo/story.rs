@@ -142,7 +142,7 @@ pub struct Story {
 impl Story {
     /// Makes the organisation, starts its server and enrols the phones.
     pub async fn begin(folder: &Path, stopping: Arc<AtomicBool>) -> Result<Self, Problem> {
-        let (stage, began) = (Stage::new(), Instant::now());
+        let (stage, began) = (Stage::on_stderr(), Instant::now());
         let organisation = folder.join("organisation");
         let phones_folder = folder.join("phones");
         std::fs::create_dir_all(&phones_folder)?;
@@ -235,10 +235,9 @@ impl Story {
         self.count(&homecomings, &idle)
     }
 
-    /// Closes the phones, so that commands may use their folders, and ends the server.
-    pub async fn end(mut self) {
+    /// Ends the server.
+    pub async fn end(self) {
         let server = self.server.clone();
-        self.phones.clear();
         tokio::task::spawn_blocking(move || server.lock().unwrap_or_else(PoisonError::into_inner).end()).await.ok();
     }
 
@@ -247,11 +246,17 @@ impl Story {
         self.midnight_ms + day * 86_400_000 + minute * 60_000
     }
 
-    /// The times of so many things over two days, from half past eight to five.
-    fn times(&self, first_day: i64, count: usize) -> impl Iterator<Item = i64> + use<> {
-        let (begin, half) = (self.at(first_day, 8 * 60 + 30), count.div_ceil(2).max(1) as i64);
-        let step = 8 * 3_600_000 / half;
-        (0..count as i64).map(move |place| begin + (place / half) * 86_400_000 + (place % half) * step)
+    /// Things with their times over two days, from half past eight to five, no two phones at the same minutes.
+    fn timed(&mut self, first_day: i64, steps: Vec<Step>) -> Vec<Timed> {
+        let half = steps.len().div_ceil(2).max(1) as i64;
+        let between_ms = 8 * 3_600_000 / half;
+        let mut timed = Vec::new();
+        for (place, step) in (0..).zip(steps) {
+            let (day, of_day) = (first_day + place / half, place % half);
+            let late_ms = i64::from(self.chance.within(0..i32::try_from(between_ms * 4 / 5).unwrap_or(i32::MAX)));
+            timed.push(Timed(self.at(day, 8 * 60 + 30) + of_day * between_ms + late_ms, step));
+        }
+        timed
     }
 
     fn first_journey(&mut self) -> Vec<Vec<Timed>> {
@@ -259,7 +264,7 @@ impl Story {
         for (place, carrier) in CARRIERS.iter().enumerate() {
             let mut steps = Vec::new();
             for number in 0..FIRST_REGISTRATIONS {
-                let family = self.families.next();
+                let family = self.families.meet();
                 steps.push(self.registration(place, number, &family, &[]));
                 if let Some(met) = self.met.get_mut(place) {
                     met.push(family);
@@ -270,8 +275,7 @@ impl Story {
                 steps.push(Step::Interview { form: SURVEY, answers });
             }
             steps.extend((0..FIRST_SESSIONS).map(Step::Session));
-            let times = self.times(-4, steps.len());
-            journeys.push(times.zip(steps).map(|(at_ms, step)| Timed(at_ms, step)).collect());
+            journeys.push(self.timed(-4, steps));
         }
         journeys
     }
@@ -299,7 +303,7 @@ impl Story {
         // Ten records, each edited by one phone of either team.
         for number in 0..EDITED_TWICE {
             let record = self.record(number % CARRIERS.len(), number / CARRIERS.len())?;
-            let (one, other) = self.pair(number);
+            let (one, other) = Self::pair(number);
             let (first, second) = if number < SAME_QUESTION { ("phone", "phone") } else { ("phone_other", "destination_place") };
             let of_first = CARRIERS[one].hand.phone(&draw_phone(&mut self.chance));
             let of_second = match second {
@@ -311,40 +315,43 @@ impl Story {
         }
         // One family withdraws in Mashhad while Tehran books its travel.
         let torn = self.record(0, TORN)?;
-        let (one, other) = self.pair(0);
+        let (one, other) = Self::pair(0);
         give(one, Step::Edit { record: torn, question: "status", value: "withdrawn".to_owned() });
         give(other, Step::Edit { record: torn, question: "status", value: "booked".to_owned() });
         self.told = self.record(0, 0)?.to_string();
         self.torn = torn.to_string();
         // Visits to households that the other team registered.
-        for place in 0..CARRIERS.len() {
+        for (place, carrier) in CARRIERS.iter().enumerate() {
             for number in 0..SECOND_VISITS {
                 let (host, family) = Self::visited(place, number);
                 let household = self.household(host, family)?;
-                let answers = answers::visit(&mut self.chance, CARRIERS[place].hand, &household);
+                let answers = answers::visit(&mut self.chance, carrier.hand, &household);
                 give(place, Step::Interview { form: VISIT, answers });
             }
         }
         // New families; some of their relatives were registered by the other team already.
         let mut again = self.again();
-        for place in 0..CARRIERS.len() {
+        for (place, carrier) in CARRIERS.iter().enumerate() {
             for number in 0..SECOND_REGISTRATIONS {
-                let family = self.families.next();
+                let family = self.families.meet();
                 let relatives = if number == 0 { again.remove(&place).unwrap_or_default() } else { Vec::new() };
                 let step = self.registration(place, FIRST_REGISTRATIONS + number, &family, &relatives);
                 give(place, step);
             }
             for number in 0..SECOND_SURVEYS {
-                let answers = answers::survey(&mut self.chance, CARRIERS[place].hand, place * 100 + FIRST_SURVEYS + number + 1);
+                let answers = answers::survey(&mut self.chance, carrier.hand, place * 100 + FIRST_SURVEYS + number + 1);
                 give(place, Step::Interview { form: SURVEY, answers });
             }
         }
-        let timed = |steps: Vec<Step>| self.times(-2, steps.len()).zip(steps).map(|(at, step)| Timed(at, step)).collect();
-        Ok(steps.into_iter().map(timed).collect())
+        // Mashhad corrects on its first morning, Tehran on its second evening.
+        for of_phone in steps.get_mut(TEAMS[1].1.clone()).into_iter().flatten() {
+            of_phone.reverse();
+        }
+        Ok(steps.into_iter().map(|steps| self.timed(-2, steps)).collect())
     }
 
     /// One phone of each team.
-    fn pair(&self, number: usize) -> (usize, usize) {
+    fn pair(number: usize) -> (usize, usize) {
         let [(_, one), (_, other)] = TEAMS;
         (one.start + number % one.len(), other.start + number % other.len())
     }
@@ -425,7 +432,7 @@ impl Story {
     /// Counts what the phones hold for safe, and what the server has.
     fn count(&mut self, homecomings: &[Homecoming], idle: &Homecoming) -> Result<Report, Problem> {
         let ledgers: Vec<&Ledger> = self.phones.iter().map(|phone| &phone.ledger).collect();
-        let collected: usize = ledgers.iter().map(|ledger| ledger.len()).sum();
+        let collected: usize = ledgers.iter().map(|ledger| ledger.count()).sum();
         let until = Instant::now() + PROJECTION_WAIT;
         let interviews = loop {
             let interviews = self.records("interview", None)?;
@@ -467,6 +474,11 @@ impl Story {
             phone: self.phones.first().map(|phone| phone.folder.clone()).unwrap_or_default(),
             ports: server.ports,
         };
+        drop(server);
+        // Commands may use the phones' folders from here on.
+        for phone in self.phones.drain(..) {
+            phone.device.close()?;
+        }
         Ok(Report::new(balance, missing_on_phones, &items, (&self.told, &question), &torn, technical, access))
     }
 

@@ -11,6 +11,7 @@ use super::homecoming::Homecoming;
 use super::ledger::{Balance, Count};
 use super::process::Ports;
 use super::story::{AGAIN_BY_DOCUMENT, AGAIN_BY_NAME, CASELOAD, SAME_QUESTION, team_of};
+use crate::command::output::isolated;
 use crate::problem::Problem;
 
 /// Solar Hijri months as Iran names them.
@@ -284,7 +285,7 @@ fn commands(access: &Access, disagreement: Option<&Disagreement>) -> Vec<Command
         line(format!("{program} device show {phone} {}", quoted(&told.record)), "and shows it, with both answers in its history"),
         line(
             format!("{program} records {organisation} --search {}", quoted("كريمي")),
-            "finds کریمی and Karimi too, however they were typed",
+            "finds کریمی too: letters are compared, not keyboards",
         ),
     ]
 }
@@ -293,11 +294,6 @@ fn commands(access: &Access, disagreement: Option<&Disagreement>) -> Vec<Command
 fn shortened(path: &std::path::Path) -> PathBuf {
     let here = std::env::current_dir().unwrap_or_default();
     path.strip_prefix(&here).map_or_else(|_| path.to_owned(), |below| PathBuf::from(".").join(below))
-}
-
-/// Right-to-left text in a left-to-right line.
-fn isolated(text: &str) -> String {
-    format!("\u{2068}{text}\u{2069}")
 }
 
 /// Everything as people read it.
@@ -345,8 +341,11 @@ fn manager(report: &Report, out: &mut String) -> std::fmt::Result {
 fn engineer(report: &Report, out: &mut String) -> std::fmt::Result {
     let technical = &report.technical;
     writeln!(out, "\nFor the engineer\n")?;
-    let mut line = |name: &str, value: String| writeln!(out, "  {name:<44}{value:>12}");
-    line("changes up, bytes each", format!("{}, {:.0}", technical.changes_up, technical.bytes_up_per_change))?;
+    let mut line = |name: &str, value: String| writeln!(out, "  {name:<52}{value:>12}");
+    line(
+        "changes up, bytes each (syncs that got through)",
+        format!("{}, {:.0}", technical.changes_up, technical.bytes_up_per_change),
+    )?;
     line("changes down, bytes each", format!("{}, {:.0}", technical.changes_down, technical.bytes_down_per_change))?;
     line("sync with nothing new: round trips, bytes", format!("{}, {}", technical.idle_round_trips, technical.idle_bytes))?;
     line("slowest sync, ms", technical.slowest_sync_ms.to_string())?;
