@@ -257,6 +257,11 @@ fn solar_day(time: &str, offset: &str) -> Option<String> {
     Some(format!("{day} {} {year}", MONTHS.get(month as usize - 1)?))
 }
 
+/// A time without its seconds.
+fn to_the_minute(time: &str) -> String {
+    time.get(..16).map_or_else(|| time.to_owned(), |minute| format!("{minute}Z"))
+}
+
 /// A word of a command as a shell takes it.
 fn quoted(word: &str) -> String {
     let plain = |character: char| character.is_ascii_alphanumeric() || "/_.:-".contains(character);
@@ -331,6 +336,7 @@ fn manager(report: &Report, out: &mut String) -> std::fmt::Result {
         writeln!(out, "\n  One disagreement: {}, \"{}\"", isolated(&told.title), told.question)?;
         for side in &told.values {
             let Side { value, person, device, team, time, offset, solar } = side;
+            let time = to_the_minute(time);
             writeln!(out, "    {}  {}, team {team}, {device}, {time} ({offset}), {solar}", isolated(value), isolated(person))?;
         }
         writeln!(out, "    decide it: {}", told.link)?;
