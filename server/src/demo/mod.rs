@@ -48,28 +48,28 @@ pub fn run(options: &Options) -> Result<(), Problem> {
     let folder = DemoFolder::make(options.folder.as_deref())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let stopping = Arc::new(AtomicBool::new(false));
-    let outcome = runtime.block_on(async {
-        tokio::select! {
-            outcome = perform(options, &folder, &stopping) => outcome,
-            () = crate::serve::asked_to_end() => {
-                let mend = "Start it again: karwan demo.";
-                Err(Problem::new(Problem::FAILED, "interrupted", "the demo was ended before it was over", mend))
-            }
-        }
-    });
+    let outcome = runtime.block_on(perform(options, &folder, &stopping));
     stopping.store(true, Ordering::SeqCst);
     runtime.shutdown_timeout(END_WAIT);
     outcome
 }
 
 async fn perform(options: &Options, folder: &DemoFolder, stopping: &Arc<AtomicBool>) -> Result<(), Problem> {
-    let mut story = Story::begin(&folder.path, stopping.clone()).await?;
-    let report = story.play().await?;
-    let text = told::text_of(&report);
-    say(&text);
+    let played = async {
+        let mut story = Story::begin(&folder.path, stopping.clone()).await?;
+        let report = story.play().await?;
+        Ok::<_, Problem>((story, report))
+    };
+    let (story, report) = tokio::select! {
+        played = played => played?,
+        () = crate::serve::asked_to_end() => {
+            let error = "the demo was ended before it was over";
+            return Err(Problem::new(Problem::FAILED, "interrupted", error, "Start it again: karwan demo."));
+        }
+    };
+    say(&told::text_of(&report));
     if let Some(file) = &options.report {
-        let json = serde_json::to_vec_pretty(&report)?;
-        std::fs::write(file, json)?;
+        std::fs::write(file, serde_json::to_vec_pretty(&report)?)?;
     }
     let judged = report.judge();
     if !options.exit && judged.is_ok() {
