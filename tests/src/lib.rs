@@ -1,6 +1,7 @@
 //! What whole-system tests share: the real command in real folders, and workbooks made from tables.
 #![allow(missing_docs, clippy::missing_panics_doc, reason = "a test that cannot go on panics; names say what fields are")]
 
+pub mod browser;
 pub mod command;
 pub mod figures;
 pub mod secrets;

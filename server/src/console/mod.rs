@@ -104,6 +104,16 @@ fn router(console: Arc<Console>) -> Router {
                     decide(s, asked, fields, move |visit, fields| pages::record::review(visit, &id, fields))
                 }),
         )
+        .route(
+            "/csv/{form}",
+            get(|s: Shared, asked: Asked, Path(form): Path<String>| show(s, asked, move |visit| pages::csv::page(visit, &form))),
+        )
+        .route(
+            "/csv/{form}/{file}",
+            get(|s: Shared, asked: Asked, Path((form, file)): Path<(String, String)>| {
+                show(s, asked, move |visit| pages::csv::file(visit, &form, &file))
+            }),
+        )
         .route("/forms", get(|s: Shared, asked: Asked| show(s, asked, pages::organisation::forms)))
         .route("/people", get(|s: Shared, asked: Asked| show(s, asked, pages::organisation::people)))
         .route("/devices", get(|s: Shared, asked: Asked| show(s, asked, pages::devices::page)))

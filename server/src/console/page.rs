@@ -25,6 +25,7 @@ pub struct Page {
     pub organisation: String,
     pub style: String,
     pub script: String,
+    pub icon: String,
     /// Name of who is signed in; empty where nobody is.
     pub person: String,
     pub role: String,
@@ -47,6 +48,7 @@ impl Page {
             organisation: console.host.organisation.name(),
             style: console.assets.style(),
             script: console.assets.script(),
+            icon: console.assets.icon(),
             person: String::new(),
             role: String::new(),
             token: String::new(),

@@ -164,12 +164,17 @@ pub struct Moment {
     pub iso: String,
 }
 
-/// A value between words of the other direction: isolated, and from left to right where it is a number, phone or identifier.
+/// A value between words of the other direction: isolated, and from left to right where it is a number, phone or identifier, or where
+/// one stands in it.
 #[derive(Template)]
-#[template(source = "<bdi{% if ltr %} dir=\"ltr\" class=\"number\"{% endif %}>{{ text }}</bdi>", ext = "html")]
+#[template(
+    source = "<bdi{% if ltr %} dir=\"ltr\" class=\"number\"{% endif %}>{% for (inner, text) in parts %}{% if *inner %}<bdi dir=\"ltr\">{{ text }}</bdi>{% else %}{{ text }}{% endif %}{% endfor %}</bdi>",
+    ext = "html"
+)]
 pub struct Isolated {
     ltr: bool,
-    text: String,
+    /// Pieces, and whether each is isolated by itself.
+    parts: Vec<(bool, String)>,
 }
 
 impl Isolated {
@@ -179,7 +184,18 @@ impl Isolated {
         let letters = text.chars().filter(|character| character.is_alphabetic()).count();
         let digits = text.chars().filter(|character| character.is_numeric()).count();
         let latin = text.chars().all(|character| !character.is_alphabetic() || character.is_ascii());
-        Self { ltr: digits > 0 && (letters == 0 || (latin && !text.contains(' '))), text: text.to_owned() }
+        if latin {
+            let ltr = digits > 0 && (letters == 0 || !text.contains(' '));
+            return Self { ltr, parts: vec![(false, text.to_owned())] };
+        }
+        // Among Persian letters a date with hyphens would be read from its end.
+        let part = |word: &str| {
+            let has_letter_of_right = word.chars().any(|character| character.is_alphabetic() && !character.is_ascii());
+            let has_mark = word.chars().any(|character| character.is_ascii_punctuation());
+            let is_number = word.chars().any(char::is_numeric) && has_mark && !has_letter_of_right;
+            (is_number, word.to_owned())
+        };
+        Self { ltr: false, parts: text.split_inclusive(' ').map(part).collect() }
     }
 }
 
@@ -253,6 +269,7 @@ mod tests {
         assert_eq!(shown("MHD-0042"), "<bdi dir=\"ltr\" class=\"number\">MHD-0042</bdi>");
         assert_eq!(shown("علی <b>"), "<bdi>علی &#60;b&#62;</bdi>");
         assert_eq!(shown("خیابان ۱۲"), "<bdi>خیابان ۱۲</bdi>");
+        assert_eq!(shown("داوود – 2026-11-24"), "<bdi>داوود – <bdi dir=\"ltr\">2026-11-24</bdi></bdi>");
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! What is read out of the projections: lists, one record, open review items, devices. Every query is told whose eyes it is for.
 
+mod arrivals;
 mod devices;
 mod items;
 mod names;
 mod records;
 mod show;
 
+pub use arrivals::{Arrival, arrivals};
 pub use devices::devices;
 pub(crate) use items::{FoundItem, find as find_item, no_such_item};
 pub use items::{item, items};

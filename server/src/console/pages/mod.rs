@@ -1,5 +1,6 @@
 //! The pages, one subject a room.
 
+pub mod csv;
 pub mod decide;
 pub mod devices;
 pub mod item;

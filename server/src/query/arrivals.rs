@@ -1,0 +1,50 @@
+//! What arrived on which day, by form and device.
+
+use karwan_proto::DeviceId;
+use rusqlite::params_from_iter;
+use rusqlite::types::Value;
+
+use super::{Names, Scope};
+use crate::host::Host;
+use crate::problem::Problem;
+
+/// Interviews of one form that one device brought on one day.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Arrival {
+    /// Identifier of the form.
+    pub form: String,
+    /// Name of the device that made them; empty where that is not known.
+    pub device: String,
+    /// The day of the last change by the clock that was there, in days since 1970.
+    pub day: i64,
+    /// How many.
+    pub count: u64,
+}
+
+/// What was changed since a moment, in milliseconds since 1970, and the offset in minutes of the clock that changed something last.
+pub fn arrivals(host: &Host, scope: &Scope, since_ms: i64) -> Result<(Vec<Arrival>, i32), Problem> {
+    let mut parameters = vec![Value::Integer(since_ms)];
+    let condition = scope.condition("record.caseload", &mut parameters);
+    let names = Names::of(&host.organisation);
+    host.projector.read(|db| {
+        let mut statement = db.prepare_cached(&format!(
+            "SELECT source, device, (updated_ms + offset_minutes * 60000) / 86400000 AS day, count(*) FROM record \
+             WHERE kind = 0 AND updated_ms >= ? AND {condition} GROUP BY source, device, day ORDER BY source, device, day"
+        ))?;
+        let rows = statement.query_map(params_from_iter(parameters.clone()), |row| {
+            let device: Option<[u8; 16]> = row.get(1)?;
+            Ok(Arrival {
+                form: row.get(0)?,
+                device: device.map(|device| names.device(DeviceId(device))).unwrap_or_default(),
+                day: row.get(2)?,
+                count: row.get::<_, i64>(3)? as u64,
+            })
+        })?;
+        let found = rows.collect::<Result<_, _>>()?;
+        let mut statement = db.prepare_cached(&format!(
+            "SELECT offset_minutes FROM record WHERE kind = 0 AND updated_ms >= ? AND {condition} ORDER BY updated_ms DESC LIMIT 1"
+        ))?;
+        let offset = statement.query_map(params_from_iter(parameters), |row| row.get(0))?.next().transpose()?;
+        Ok((found, offset.unwrap_or(0)))
+    })
+}
