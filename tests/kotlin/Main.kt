@@ -233,4 +233,17 @@ suspend fun behave(world: World) {
     }
 
     layer(world, folder, witness)
+
+    world.tell("a database that was found damaged is salvaged, kept aside, and complete after a sync") {
+        // What the store leaves when it meets a damaged page; the next opening reads what can be read.
+        check(File(folder, "damaged").createNewFile())
+        openDevice(folder, witness, KEY).use {
+            val salvage = checkNotNull(it.salvaged())
+            check(salvage.rowsSaved > 0uL && salvage.rowsLost == 0uL && File(salvage.keptIn, "device.db").exists()) { "$salvage" }
+            it.sync()
+            check(it.list("", false).single().record == record) { "${it.list("", false)}" }
+            check(values(it, record, SETTLEMENT).size == 2)
+            it.pause()
+        }
+    }
 }
