@@ -74,6 +74,7 @@ pub enum ItemDecision {
 }
 
 /// Carries out a decision. It is durable and projected when this returns.
+#[allow(clippy::needless_pass_by_value, reason = "a command is carried out once")]
 pub fn run(host: &Host, command: ReviewCommand) -> Result<Value, Problem> {
     let organisation = &host.organisation;
     let person = match &command.person {

@@ -307,7 +307,7 @@ impl Writer<'_> {
     pub(crate) fn decide(&mut self, path: &str, value: &str) -> Result<(), RecordError> {
         self.each(path, |doc, map, key| {
             let standing = doc.get_all(map, key)?;
-            if standing.len() > 1 && standing.last().is_some_and(|(shown, _)| shown.to_str() == Some(value)) {
+            if standing.len() > 1 && standing.last().is_some_and(|(shown, _)| shown.as_str() == Some(value)) {
                 doc.delete(map, key)?;
             }
             Ok(doc.put(map, key, value)?)

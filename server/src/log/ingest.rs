@@ -290,13 +290,12 @@ impl Writer<'_> {
         if statement.exists(params![id.0, caseload.0])? {
             return Ok(Verdict::Quarantined(Reason::Moved));
         }
-        let record = match self.records.take(id) {
-            Some(record) => record,
-            None => {
-                // Keys made in this very transaction are seen by the writer only.
-                let key = payload::key_for(self.keys, id)?;
-                Record::load(id, accepted(transaction, caseload, id, &|bytes| payload::open(&key, id, bytes))?)?
-            }
+        let record = if let Some(record) = self.records.take(id) {
+            record
+        } else {
+            // Keys made in this very transaction are seen by the writer only.
+            let key = payload::key_for(self.keys, id)?;
+            Record::load(id, accepted(transaction, caseload, id, &|bytes| payload::open(&key, id, bytes))?)?
         };
         let mut trial = record.clone();
         let by = provenance(signed, role);

@@ -307,12 +307,15 @@ pub(crate) fn provenance(signed: &SignedHeader, role: Role) -> Provenance {
     }
 }
 
+/// Decrypts a change.
+type Opener<'a> = dyn Fn(&[u8]) -> Result<Vec<u8>, Problem> + 'a;
+
 /// Accepted changes of a record, decrypted by `open`.
 pub(crate) fn accepted(
     db: &Connection,
     caseload: CaseloadId,
     record: RecordId,
-    open: &dyn Fn(&[u8]) -> Result<Vec<u8>, Problem>,
+    open: &Opener<'_>,
 ) -> Result<Vec<SourcedChange>, Problem> {
     let mut statement = db.prepare_cached(
         "SELECT change.payload, envelope.header, envelope.signature, envelope.role FROM change \

@@ -7,9 +7,9 @@ use karwan_proto::membership::{Act, SignedEntry};
 use karwan_proto::session::{Enrolment, Introduction, Refusal};
 use karwan_proto::{CaseloadId, DeviceId, PublicKey, Role};
 
+use super::Organisation;
 use super::directory::{self, Named};
 use super::people::checked_name;
-use super::{Core, Organisation};
 use crate::clock::random;
 use crate::problem::Problem;
 
@@ -93,8 +93,7 @@ impl Organisation {
         else {
             return Ok(Err(Refusal::TooMuch));
         };
-        // Somebody known by that name is that person: the device's identifier for a stranger is not used then.
-        let person = self.known_or_new(&core, &enrolment.person)?;
+        let person = enrolment.person.person;
         let act = Act::Device { key, person, role: invited.role, caseloads: invited.caseloads.clone(), invitation: Some(hash) };
         self.decide_as_server(&mut core, act)?;
         directory::put(&core.db, Named::Device, key.device().0, device_name)?;
@@ -102,10 +101,6 @@ impl Organisation {
             directory::put(&core.db, Named::Person, person.0, person_name)?;
         }
         Ok(Ok(()))
-    }
-
-    fn known_or_new(&self, _core: &Core, introduction: &Introduction) -> Result<karwan_proto::PersonId, Problem> {
-        Ok(introduction.person)
     }
 
     /// People whom a device introduces become enumerators of its caseloads.

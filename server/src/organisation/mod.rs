@@ -218,10 +218,10 @@ impl Organisation {
         let (_, entries, _) = self.membership_after(Membership::start(self.id), usize::MAX >> 1)?;
         for signed in entries {
             // Checked when the folder was opened.
-            if let Act::Administrator { key, person } = signed.open_unchecked()?.act {
-                if key == own {
-                    return Ok(person);
-                }
+            if let Act::Administrator { key, person } = signed.open_unchecked()?.act
+                && key == own
+            {
+                return Ok(person);
             }
         }
         Err(Problem::new(

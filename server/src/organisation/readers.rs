@@ -28,21 +28,20 @@ impl Readers {
     /// Reads, beside the writer and other readers.
     pub(crate) fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Problem>) -> Result<T, Problem> {
         let kept = self.kept.lock().ok().and_then(|mut kept| kept.pop());
-        let connection = match kept {
-            Some(connection) => connection,
-            None => {
-                let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-                let connection = Connection::open_with_flags(&self.path, flags)?;
-                connection.busy_timeout(Duration::from_secs(10))?;
-                connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
-                connection
-            }
+        let connection = if let Some(connection) = kept {
+            connection
+        } else {
+            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            let connection = Connection::open_with_flags(&self.path, flags)?;
+            connection.busy_timeout(Duration::from_secs(10))?;
+            connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+            connection
         };
         let outcome = work(&connection);
-        if let Ok(mut kept) = self.kept.lock() {
-            if kept.len() < READERS_MAX {
-                kept.push(connection);
-            }
+        if let Ok(mut kept) = self.kept.lock()
+            && kept.len() < READERS_MAX
+        {
+            kept.push(connection);
         }
         outcome
     }

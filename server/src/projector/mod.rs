@@ -57,7 +57,7 @@ impl Projector {
         // Up to where the logs are now: this ends also while envelopes keep coming.
         for (caseload, head) in organisation.heads()? {
             loop {
-                let mut connection = self.writing()?;
+                let mut connection = self.writing();
                 let from = cursor(&connection, caseload)?;
                 if from.sequence >= head.sequence {
                     break;
@@ -76,7 +76,7 @@ impl Projector {
 
     /// Drops all tables and reads the logs again from the first entry. Who reads meanwhile sees the old tables.
     pub fn rebuild(&self, organisation: &Organisation) -> Result<u64, Problem> {
-        let mut connection = self.writing()?;
+        let mut connection = self.writing();
         let transaction = connection.transaction()?;
         schema::clear(&transaction)?;
         let mut entries = 0;
@@ -103,9 +103,9 @@ impl Projector {
         self.readers.read(work)
     }
 
-    fn writing(&self) -> Result<MutexGuard<'_, Connection>, Problem> {
+    fn writing(&self) -> MutexGuard<'_, Connection> {
         // A transaction that a panic interrupted was rolled back.
-        Ok(self.writer.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+        self.writer.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// A form as records are projected under it; `None` where it has not come or cannot be read.

@@ -59,13 +59,11 @@ fn called(projection: &Projection, at: &str, identity: &Identity) -> ItemValue {
     let said = [&identity.given_name, &identity.surname, &identity.document].into_iter().find(|said| !said.is_empty());
     let mut here = projection.values.iter().filter(|(reference, _)| place::instance_of(reference) == at);
     let value = said.and_then(|said| here.find_map(|(_, values)| values.first().filter(|value| value.value == *said)));
-    match value {
-        Some(value) => ItemValue { value: name, ..value.clone() },
-        None => {
-            let (device, person) = projection.made_by.unwrap_or((DeviceId([0; 16]), PersonId([0; 16])));
-            ItemValue { value: name, device, person, at_ms: projection.made_ms, offset_minutes: projection.offset_minutes }
-        }
+    if let Some(value) = value {
+        return ItemValue { value: name, ..value.clone() };
     }
+    let (device, person) = projection.made_by.unwrap_or((DeviceId([0; 16]), PersonId([0; 16])));
+    ItemValue { value: name, device, person, at_ms: projection.made_ms, offset_minutes: projection.offset_minutes }
 }
 
 /// Writes who is in a record; gives the records whose pairs may differ now.

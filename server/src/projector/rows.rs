@@ -91,16 +91,13 @@ pub(super) fn put_all(
         };
         let owner = id.to_string();
         let quarantined = quarantined(*id, &organisation.judged(*id)?);
-        let (items, writes, closed) = match &loaded {
-            Some(loaded) => {
-                put_interview(transaction, *caseload, &owner, loaded)?;
-                let projection = &loaded.projection;
-                (projection.items.as_slice(), projection.entity_writes.as_slice(), Some(&projection.closed))
-            }
-            None => {
-                remove_listed(transaction, *caseload, &owner)?;
-                (&[][..], &[][..], None)
-            }
+        let (items, writes, closed) = if let Some(loaded) = &loaded {
+            put_interview(transaction, *caseload, &owner, loaded)?;
+            let projection = &loaded.projection;
+            (projection.items.as_slice(), projection.entity_writes.as_slice(), Some(&projection.closed))
+        } else {
+            remove_listed(transaction, *caseload, &owner)?;
+            (&[][..], &[][..], None)
         };
         let open = quarantined.iter().filter(|item| closed.is_none_or(|closed| !closed.contains(&item.id)));
         put_items(transaction, *caseload, &owner, items.iter().chain(open))?;

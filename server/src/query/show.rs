@@ -28,7 +28,7 @@ pub fn show(host: &Host, scope: &Scope, record: &str) -> Result<RecordShown, Pro
         let Found { caseload, owner, row, returned, body } = found.ok_or_else(|| no_such_record(record))?;
         let items = shown_items(db, &names, caseload, &owner)?;
         match row.list.clone() {
-            Some(list) => entity(&names, row, &writes_of(db, caseload, &list, &owner)?, items),
+            Some(list) => Ok(entity(&names, row, &writes_of(db, caseload, &list, &owner)?, items)),
             None => Ok(interview(&names, row, returned, &serde_json::from_str(&body)?, items)),
         }
     })
@@ -122,12 +122,7 @@ fn writes_of(db: &Connection, caseload: CaseloadId, list: &str, owner: &str) -> 
     writes_to(db, caseload, list, entity)
 }
 
-fn entity(
-    names: &Names<'_>,
-    row: RecordListed,
-    writes: &[EntityWriteBody],
-    items: Vec<ShownItem>,
-) -> Result<RecordShown, Problem> {
+fn entity(names: &Names<'_>, row: RecordListed, writes: &[EntityWriteBody], items: Vec<ShownItem>) -> RecordShown {
     let list = row.list.clone().unwrap_or_default();
     let state = entities::fold(&list, &row.record, writes);
     let mut values: BTreeMap<String, Vec<_>> = BTreeMap::new();
@@ -155,7 +150,7 @@ fn entity(
         record: Some(write.record.to_string()),
         events: Vec::new(),
     });
-    Ok(RecordShown {
+    RecordShown {
         history: history.collect(),
         record: row.record,
         kind: row.kind,
@@ -167,5 +162,5 @@ fn entity(
         values,
         items,
         payable: Vec::new(),
-    })
+    }
 }
