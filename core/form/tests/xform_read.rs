@@ -221,7 +221,10 @@ fn a_written_form_reads_as_it_was() {
         let bytes = std::fs::read(forms.join(name).join(format!("{name}.xlsx"))).unwrap();
         let form = xlsform::read(&bytes, name).unwrap();
         let again = read(&xform::write(&form));
-        for (left, right) in gist(&form).iter().zip(&gist(&again)) {
+        // What is written has a place for entities beside what the workbook says.
+        let known = |line: &String| line.split(' ').next().is_some_and(|path| form.by_path.contains_key(path));
+        let again_gist: Vec<String> = gist(&again).into_iter().filter(known).collect();
+        for (left, right) in gist(&form).iter().zip(&again_gist) {
             assert_eq!(left, right, "{name}");
         }
         assert_eq!(form.entities.len(), again.entities.len());

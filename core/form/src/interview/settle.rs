@@ -143,6 +143,9 @@ impl Engine {
             }
             let changed = relevant != found.relevant;
             found.relevant = relevant;
+            if changed {
+                found.calculated = None;
+            }
             let (node, filled) = (found.node, !found.value.is_empty());
             let children: Vec<ElementId> = found.children.iter().flatten().copied().collect();
             if changed {
@@ -167,6 +170,13 @@ impl Engine {
         let Some(expression) = form_node.bind.calculate.clone() else { return };
         let data_type = form_node.bind.data_type;
         let text = values::calculated(data_type, self.view().text_at(&expression, element));
+        if form_node.control.is_some() {
+            let Some(found) = self.tree.element_mut(element) else { return };
+            if found.relevant && found.calculated.as_ref() == Some(&text) {
+                return;
+            }
+            found.calculated = found.relevant.then(|| text.clone());
+        }
         self.put(element, text);
     }
 
@@ -175,14 +185,23 @@ impl Engine {
         if self.mode == Mode::Judge || self.opening {
             return;
         }
-        let Some(found) = self.tree.element(element).filter(|found| !found.value.is_empty()) else { return };
+        let Some(found) = self.tree.element(element) else { return };
         let value = found.value.clone();
+        // As in ODK's engine, what was chosen is filtered by what is offered, not forgotten.
+        let chosen = if found.withheld.is_empty() { value.clone() } else { found.withheld.clone() };
+        if chosen.is_empty() {
+            return;
+        }
         let Some(offered) = self.offered(node, element) else { return };
         let kept: Vec<&str> =
-            value.split_whitespace().filter(|choice| offered.iter().any(|(value, _)| value == choice)).collect();
+            chosen.split_whitespace().filter(|choice| offered.iter().any(|(value, _)| value == choice)).collect();
         let kept = kept.join(" ");
+        let withheld = if kept == chosen { String::new() } else { chosen };
         if kept != value {
             self.put(element, kept);
+        }
+        if let Some(found) = self.tree.element_mut(element) {
+            found.withheld = withheld;
         }
     }
 
@@ -413,6 +432,7 @@ impl Engine {
     /// Writes a value; what looks at it is queued, and what it triggers runs.
     pub(super) fn put(&mut self, element: ElementId, value: String) {
         let Some(found) = self.tree.element_mut(element) else { return };
+        found.withheld.clear();
         if found.value == value {
             return;
         }

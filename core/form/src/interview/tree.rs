@@ -24,6 +24,10 @@ pub(super) struct Element {
     /// Instances of a repeat only.
     pub(super) order: String,
     pub(super) value: String,
+    /// Chosen, and not offered for the moment: comes back when it is offered again.
+    pub(super) withheld: String,
+    /// What was calculated last, where a person may answer too: only another result takes the answer's place.
+    pub(super) calculated: Option<String>,
     /// What its own condition says.
     pub(super) own_relevant: bool,
     /// Its own condition and those around it.

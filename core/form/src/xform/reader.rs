@@ -7,6 +7,8 @@ use super::words::Spoken;
 use crate::fault::Fault;
 use crate::interview::plan::Prepared;
 use crate::model::{EntityDeclaration, Form, Node, NodeId, SecondaryInstance};
+use crate::xlsform::check;
+use crate::xlsform::report::Report;
 use crate::xpath::Expression;
 
 /// Most faults that are given.
@@ -75,6 +77,8 @@ impl Reader {
         let title = head.child("title").map(Element::text).filter(|title| !title.trim().is_empty());
         let root_path = self.nodes.first().map(|node| node.path.clone()).unwrap_or_default();
         let name = self.by_path.get(&format!("{root_path}/meta/instanceName")).and_then(|id| self.nodes.get(*id));
+        let instance_name = name.and_then(|node| node.bind.calculate.clone());
+        self.circles();
         let form = Form {
             title: title.map_or_else(|| id.clone(), |title| title.trim().to_owned()),
             id,
@@ -82,7 +86,7 @@ impl Reader {
             root_name: root.name.clone(),
             hash: *blake3::hash(bytes).as_bytes(),
             default_language: self.default_language,
-            instance_name: name.and_then(|node| node.bind.calculate.clone()),
+            instance_name,
             style: body.attribute("class").unwrap_or_default().to_owned(),
             languages: self.languages,
             nodes: self.nodes,
@@ -96,6 +100,17 @@ impl Reader {
             prepared: Prepared::default(),
         };
         if self.faults.is_empty() { Ok(form) } else { Err(self.faults) }
+    }
+
+    /// Nodes that wait for themselves, as the workbook's reader finds them.
+    fn circles(&mut self) {
+        let mut report = Report::default();
+        let attribute = |column: &str| if column == "calculation" { "calculate" } else { column }.to_owned();
+        check::cycles(&self.nodes, &attribute, &mut report);
+        for fault in report.faults {
+            let place = format!("line {}, <bind {}>", fault.row, fault.column);
+            self.faults.push(Fault::at(&place, 0, "", fault.message, fault.mend));
+        }
     }
 
     pub(super) fn fault(&mut self, element: &Element, attribute: &str, message: impl Into<String>, mend: impl Into<String>) {

@@ -32,6 +32,14 @@ pub fn write(form: &Form) -> String {
     writer.xml
 }
 
+/// What an element of the primary instance stands in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Around {
+    Form,
+    Template,
+    Instance,
+}
+
 pub(super) struct Writer<'form> {
     pub(super) form: &'form Form,
     pub(super) xml: String,
@@ -102,7 +110,7 @@ impl Writer<'_> {
 
     fn instances(&mut self) {
         self.xml.push_str("<instance>\n");
-        self.node(0, false, &self.form.initial, "");
+        self.node(0, Around::Form, false, &self.form.initial, "");
         self.xml.push_str("\n</instance>\n");
         for instance in self.form.instances.values() {
             self.secondary(instance);
@@ -110,7 +118,7 @@ impl Writer<'_> {
     }
 
     /// A node as an element; `held` are the instances and values of the scope that it is in, by their keys from there.
-    fn node(&mut self, id: NodeId, template: bool, held: &Answers, key: &str) {
+    fn node(&mut self, id: NodeId, around: Around, template: bool, held: &Answers, key: &str) {
         let Some(node) = self.form.nodes.get(id) else { return };
         if node.name == ENTITY_ID {
             return;
@@ -149,13 +157,23 @@ impl Writer<'_> {
             let inside = id == 0 || matches!(node.kind, NodeKind::Repeat { .. });
             let child_key = if inside { below.name.clone() } else { format!("{key}/{}", below.name) };
             if !matches!(below.kind, NodeKind::Repeat { .. }) {
-                self.node(*child, false, held, &child_key);
+                self.node(*child, around, false, held, &child_key);
                 continue;
             }
-            self.node(*child, true, &Answers::default(), "");
+            // As pyxform writes it: a template holds templates, and an instance holds instances.
+            if around != Around::Instance {
+                self.node(*child, Around::Template, true, &Answers::default(), "");
+            }
+            if around == Around::Template {
+                continue;
+            }
             match held.repeats.get(&child_key) {
-                Some(instances) => instances.iter().for_each(|instance| self.node(*child, false, &instance.answers, "")),
-                None => self.node(*child, false, &Answers::default(), ""),
+                Some(instances) => {
+                    for instance in instances {
+                        self.node(*child, Around::Instance, false, &instance.answers, "");
+                    }
+                }
+                None => self.node(*child, Around::Instance, false, &Answers::default(), ""),
             }
         }
         let _ = write!(self.xml, "</{}>", node.name);

@@ -6,7 +6,7 @@
 
 mod assemble;
 mod attributes;
-mod check;
+pub(crate) mod check;
 mod choices;
 mod columns;
 mod compile;
@@ -15,7 +15,7 @@ mod dynamic;
 mod entities;
 mod parameters;
 mod references;
-mod report;
+pub(crate) mod report;
 mod selects;
 mod settings;
 mod status;

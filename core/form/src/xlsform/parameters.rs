@@ -37,6 +37,92 @@ pub fn parse(text: &str) -> Result<BTreeMap<String, String>, String> {
     Ok(parameters)
 }
 
+/// What is wrong with the parameters of a question: `of` is its type, or what its type is one of. Other types take any.
+pub fn faults(of: &str, parameters: &BTreeMap<String, String>) -> Vec<(String, String)> {
+    let known: &[&str] = match of {
+        "range" => &["end", "placeholder", "start", "step", "tick_interval", "tick_labelset"],
+        "image" => &["app", "max-pixels"],
+        "audio" | "background-audio" => &["quality"],
+        "geopoint" => &["allow-mock-accuracy", "capture-accuracy", "warning-accuracy"],
+        "geotrace" => &["allow-mock-accuracy", "incremental"],
+        "text" => &["rows"],
+        "select" => &["randomize", "seed"],
+        "select from file" => &["label", "randomize", "seed", "value"],
+        "audit" => &[
+            "identify-user",
+            "location-max-age",
+            "location-min-interval",
+            "location-priority",
+            "track-changes",
+            "track-changes-reasons",
+        ],
+        _ => return Vec::new(),
+    };
+    let mut faults = Vec::new();
+    let mut bad = |name: &str, value: &str, mend: &str| {
+        faults.push((format!("`{value}` is not a value of the parameter `{name}`"), mend.to_owned()));
+    };
+    for (name, value) in parameters.iter().filter(|(name, _)| known.contains(&name.as_str())) {
+        let one_of = |words: &[&str]| words.contains(&value.as_str());
+        let is_whole = value.parse::<i64>().is_ok();
+        match name.as_str() {
+            "max-pixels" | "rows" | "location-min-interval" | "location-max-age" if !is_whole => {
+                bad(name, value, "write a whole number");
+            }
+            "capture-accuracy" | "warning-accuracy" if value.parse::<f64>().is_err() => {
+                bad(name, value, "write a number of metres");
+            }
+            "allow-mock-accuracy" | "randomize" | "track-changes" | "identify-user" if !one_of(&["true", "false"]) => {
+                bad(name, value, "write `true` or `false`");
+            }
+            "incremental" if value != "true" => bad(name, value, "write `true`, or leave the parameter out"),
+            "track-changes-reasons" if value != "on-form-edit" => bad(name, value, "write `on-form-edit`"),
+            "location-priority" if !one_of(&["no-power", "low-power", "balanced", "high-accuracy"]) => {
+                bad(name, value, "write `no-power`, `low-power`, `balanced` or `high-accuracy`");
+            }
+            "quality" if of == "audio" && !one_of(&["voice-only", "low", "normal", "external"]) => {
+                bad(name, value, "write `voice-only`, `low`, `normal` or `external`");
+            }
+            "quality" if of == "background-audio" && !one_of(&["voice-only", "low", "normal"]) => {
+                bad(name, value, "write `voice-only`, `low` or `normal`");
+            }
+            "seed" if value.parse::<f64>().is_err() && !value.starts_with("${") => {
+                bad(name, value, "write a number or `${question}`");
+            }
+            "app" if !is_package(value) => bad(name, value, "write the name of an Android package, such as `org.example.app`"),
+            _ => {}
+        }
+    }
+    for name in parameters.keys().filter(|name| !known.contains(&name.as_str())) {
+        faults.push((format!("`{name}` is not a parameter of this question type"), format!("use {}", known.join(", "))));
+    }
+    let located = ["location-priority", "location-min-interval", "location-max-age"];
+    let present = located.iter().filter(|name| parameters.contains_key(**name)).count();
+    if of == "audit" && present > 0 && present < located.len() {
+        faults.push(("the audit's location needs all of its parameters".to_owned(), format!("write {}", located.join(", "))));
+    }
+    let seconds = |name: &str| parameters.get(name).and_then(|value| value.parse::<i64>().ok());
+    if let (Some(age), Some(interval)) = (seconds("location-max-age"), seconds("location-min-interval"))
+        && age < interval
+    {
+        faults.push((
+            "`location-max-age` is smaller than `location-min-interval`".to_owned(),
+            "write an age that is not smaller than the interval".to_owned(),
+        ));
+    }
+    faults
+}
+
+/// `org.example.app`: at least two segments, none beginning with a digit.
+fn is_package(name: &str) -> bool {
+    let mut segments = name.split('.');
+    let is_segment = |segment: &str| {
+        segment.starts_with(|first: char| first.is_ascii_alphabetic())
+            && segment.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
+    };
+    name.contains('.') && segments.all(is_segment)
+}
+
 const APPEARANCES: [&str; 78] = [
     "multiline",
     "numbers",
@@ -145,5 +231,33 @@ mod tests {
         assert_eq!(parse("value=personID label=Full").unwrap()["value"], "personID");
         assert!(parse("randomize").is_err());
         assert!(parse("").unwrap().is_empty());
+    }
+
+    #[test]
+    fn parameters_have_values_that_suit_them() {
+        let told = |of: &str, text: &str| faults(of, &parse(text).unwrap()).len();
+        for (of, text) in [
+            ("range", "start=1 end=5 step=1"),
+            ("image", "max-pixels=640 app=org.example.app"),
+            ("audio", "quality=external"),
+            ("audit", "location-priority=balanced location-min-interval=60 location-max-age=120"),
+            ("select", "randomize=true seed=${n}"),
+            ("note", "anything=1"),
+        ] {
+            assert_eq!(told(of, text), 0, "{of} {text}");
+        }
+        for (of, text) in [
+            ("range", "begin=1"),
+            ("image", "max-pixels=x"),
+            ("image", "app=org.1app"),
+            ("background-audio", "quality=external"),
+            ("geotrace", "incremental=false"),
+            ("audit", "location-priority=balanced"),
+            ("audit", "location-priority=balanced location-min-interval=60 location-max-age=12"),
+            ("select", "seed=abc"),
+            ("text", "rows=many"),
+        ] {
+            assert_eq!(told(of, text), 1, "{of} {text}");
+        }
     }
 }

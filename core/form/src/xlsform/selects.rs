@@ -73,6 +73,7 @@ impl Reader<'_> {
             node.bind.merge = MergeRule::Union;
         }
         self.finish(row, id);
+        self.check_parameters(row, if matches!(source, List::File(_)) { "select from file" } else { "select" });
         if shared {
             self.control(id, |control| "list-nolabel".clone_into(&mut control.appearance));
         }

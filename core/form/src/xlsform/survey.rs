@@ -126,11 +126,20 @@ impl Reader<'_> {
                 let name = self.cell(row, "name");
                 if name.is_empty() {
                     self.fault(row, "name", "an external file needs a name", "write the file's name without its extension");
+                } else if self.draft.files.iter().any(|(other, ..)| *other == name) {
+                    self.fault(row, "name", format!("the file `{name}` is named already"), "name each file once");
                 } else {
                     self.draft.files.push((name.clone(), format!("{name}.{extension}"), row.number));
                 }
             }
             RowType::Audit => {
+                self.check_parameters(row, "audit");
+                if !matches!(self.cell(row, "name").as_str(), "" | "audit") {
+                    self.fault(row, "name", "an audit is always called `audit`", "leave the name blank");
+                }
+                if !self.audits.is_empty() {
+                    self.fault(row, "type", "the form has an audit already", "keep one of them");
+                }
                 let parameters =
                     self.parameters(row).into_iter().map(|(name, value)| (format!("bind::odk:{name}"), value)).collect();
                 self.audits.push((Pending { row: row.number, ..Pending::default() }, parameters));
@@ -358,7 +367,7 @@ impl Reader<'_> {
             constraint.clone_into(&mut pending.constraint);
         }
         match question.special {
-            Special::Calculate if pending.calculation.is_empty() && pending.default.is_empty() => {
+            Special::Calculate if pending.calculation.is_empty() => {
                 self.fault(
                     row,
                     "calculation",
@@ -396,6 +405,7 @@ impl Reader<'_> {
             node.bind.preload = question.preload.map(str::to_owned);
         }
         self.finish(row, id);
+        self.check_parameters(row, kind_of(question));
         if let Some(media_type) = question.media_type {
             self.control(id, |control| {
                 control.parameters.insert("mediatype".to_owned(), media_type.to_owned());
@@ -411,6 +421,10 @@ impl Reader<'_> {
     }
 
     pub fn check_seen(&mut self, row: &Row, id: NodeId, name: &str) {
+        let media = self.draft.pending.get(id).map(|pending| &pending.media);
+        if media.is_some_and(|media| media.contains_key("big-image") && !media.contains_key("image")) {
+            self.fault(row, "media::big-image", "a `big-image` needs an `image` too", "name the image that is shown first");
+        }
         let asked = self.draft.nodes.get(id).is_some_and(|node| node.control.is_some());
         let says = self
             .draft
@@ -444,6 +458,14 @@ impl Reader<'_> {
         }
     }
 
+    /// Faults of the parameters of a row whose type is `of`.
+    pub fn check_parameters(&mut self, row: &Row, of: &str) {
+        let given = parameters::parse(&self.cell(row, "parameters")).unwrap_or_default();
+        for (message, mend) in parameters::faults(of, &given) {
+            self.fault(row, "parameters", message, mend);
+        }
+    }
+
     pub fn bind(&mut self, id: NodeId, change: impl FnOnce(&mut crate::model::Bind)) {
         if let Some(node) = self.draft.nodes.get_mut(id) {
             change(&mut node.bind);
@@ -473,6 +495,20 @@ impl Reader<'_> {
                 Pending { row: self.settings.row, calculation: self.settings.instance_name.clone(), ..Pending::default() };
             self.draft.add(&value("instanceName"), pending);
         }
+    }
+}
+
+/// What a question's parameters are those of.
+fn kind_of(question: &Question) -> &'static str {
+    match (question.special, question.media_type, question.data_type) {
+        (Special::Range, ..) => "range",
+        (Special::BackgroundAudio, ..) => "background-audio",
+        (_, Some("image/*"), _) => "image",
+        (_, Some("audio/*"), _) => "audio",
+        (Special::None, None, DataType::GeoPoint) => "geopoint",
+        (Special::None, None, DataType::GeoTrace | DataType::GeoShape) => "geotrace",
+        (Special::None, None, DataType::String) if question.control == Some(ControlKind::Input) => "text",
+        _ => "",
     }
 }
 
