@@ -4,6 +4,9 @@
 pub mod browser;
 pub mod command;
 pub mod figures;
+pub mod form_made;
+pub mod form_oracle;
+pub mod form_speed;
 pub mod secrets;
 pub mod workbook;
 pub mod world;

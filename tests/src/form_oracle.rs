@@ -1,0 +1,231 @@
+//! ODK's own engine beside ours, over the contract of the form trace: it invents events for a form and answers them, ours answers
+//! the same events, and the states are compared node by node.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use karwan_form::external;
+use karwan_form::interview::{Context, Lists};
+use karwan_form::model::Table;
+use serde_json::Value;
+
+use crate::form_made;
+
+/// The clock of both engines: 2026-11-23T10:00:00Z.
+const NOW: &str = "2026-11-23T10:00:00Z";
+const NOW_MS: i64 = 1_795_428_000_000;
+/// Most differences that are told.
+const TOLD_MAX: usize = 20;
+
+/// The reference engine, installed in the build's folder.
+pub struct Oracle {
+    folder: PathBuf,
+}
+
+/// How two engines agree.
+#[derive(Debug, Default)]
+pub struct Compared {
+    /// States after events that change something besides the answered question, and how many of them are identical.
+    pub changing: usize,
+    pub changing_identical: usize,
+    /// All states.
+    pub states: usize,
+    pub identical: usize,
+    /// The first differences.
+    pub differences: Vec<String>,
+}
+
+impl Compared {
+    /// Share of identical states over events that change something else too.
+    pub fn share(&self) -> f64 {
+        if self.changing == 0 { 1.0 } else { self.changing_identical as f64 / self.changing as f64 }
+    }
+
+    /// Adds another comparison.
+    pub fn add(&mut self, other: Self) {
+        self.changing += other.changing;
+        self.changing_identical += other.changing_identical;
+        self.states += other.states;
+        self.identical += other.identical;
+        self.differences.extend(other.differences);
+        self.differences.truncate(TOLD_MAX);
+    }
+}
+
+/// The folder with forms and tools that are not part of the project, if there is one.
+pub fn shared() -> Option<PathBuf> {
+    let beside = || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared"));
+    let shared = std::env::var_os("KARWAN_SHARED").map_or_else(beside, PathBuf::from);
+    if shared.join("tools/form-oracle").is_dir() {
+        return Some(shared);
+    }
+    println!("skipped: no form oracle under {}", shared.display());
+    None
+}
+
+impl Oracle {
+    /// The engine, where its folder, Node and its packages are at hand.
+    pub fn find() -> Option<Self> {
+        let source = shared()?.join("tools/form-oracle");
+        let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/form-oracle"));
+        std::fs::create_dir_all(&folder).ok()?;
+        for file in ["oracle.mjs", "package.json"] {
+            std::fs::copy(source.join(file), folder.join(file)).ok()?;
+        }
+        let ran = |command: &mut Command| {
+            command.current_dir(&folder).stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+        };
+        if !ran(Command::new("node").arg("--version")) {
+            println!("skipped: no node");
+            return None;
+        }
+        let installed = folder.join("node_modules/@getodk").is_dir();
+        if !installed && !ran(Command::new("npm").args(["install", "--no-audit", "--no-fund"])) {
+            println!("skipped: npm cannot install the form oracle");
+            return None;
+        }
+        Some(Self { folder })
+    }
+
+    /// Lets the reference invent events for a form and compares; `masked`: words that differ from run to run begin so.
+    pub fn compare(&self, xform: &str, media: &Path, seed: u64, steps: usize, masked: &[&str]) -> Option<Compared> {
+        let work = tempfile::tempdir().ok()?;
+        let (file, events) = (work.path().join("form.xml"), work.path().join("events.jsonl"));
+        std::fs::write(&file, xform).ok()?;
+        let output = Command::new("node")
+            .current_dir(&self.folder)
+            .args(["oracle.mjs", file.to_str()?, "--media", media.to_str()?, "--now", NOW])
+            .args(["--invent", &seed.to_string(), &steps.to_string(), "--events", events.to_str()?])
+            .output()
+            .ok()?;
+        if !output.status.success() {
+            println!("passed over: the reference gave {}", String::from_utf8_lossy(&output.stderr));
+            return None;
+        }
+        let events = std::fs::read(&events).ok()?;
+        let form = karwan_form::read(xform.as_bytes(), "form.xml").unwrap_or_else(|faults| panic!("{faults:?}"));
+        let context = Context { lists: Arc::new(Folder(media.to_owned())), ..Context::at(NOW_MS, [7; 32]) };
+        let mut ours = Vec::new();
+        karwan_form::trace::trace(Arc::new(form), context, None, events.as_slice(), &mut ours)
+            .unwrap_or_else(|error| panic!("{error}"));
+        Some(compare(&output.stdout, &ours, masked))
+    }
+}
+
+/// Generated forms compared: `forms` of them with `steps` events each.
+pub fn generated(oracle: &Oracle, forms: u64, steps: usize) -> Compared {
+    let mut all = Compared::default();
+    for seed in 1..=forms {
+        let made = form_made::form(seed);
+        if let Some(compared) = oracle.compare(&made, Path::new("."), seed, steps, &[]) {
+            for difference in &compared.differences {
+                println!("generated form {seed}: {difference}");
+            }
+            all.add(compared);
+        }
+    }
+    all
+}
+
+struct Folder(PathBuf);
+
+impl Lists for Folder {
+    fn table(&self, file: &str) -> Option<Arc<Table>> {
+        let bytes = std::fs::read(self.0.join(file)).ok()?;
+        Some(Arc::new(external::read(&bytes, file)))
+    }
+}
+
+type Nodes = BTreeMap<String, Value>;
+
+fn nodes(state: &Value) -> Nodes {
+    let nodes = state["nodes"].as_array().cloned().unwrap_or_default();
+    nodes.into_iter().map(|node| (node["ref"].as_str().unwrap_or_default().to_owned(), node)).collect()
+}
+
+fn compare(reference: &[u8], ours: &[u8], masked: &[&str]) -> Compared {
+    let lines = |bytes: &[u8]| -> Vec<Value> {
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}"))).collect()
+    };
+    let (reference, ours) = (lines(reference), lines(ours));
+    assert_eq!(reference.len(), ours.len(), "one state for each event");
+    let mut compared = Compared::default();
+    let mut before: Option<Nodes> = None;
+    for (theirs, own) in reference.iter().zip(&ours) {
+        let event = &theirs["event"];
+        let mut differences = Vec::new();
+        if theirs["accepted"] != own["accepted"] {
+            differences.push(format!("accepted {} and {} {}", theirs["accepted"], own["accepted"], own["error"]));
+        }
+        if theirs.get("nodes").is_none() {
+            if theirs["violations"] != own["violations"] {
+                differences.push(format!("violations {} and {}", theirs["violations"], own["violations"]));
+            }
+        } else {
+            let (their_nodes, own_nodes) = (nodes(theirs), nodes(own));
+            difference(&their_nodes, &own_nodes, masked, &mut differences);
+            let changes = before.as_ref().is_some_and(|before| changes_more(before, &their_nodes, event));
+            if changes {
+                compared.changing += 1;
+                compared.changing_identical += usize::from(differences.is_empty());
+            }
+            before = Some(their_nodes);
+        }
+        compared.states += 1;
+        compared.identical += usize::from(differences.is_empty());
+        let room = TOLD_MAX.saturating_sub(compared.differences.len());
+        compared.differences.extend(differences.into_iter().take(room).map(|difference| format!("{event}: {difference}")));
+    }
+    compared
+}
+
+fn difference(theirs: &Nodes, own: &Nodes, masked: &[&str], into: &mut Vec<String>) {
+    for missing in theirs.keys().filter(|key| !own.contains_key(*key)) {
+        into.push(format!("{missing} is missing"));
+    }
+    for extra in own.keys().filter(|key| !theirs.contains_key(*key)) {
+        into.push(format!("{extra} is too many"));
+    }
+    for (reference, node) in theirs {
+        let Some(other) = own.get(reference) else { continue };
+        for key in ["type", "value", "relevant", "readonly", "required", "valid", "violation", "label", "choices"] {
+            let (left, right) = (plain(&node[key], masked), plain(&other[key], masked));
+            if left != right {
+                into.push(format!("{reference} {key}: {left} and {right}"));
+            }
+        }
+    }
+}
+
+/// Something besides the answered question's own value changed.
+fn changes_more(before: &Nodes, after: &Nodes, event: &Value) -> bool {
+    if before.len() != after.len() {
+        return true;
+    }
+    let answered = event["set"].as_str().unwrap_or_default();
+    after.iter().any(|(reference, node)| {
+        let Some(earlier) = before.get(reference) else { return true };
+        if reference != answered {
+            return earlier != node;
+        }
+        ["relevant", "readonly", "required", "label", "choices"].iter().any(|key| earlier[key] != node[key])
+    })
+}
+
+/// A value without what differs from run to run; date-times as instants in UTC.
+fn plain(value: &Value, masked: &[&str]) -> String {
+    let Some(text) = value.as_str() else { return value.to_string() };
+    let mut words = Vec::new();
+    for word in text.split(' ') {
+        let bare = word.trim_start_matches("uuid:");
+        let is_uuid = bare.len() == 36 && bare.bytes().filter(|byte| *byte == b'-').count() == 4;
+        let hidden = is_uuid || masked.iter().any(|begin| word.starts_with(begin));
+        words.push(if hidden { "…".to_owned() } else { word.to_owned() });
+    }
+    let text = words.join(" ");
+    let is_moment = text.len() > 19 && text.as_bytes().get(10) == Some(&b'T') && text.as_bytes().get(4) == Some(&b'-');
+    if is_moment { text.replace("+00:00", "Z") } else { text }
+}
