@@ -3,6 +3,7 @@
 
 pub mod browser;
 pub mod command;
+pub mod corpus;
 pub mod figures;
 pub mod form_made;
 pub mod form_oracle;

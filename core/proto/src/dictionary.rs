@@ -1,7 +1,7 @@
 //! The zstd dictionary that is shipped with every Karwan, and compression with it, bounded both ways.
 //!
-//! The dictionary is `assets/changes-1.dict`, made from synthetic records by `examples/train_dictionary.rs`. A body names the
-//! dictionary that it was packed with by number, so that a later one can be added beside it; a dictionary that was shipped is never
+//! The dictionary is `assets/changes-1.dict`, made from synthetic records by the program `train_dictionary` of the tests' crate, which
+//! this crate may not depend on. A body names the dictionary that it was packed with by number, so that a later one can be added beside it; a dictionary that was shipped is never
 //! changed.
 
 use std::sync::OnceLock;

@@ -16,6 +16,12 @@ pub const MAX_ENVELOPE_BYTES: usize = MAX_BODY_RAW_BYTES + 64 * 1024;
 pub const MAX_HEADER_BYTES: usize = 1024;
 /// Dependencies that the body's encoding takes apart in one change; one with more travels whole.
 pub const MAX_SPLIT_DEPENDENCIES: usize = 64;
+/// Other actors that the body's encoding takes apart in one change; one with more travels whole.
+pub const MAX_SPLIT_ACTORS: usize = 64;
+/// Length of an actor in a change that the body's encoding takes apart.
+pub const MAX_SPLIT_ACTOR_BYTES: usize = 32;
+/// Columns of a change that the body's encoding takes apart; one with more travels whole.
+pub const MAX_SPLIT_COLUMNS: usize = 64;
 
 /// Payload of one frame.
 pub const MAX_FRAME_BYTES: usize = MAX_ENVELOPE_BYTES + 64 * 1024;

@@ -191,6 +191,8 @@ impl Record {
             }
             return outcome.map(|()| None);
         }
+        // To the second: what is finer tells nobody anything, and every edit would carry it across the wire.
+        let at_ms = at_ms.div_euclid(1000) * 1000;
         let made = self.doc.commit_with(automerge::transaction::CommitOptions::default().with_time(at_ms));
         if isolated {
             self.doc.integrate();

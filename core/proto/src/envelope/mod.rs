@@ -3,8 +3,11 @@
 //! checks the signature, [`Envelope::prune`] takes changes out without breaking it.
 
 mod body;
+mod columns;
+mod identifiers;
 mod split;
 pub mod tree;
+mod values;
 
 use crate::codec::{self, Extra, Reader, Wire, Writer};
 use crate::error::{CodecError, EnvelopeError};
@@ -15,6 +18,7 @@ use crate::limits::{
     MAX_ENVELOPE_BYTES, MAX_HEADER_BYTES,
 };
 pub use body::Effort;
+use columns::Known;
 
 /// Format of the header that this version writes.
 pub const FORMAT: u64 = 1;
@@ -187,6 +191,13 @@ impl Item {
         }
     }
 
+    fn pruned_leaf(&self) -> Option<Hash> {
+        match self {
+            Self::Change { .. } => None,
+            Self::Pruned { leaf } => Some(*leaf),
+        }
+    }
+
     fn raw_bytes(&self) -> usize {
         match self {
             Self::Change { change, .. } => change.len(),
@@ -271,7 +282,7 @@ pub fn fitting(items: &[Item]) -> Result<usize, EnvelopeError> {
     }
     while count > 1 && raw_bytes > ENVELOPE_TARGET_BYTES {
         let chosen = items.get(..count).unwrap_or_default();
-        if body::encode(chosen, &Salts::Secret([0; 16]), Effort::Quick).len() <= ENVELOPE_TARGET_BYTES {
+        if body::encode(chosen, &Salts::Secret([0; 16]), &Known::NOTHING, Effort::Quick).len() <= ENVELOPE_TARGET_BYTES {
             break;
         }
         count = count.div_ceil(2);
@@ -370,7 +381,7 @@ impl Envelope {
         let mut reader = envelope_reader(bytes)?;
         let signed = read_signed(&mut reader)?;
         let packed = read_body(&mut reader)?;
-        let (items, salts) = body::decode(packed, signed.header.change_count)?;
+        let (items, salts) = body::decode(packed, signed.header.change_count, &Known::of(&signed.header))?;
         Self::assemble(signed, items, salts)
     }
 
@@ -382,10 +393,15 @@ impl Envelope {
     /// The envelope as it crosses the wire, packed with this effort. All efforts decode alike.
     pub fn encode_with(&self, effort: Effort) -> Vec<u8> {
         let mut writer = Writer::new();
-        let body = body::encode(&self.items, &self.salts, effort);
+        let body = body::encode(&self.items, &self.salts, &Known::of(self.header()), effort);
         writer.array(4).bytes(&self.signed.bytes).value(&self.signed.signature);
         writer.bytes(&body).bytes(&body_check(&body));
         writer.finish()
+    }
+
+    /// What the compressor is given of the body, before it is compressed: dictionaries are trained on this.
+    pub fn payload(&self) -> Vec<u8> {
+        columns::write(&self.items, &Known::of(self.header())).bytes
     }
 
     /// The signed header.
