@@ -15,7 +15,7 @@ use karwan_proto::session::{
     Admission, CaseloadCursor, Delivered, DeviceEffect, DeviceSession, DeviceStart, Head, Hello, Ingested, ServerEffect,
     ServerSession, Summary, Welcome,
 };
-use karwan_proto::{CaseloadId, Cursor, Hash, IncarnationId, OrganisationId, PersonId, RecordId, SignedHeader, SigningKey};
+use karwan_proto::{CaseloadId, Cursor, Hash, IncarnationId, OrganisationId, PersonId, RecordId, Role, SignedHeader, SigningKey};
 use std::collections::BTreeMap;
 
 /// One way through the air, in virtual milliseconds.
@@ -58,7 +58,8 @@ pub fn cursor(log: &[Delivered], upto: usize) -> Cursor {
 
 fn entry(envelope: &[u8]) -> Vec<u8> {
     let envelope = SignedHeader::peek(envelope).unwrap().hash();
-    LogEntry::Envelope { envelope, received_at_ms: 5, gate_version: 1, refused: Vec::new(), extra: Extra::default() }.encode()
+    let (role, refused, extra) = (Role::Enumerator, Vec::new(), Extra::default());
+    LogEntry::Envelope { envelope, received_at_ms: 5, gate_version: 1, role, refused, extra }.encode()
 }
 
 #[derive(Clone, Default)]
