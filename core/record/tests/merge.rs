@@ -1,0 +1,130 @@
+//! Merging: whatever the order in which changes come, however often, a record comes to the same.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use karwan_form::answers::{Answer, Answers, Instance};
+use karwan_proto::{DeviceId, Hash, PersonId, RecordId, Role};
+use karwan_record::state::State;
+use karwan_record::{Author, Provenance, Record, Shape, SourcedChange, Stamp};
+
+const FORM: Hash = Hash([3; 32]);
+
+fn author(device: u8) -> Author {
+    let provenance = Provenance {
+        device: DeviceId([device; 16]),
+        person: PersonId([device; 16]),
+        role: Role::Enumerator,
+        at_ms: 1_779_235_200_000,
+        offset_minutes: 210,
+    };
+    Author { actor: [device; 16], provenance }
+}
+
+fn stamp(moment: u8) -> Stamp {
+    Stamp { at_ms: 1_779_235_200_000 + i64::from(moment) * 1000, offset_minutes: 210, random: [moment; 32] }
+}
+
+fn text(text: &str) -> Answer {
+    Answer::Text(text.to_owned())
+}
+
+fn family() -> Answers {
+    let mut answers = Answers::default();
+    answers.values.insert("name".to_owned(), text("قربان‌علی"));
+    answers.values.insert("phone".to_owned(), text("0700000001"));
+    answers.values.insert("needs".to_owned(), Answer::Set(["food".to_owned()].into()));
+    answers
+}
+
+fn member(id: u8, name: &str) -> Instance {
+    let mut answers = Answers::default();
+    answers.values.insert("m_name".to_owned(), text(name));
+    Instance { id: RecordId([id; 16]).to_string(), order: id.to_string(), answers }
+}
+
+/// Four changes: the registration, two edits that had not seen each other, and one that had seen both.
+fn history() -> Vec<SourcedChange> {
+    let shape = Shape::unknown();
+    let (first, registration) = Record::create(RecordId([1; 16]), &shape, FORM, &family(), &[], &author(1), &stamp(0)).unwrap();
+    let edit = |record: &mut Record, device: u8, change: &dyn Fn(&mut Answers)| {
+        let mut after = record.answers(&shape);
+        change(&mut after);
+        let seen = record.heads();
+        record.edit(&shape, &seen, FORM, &after, &[], &author(device), &stamp(device)).unwrap().unwrap()
+    };
+    let by_laila = edit(&mut first.clone(), 2, &|after| {
+        after.values.insert("phone".to_owned(), text("0711111111"));
+        after.values.insert("needs".to_owned(), Answer::Set(["food".to_owned(), "health".to_owned()].into()));
+        after.repeats.insert("member".to_owned(), vec![member(5, "Zahra")]);
+    });
+    let by_karim = edit(&mut first.clone(), 3, &|after| {
+        after.values.insert("phone".to_owned(), text("0722222222"));
+        after.values.insert("needs".to_owned(), Answer::Set(["food".to_owned(), "shelter".to_owned()].into()));
+        after.repeats.insert("member".to_owned(), vec![member(6, "Reza")]);
+    });
+    let sourced = |bytes: &[u8], device| SourcedChange { bytes: bytes.to_vec(), provenance: author(device).provenance };
+    let mut changes = vec![sourced(&registration, 1), sourced(&by_laila, 2), sourced(&by_karim, 3)];
+    let mut merged = Record::load(RecordId([1; 16]), changes.clone()).unwrap();
+    let last = edit(&mut merged, 4, &|after| {
+        after.values.insert("name".to_owned(), text("قربانعلی"));
+    });
+    changes.push(sourced(&last, 4));
+    changes
+}
+
+fn load(changes: Vec<SourcedChange>) -> Record {
+    Record::load(RecordId([1; 16]), changes).unwrap()
+}
+
+fn values(record: &Record, path: &str) -> Vec<String> {
+    State::read(record, None).registers[path].iter().map(|written| written.value.clone()).collect()
+}
+
+fn permutations(changes: &[SourcedChange]) -> Vec<Vec<SourcedChange>> {
+    if changes.len() < 2 {
+        return vec![changes.to_vec()];
+    }
+    let mut all = Vec::new();
+    for place in 0..changes.len() {
+        let mut rest = changes.to_vec();
+        let chosen = rest.remove(place);
+        all.extend(permutations(&rest).into_iter().map(|order| [vec![chosen.clone()], order].concat()));
+    }
+    all
+}
+
+#[test]
+fn any_order_and_any_repetition_come_to_the_same() {
+    let changes = history();
+    let expected = State::read(&load(changes.clone()), None);
+    for order in permutations(&changes) {
+        for again in [order.clone(), [order.clone(), order.clone()].concat()] {
+            let record = load(again);
+            let state = State::read(&record, None);
+            assert_eq!(record.len(), 4);
+            assert_eq!(state.registers, expected.registers);
+            assert_eq!(state.members, expected.members);
+            assert_eq!(state.instances.keys().collect::<Vec<_>>(), expected.instances.keys().collect::<Vec<_>>());
+            assert_eq!(record.answers(&Shape::unknown()), load(changes.clone()).answers(&Shape::unknown()));
+        }
+    }
+}
+
+#[test]
+fn both_values_of_one_question_stay_and_sets_and_members_add_up() {
+    let record = load(history());
+    let mut phones = values(&record, "phone");
+    phones.sort();
+    assert_eq!(phones, ["0711111111", "0722222222"]);
+    assert_eq!(values(&record, "name"), ["قربانعلی"], "an edit that had seen all of it stands alone");
+    let answers = record.answers(&Shape::unknown());
+    let needs = ["food", "health", "shelter"].map(str::to_owned);
+    assert_eq!(answers.values["needs"], Answer::Set(needs.into()));
+    let names: Vec<&Answer> = answers.repeats["member"].iter().map(|member| &member.answers.values["m_name"]).collect();
+    assert_eq!(names, [&text("Zahra"), &text("Reza")]);
+}
+
+#[test]
+fn a_change_without_what_it_stands_on_is_incomplete() {
+    let changes = history();
+    assert!(Record::load(RecordId([1; 16]), changes[1..].to_vec()).is_err());
+}
