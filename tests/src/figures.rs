@@ -3,7 +3,37 @@
 //! `cargo run --release -p karwan-tests --bin figures -- NAME` measures one at the size of its gate;
 //! `figures -- --short --out FILE` measures all at a size that suits every run.
 
+pub mod bytes;
+pub mod hostile;
+pub mod kills;
+pub mod sessions;
+
+use std::path::Path;
+
 use serde_json::{Value, json};
+
+/// A measurement: the figures that it gives, and how to measure them.
+pub type Measurement = (&'static [&'static str], fn(Scale) -> Vec<Figure>);
+
+/// All measurements that there are.
+pub const MEASUREMENTS: &[Measurement] = &[
+    (&["edit_bytes_on_wire"], |scale| vec![bytes::edit(scale)]),
+    (&["record_bytes_on_wire"], |scale| vec![bytes::record(scale)]),
+    (&["idle_session_bytes", "idle_session_round_trips"], sessions::idle),
+    (&["secrets_found"], sessions::secrets),
+    (&["hostile_inputs", "hostile_escapes"], hostile::mutated),
+    (&["kill_cycles", "kill_acknowledged_lost", "kill_during_commit_share"], kills::measure),
+    (&["demo_ready_s"], demo_ready),
+];
+
+/// What `karwan demo` told of its last run, where the tests have run it.
+fn demo_ready(scale: Scale) -> Vec<Figure> {
+    let report = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tests/demo.json");
+    let told = std::fs::read(report).ok().and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
+    let Some(value) = told.and_then(|told| told.get("demo_ready_s").and_then(Value::as_f64)) else { return Vec::new() };
+    let gate = Gate::AtMost(600.0);
+    vec![Figure { name: "demo_ready_s", value, unit: "s", gate, correctness: false, scale }]
+}
 
 /// What a figure must hold.
 #[derive(Debug, Clone, Copy, PartialEq)]

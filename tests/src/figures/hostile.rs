@@ -1,0 +1,107 @@
+//! Damaged and made-up input to everything that reads bytes from outside: nothing may panic out of it.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use karwan_proto::envelope::{Envelope, Item};
+use karwan_proto::session::Frame;
+use karwan_proto::wire::FrameReader;
+use karwan_proto::{DeviceId, Invitation, LogEntry, PersonId, Role, SignedHeader};
+use karwan_record::{Provenance, Record, SourcedChange, gate};
+use sha2::{Digest, Sha256};
+
+use super::{Figure, Gate, Scale};
+use crate::corpus::words::{MEASURED, MET};
+use crate::corpus::{Dice, Team};
+
+/// Inputs of the size of the gate would take days on two cores: the full run is as long as a night's patience.
+const INPUTS_FULL: u64 = 2_000_000;
+const INPUTS_SHORT: u64 = 20_000;
+
+/// Damages some bytes.
+fn mutate(dice: &mut Dice, bytes: &[u8]) -> Vec<u8> {
+    let mut damaged = bytes.to_vec();
+    for _ in 0..=dice.below(4) {
+        let place = dice.below(damaged.len() as u64) as usize;
+        match dice.below(5) {
+            0 => damaged.truncate(place),
+            1 => damaged.insert(place, dice.bits() as u8),
+            2 => damaged.extend_from_within(place..),
+            3 => damaged.iter_mut().skip(place).take(1).for_each(|byte| *byte = [0, 0xff, 0x7f, 0x80][dice.below(4) as usize]),
+            _ => damaged.iter_mut().skip(place).take(1).for_each(|byte| *byte ^= 1 << dice.below(8)),
+        }
+        damaged.truncate(1 << 20);
+    }
+    damaged
+}
+
+/// A change with its checksum made right again, so that the damage lies deeper.
+fn signed_again(mut change: Vec<u8>) -> Vec<u8> {
+    if let Some((head, named)) = change.split_at_mut_checked(8) {
+        let name: [u8; 32] = Sha256::digest(&*named).into();
+        head[4..].copy_from_slice(&name[..4]);
+    }
+    change
+}
+
+/// Mutates frames, envelopes, log entries, invitations and changes.
+///
+/// # Panics
+/// Where the corpus cannot be made.
+#[allow(clippy::expect_used)]
+pub fn mutated(scale: Scale) -> Vec<Figure> {
+    let inputs = if scale == Scale::Full { INPUTS_FULL } else { INPUTS_SHORT };
+    let mut team = Team::new(31, &MET, &MEASURED);
+    let (envelopes, records) = team.collect(1, 2);
+    let envelope = envelopes[0].encode();
+    let Item::Change { change, .. } = &envelopes[0].items()[0] else { return Vec::new() };
+    let mut edited = records[0].clone();
+    let edit = team.edit(&mut edited);
+    let actor = envelopes[0].header().incarnation.0;
+    let provenance =
+        Provenance { device: DeviceId([1; 16]), person: PersonId([2; 16]), role: Role::Enumerator, at_ms: 0, offset_minutes: 0 };
+    let frame = Frame::Offer { number: 0, envelope: envelope.clone() }.encode();
+    let mut dice = Dice::new(99);
+    let mut escapes = 0u64;
+    // The gate catches automerge's panics itself: what they would print says nothing here.
+    let said = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    for number in 0..inputs {
+        let outcome = catch_unwind(AssertUnwindSafe(|| match number % 6 {
+            0 => {
+                let mut reader = FrameReader::new();
+                reader.push(&mutate(&mut dice, &karwan_proto::wire::write_frame(&frame)));
+                while let Ok(Some(payload)) = reader.next_payload() {
+                    Frame::decode(&payload).ok();
+                }
+            }
+            1 => drop(Frame::decode(&mutate(&mut dice, &frame))),
+            2 => {
+                let damaged = mutate(&mut dice, &envelope);
+                SignedHeader::peek(&damaged).ok();
+                Envelope::decode(&damaged).ok();
+            }
+            3 => {
+                let text = String::from_utf8_lossy(&mutate(&mut dice, b"karwan1:MFRGGZDFMZTWQ2LKNNWG23TPOA")).into_owned();
+                Invitation::from_text(&text).ok();
+                LogEntry::decode(&mutate(&mut dice, &frame)).ok();
+            }
+            4 => {
+                let mut record = Record::empty(records[0].id());
+                let bytes = signed_again(mutate(&mut dice, change));
+                gate::admit(&mut record, SourcedChange { bytes, provenance }, actor).ok();
+            }
+            _ => {
+                let mut record = records[0].clone();
+                let bytes = signed_again(mutate(&mut dice, &edit));
+                gate::admit(&mut record, SourcedChange { bytes, provenance }, actor).ok();
+            }
+        }));
+        escapes += u64::from(outcome.is_err());
+    }
+    std::panic::set_hook(said);
+    let figure = |name, value: u64, gate, correctness| Figure { name, value: value as f64, unit: "", gate, correctness, scale };
+    vec![
+        figure("hostile_inputs", inputs, Gate::AtLeast(100_000_000.0), false),
+        figure("hostile_escapes", escapes, Gate::Exactly(0.0), true),
+    ]
+}

@@ -1,0 +1,347 @@
+//! `kill -9` of real processes: a device inside an interview and in a sync, and a server while devices sync. What was acknowledged must be
+//! there afterwards; how many died before, during and after a commit is seen from outside, by the files that had changed by then.
+
+use std::collections::BTreeSet;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant, SystemTime};
+
+use serde_json::Value;
+
+use super::{Figure, Gate, Scale};
+use crate::command::karwan;
+use crate::corpus::Dice;
+use crate::workbook::household_form;
+use crate::world::{Device, World};
+
+/// Cycles of each kind in the tests, and by the command.
+pub const CYCLES_SHORT: u64 = 40;
+pub const CYCLES_FULL: u64 = 1_000;
+/// How long a process may take to answer before the harness gives up.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What became of killed processes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Toll {
+    pub cycles: u64,
+    /// Died before anything was written.
+    pub before: u64,
+    /// Died after writing had begun and before it was acknowledged.
+    pub during: u64,
+    /// Died after the acknowledgement.
+    pub after: u64,
+    /// Acknowledged and gone.
+    pub lost: u64,
+}
+
+impl Toll {
+    /// The share that died during a commit.
+    pub fn during_share(&self) -> f64 {
+        self.during as f64 / (self.cycles.max(1)) as f64
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            cycles: self.cycles + other.cycles,
+            before: self.before + other.before,
+            during: self.during + other.during,
+            after: self.after + other.after,
+            lost: self.lost + other.lost,
+        }
+    }
+
+    fn count(&mut self, written: bool, acknowledged: bool) {
+        self.cycles += 1;
+        match (written, acknowledged) {
+            (_, true) => self.after += 1,
+            (true, false) => self.during += 1,
+            (false, false) => self.before += 1,
+        }
+    }
+}
+
+/// When a process is killed: at once when files change, or after a while.
+#[derive(Debug, Clone, Copy)]
+enum Aim {
+    AtChange,
+    After(Duration),
+}
+
+impl Aim {
+    /// Two of three at the first sign of a write, one at any moment of what an acknowledgement takes.
+    fn next(dice: &mut Dice, span: Duration) -> Self {
+        if dice.below(3) > 0 {
+            return Self::AtChange;
+        }
+        Self::After(span.mul_f64(dice.below(1100) as f64 / 1000.0))
+    }
+}
+
+/// Sizes and times of all files under a folder: what a write changes.
+fn trace(folder: &Path) -> BTreeSet<(PathBuf, u64, SystemTime)> {
+    let mut found = BTreeSet::new();
+    let Ok(entries) = std::fs::read_dir(folder) else { return found };
+    for entry in entries.flatten() {
+        let path = entry.path();
+        let Ok(known) = entry.metadata() else { continue };
+        if known.is_dir() {
+            found.extend(trace(&path));
+        } else if let Ok(modified) = known.modified() {
+            found.insert((path, known.len(), modified));
+        }
+    }
+    found
+}
+
+/// Waits for the moment to kill; says whether it came before `over`.
+fn take_aim(aim: Aim, folder: &Path, before: &BTreeSet<(PathBuf, u64, SystemTime)>, mut over: impl FnMut() -> bool) -> bool {
+    let since = Instant::now();
+    loop {
+        if over() {
+            return false;
+        }
+        match aim {
+            Aim::AtChange if trace(folder) != *before => return true,
+            Aim::After(delay) if since.elapsed() >= delay => return true,
+            _ if since.elapsed() > PATIENCE => return true,
+            _ => {}
+        }
+    }
+}
+
+/// An interview in a terminal that nobody sees.
+struct Interview {
+    child: Child,
+    input: ChildStdin,
+    prompts: Receiver<()>,
+}
+
+impl Interview {
+    #[allow(clippy::expect_used)]
+    fn begin(device: &Device, rest: &[&str]) -> Self {
+        let mut child = Command::new(karwan())
+            .args(["device", "fill", device.folder.to_str().expect("UTF-8")])
+            .args(rest)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the karwan command starts");
+        let input = child.stdin.take().expect("piped");
+        let mut stderr = child.stderr.take().expect("piped");
+        let (told, prompts) = channel();
+        std::thread::spawn(move || {
+            let (mut bytes, mut last) = ([0u8; 4096], b'\n');
+            while let Ok(count @ 1..) = stderr.read(&mut bytes) {
+                for byte in bytes.iter().take(count) {
+                    // A question is put: a line that begins with `> `.
+                    if *byte == b'>' && last == b'\n' && told.send(()).is_err() {
+                        return;
+                    }
+                    last = *byte;
+                }
+            }
+        });
+        Self { child, input, prompts }
+    }
+
+    fn asked(&self) -> bool {
+        self.prompts.recv_timeout(PATIENCE).is_ok()
+    }
+
+    fn answer(&mut self, line: &str) {
+        self.input.write_all(format!("{line}\n").as_bytes()).and_then(|()| self.input.flush()).ok();
+    }
+
+    fn kill(mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// Answers of the household form, in the order of its questions.
+const ANSWERS: [(&str, &str); 7] = [
+    ("head_name", "قربان‌علی"),
+    ("father_name", "رجب"),
+    ("birth_year", "1360"),
+    ("document_no", "TZ-4410"),
+    ("phone", "0700000001"),
+    ("adults", "2"),
+    ("children", "3"),
+];
+
+fn one_form() -> World {
+    World::new(&[("household.xlsx", household_form().unwrap_or_default())])
+}
+
+fn drafts(device: &Device) -> BTreeSet<String> {
+    let listed = device.json(&["list"], &[]);
+    let rows = listed.as_array().cloned().unwrap_or_default();
+    let draft = |row: &Value| row["status"] == "draft";
+    rows.iter().filter(|row| draft(row)).filter_map(|row| row["record"].as_str().map(str::to_owned)).collect()
+}
+
+/// Kills a device inside interviews, at any question; goes on with each draft afterwards.
+pub fn interviews(cycles: u64) -> Toll {
+    let world = one_form();
+    let device = world.device("phone", "Laila");
+    let mut dice = Dice::new(11);
+    let mut toll = Toll::default();
+    let mut span = Duration::from_millis(5);
+    for _ in 0..cycles {
+        let known = drafts(&device);
+        let mut interview = Interview::begin(&device, &["household"]);
+        if !interview.asked() {
+            interview.kill();
+            toll.lost += 1;
+            continue;
+        }
+        let last = dice.below(ANSWERS.len() as u64) as usize;
+        for (_, value) in &ANSWERS[..last] {
+            let since = Instant::now();
+            interview.answer(value);
+            interview.asked();
+            span = since.elapsed();
+        }
+        let before = trace(&device.folder);
+        interview.answer(ANSWERS[last].1);
+        let aim = Aim::next(&mut dice, span);
+        let mut acknowledged = false;
+        take_aim(aim, &device.folder, &before, || {
+            acknowledged = acknowledged || interview.prompts.try_recv().is_ok();
+            acknowledged
+        });
+        acknowledged = acknowledged || interview.prompts.try_recv().is_ok();
+        interview.kill();
+        toll.count(trace(&device.folder) != before, acknowledged);
+        let must_be_there = last + usize::from(acknowledged);
+        let new: Vec<String> = drafts(&device).difference(&known).cloned().collect();
+        let Some(record) = new.first() else {
+            toll.lost += u64::from(must_be_there > 0);
+            continue;
+        };
+        for (question, value) in &ANSWERS[..must_be_there] {
+            toll.lost += u64::from(device.values(record, &format!("/data/{question}")) != [(*value).to_owned()]);
+        }
+        // It starts again by itself, at the question that was not answered.
+        let mut again = Interview::begin(&device, &["--resume", record]);
+        toll.lost += u64::from(!again.asked());
+        again.answer("!draft");
+        again.child.wait().ok();
+        device.run(&["discard"], &[record]).done();
+    }
+    toll
+}
+
+fn spawn_sync(device: &Device) -> Option<Child> {
+    Command::new(karwan())
+        .args(["device", "sync", device.folder.to_str()?, "--json"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .ok()
+}
+
+fn arrived(world: &World) -> BTreeSet<String> {
+    let listed = world.org_json(&["records"], &["--kind", "interview"]);
+    let rows = listed.as_array().cloned().unwrap_or_default();
+    rows.iter().filter_map(|row| row["record"].as_str().map(str::to_owned)).collect()
+}
+
+fn fill(device: &Device, number: u64) -> String {
+    device.fill("household", &format!("head_name=Karim {number}\nphone=07{number:08}\nadults=1\nchildren=1\nrooms=4\n"))
+}
+
+/// Kills a device in its sync; a later one brings everything home.
+pub fn syncs(cycles: u64) -> Toll {
+    let world = one_form();
+    let device = world.device("phone", "Laila");
+    let mut dice = Dice::new(12);
+    let mut toll = Toll::default();
+    let mut written = BTreeSet::new();
+    let mut span = Duration::from_millis(50);
+    for number in 0..cycles {
+        written.insert(fill(&device, number));
+        let before = trace(&device.folder);
+        let Some(mut child) = spawn_sync(&device) else { continue };
+        let since = Instant::now();
+        let aim = Aim::next(&mut dice, span);
+        let mut ended = false;
+        take_aim(aim, &device.folder, &before, || {
+            ended = ended || child.try_wait().is_ok_and(|status| status.is_some());
+            ended
+        });
+        if ended {
+            span = since.elapsed();
+        }
+        child.kill().ok();
+        child.wait().ok();
+        toll.count(trace(&device.folder) != before, ended);
+    }
+    device.sync();
+    toll.lost += written.difference(&arrived(&world)).count() as u64;
+    toll
+}
+
+/// Kills the server while a device syncs; what was acknowledged is there when it is back, and the rest comes with the next sync.
+pub fn servers(cycles: u64) -> Toll {
+    let mut world = one_form();
+    let device = world.device("phone", "Laila");
+    let mut dice = Dice::new(13);
+    let mut toll = Toll::default();
+    let mut written = BTreeSet::new();
+    let mut acknowledged = BTreeSet::new();
+    let mut span = Duration::from_millis(50);
+    for number in 0..cycles {
+        let record = fill(&device, number);
+        written.insert(record.clone());
+        let before = trace(&world.organisation());
+        let Some(mut child) = spawn_sync(&device) else { continue };
+        let since = Instant::now();
+        let aim = Aim::next(&mut dice, span);
+        let mut done = false;
+        take_aim(aim, &world.organisation(), &before, || {
+            done = done || child.try_wait().is_ok_and(|status| status.is_some_and(|status| status.success()));
+            done
+        });
+        if done {
+            span = since.elapsed();
+            acknowledged.extend(written.iter().cloned());
+        }
+        if let Some(server) = world.server.take() {
+            server.kill();
+        }
+        toll.count(trace(&world.organisation()) != before, done);
+        // Without its server the device would wait for it.
+        child.kill().ok();
+        child.wait().ok();
+        world.serve();
+        if done {
+            toll.lost += acknowledged.difference(&arrived(&world)).count() as u64;
+        }
+    }
+    device.sync();
+    toll.lost += written.difference(&arrived(&world)).count() as u64;
+    toll
+}
+
+/// All three, as figures.
+pub fn measure(scale: Scale) -> Vec<Figure> {
+    let cycles = if scale == Scale::Full { CYCLES_FULL } else { CYCLES_SHORT / 4 };
+    let mut all = Toll::default();
+    for (what, toll) in [("interviews", interviews(cycles)), ("syncs", syncs(cycles)), ("servers", servers(cycles))] {
+        eprintln!("{what}: {toll:?}");
+        all = all.and(toll);
+    }
+    let figure = |name, value, gate, correctness| Figure { name, value, unit: "", gate, correctness, scale };
+    vec![
+        figure("kill_cycles", all.cycles as f64, Gate::AtLeast(50_000.0), false),
+        figure("kill_acknowledged_lost", all.lost as f64, Gate::Exactly(0.0), true),
+        figure("kill_during_commit_share", all.during_share(), Gate::AtLeast(0.2), false),
+    ]
+}
