@@ -1,5 +1,10 @@
 //! What whole-system tests share: the real command in real folders, and workbooks made from tables.
-#![allow(missing_docs, clippy::missing_panics_doc, reason = "a test that cannot go on panics; names say what fields are")]
+#![allow(
+    missing_docs,
+    clippy::missing_panics_doc,
+    clippy::return_self_not_must_use,
+    reason = "a test that cannot go on panics; names say what fields are"
+)]
 
 pub mod browser;
 pub mod command;

@@ -208,7 +208,7 @@ fn several_interviews_come_as_json_lines_and_each_gives_its_record() {
         json!({"head_name": "Qurban", "adults": "1", "children": "0", "rooms": "1"}),
         json!({"/data/head_name": "Zahra", "adults": "2", "children": "1", "rooms": "3", "/data/member[2]/m_name": "Ali"}),
     ];
-    let input = lines.iter().map(|line| format!("{line}\n")).collect::<String>();
+    let input = lines.iter().map(Value::to_string).collect::<Vec<_>>().join("\n");
     let answer = device.run_with_input(&["fill"], &["household", "--answers", "-", "--json"], &input).done();
     let records: Vec<Value> = answer.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(records.len(), 2, "{answer:?}");

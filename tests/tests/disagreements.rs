@@ -186,7 +186,9 @@ fn a_hundred_decisions_while_five_devices_sync_are_all_kept_and_block_nobody() {
         for (number, device) in devices.iter().take(2).enumerate() {
             let records = &records;
             scope.spawn(move || {
-                records.iter().for_each(|record| drop(device.edit(record, &format!("/data/phone=071111111{number}")).done()))
+                for record in records {
+                    device.edit(record, &format!("/data/phone=071111111{number}")).done();
+                }
             });
         }
     });

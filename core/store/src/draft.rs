@@ -127,7 +127,9 @@ fn sort_instances(answers: &mut Answers, depth: usize) {
     }
     for instances in answers.repeats.values_mut() {
         instances.sort_by(|a, b| (&a.order, &a.id).cmp(&(&b.order, &b.id)));
-        instances.iter_mut().for_each(|instance| sort_instances(&mut instance.answers, depth + 1));
+        for instance in instances.iter_mut() {
+            sort_instances(&mut instance.answers, depth + 1);
+        }
     }
 }
 

@@ -137,7 +137,7 @@ fn items(folder: &Path) -> Result<Answer, Problem> {
         text.push_str(&format!("    item {}  record {}\n", told("item"), told("record")));
     }
     if rows.is_empty() {
-        text = "Nothing is to be decided.".to_owned();
+        text.push_str("Nothing is to be decided.");
     } else {
         text.push_str(&format!("{} to decide. Decide one: karwan review resolve ORG ITEM --value TEXT", rows.len()));
     }

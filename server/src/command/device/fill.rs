@@ -39,12 +39,11 @@ fn unreadable(file: &Path, error: &std::io::Error) -> Problem {
 
 /// Begins an interview, or goes on with a draft.
 fn begin(device: &Device, arguments: &FillArguments, filling: Filling) -> Result<Collect, Problem> {
-    let mut collect = match &arguments.resume {
-        Some(record) => device.resume(draft_of(record)?)?,
-        None => {
-            let person = device.person_called(arguments.person.as_deref())?;
-            device.start(arguments.form.as_deref().unwrap_or_default(), None, person, filling)?
-        }
+    let mut collect = if let Some(record) = &arguments.resume {
+        device.resume(draft_of(record)?)?
+    } else {
+        let person = device.person_called(arguments.person.as_deref())?;
+        device.start(arguments.form.as_deref().unwrap_or_default(), None, person, filling)?
     };
     if let Some(wanted) = &arguments.language {
         let form = collect.interview().form().clone();
