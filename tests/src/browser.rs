@@ -12,7 +12,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
 
 /// How long the browser may take to start on a busy machine, and a page to come.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Switches for a browser that looks at nothing but this test.
 const SWITCHES: [&str; 9] = [
     "--headless=new",

@@ -197,7 +197,7 @@ impl<'a> Reading<'a> {
 }
 
 /// What the answers of two records have in common and where they differ, in the order of the first.
-pub fn side_by_side(left: Vec<Line>, right: Vec<Line>) -> Vec<(String, [String; 2])> {
+pub fn side_by_side(left: Vec<Line>, right: &[Line]) -> Vec<(String, [String; 2])> {
     let text = |line: &Line| line.answers.iter().map(|answer| answer.text.clone()).collect::<Vec<_>>().join(" / ");
     let mut others: BTreeMap<String, Line> = right.iter().map(|line| (line.reference.clone(), line.clone())).collect();
     let mut rows = Vec::new();

@@ -64,6 +64,7 @@ impl Page {
     }
 
     /// A value between words, isolated.
+    #[expect(clippy::unused_self, reason = "templates ask the page for everything")]
     pub fn value(&self, text: impl AsRef<str>) -> Isolated {
         Isolated::new(text.as_ref())
     }
@@ -74,6 +75,7 @@ impl Page {
     }
 
     /// A text of the path of a link.
+    #[expect(clippy::unused_self, reason = "templates ask the page for everything")]
     pub fn link(&self, text: impl AsRef<str>) -> String {
         encoded(text.as_ref())
     }

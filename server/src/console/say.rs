@@ -35,8 +35,8 @@ impl Language {
 
     /// The first one that a browser's `Accept-Language` asks for; English where it asks for neither.
     pub fn accepted(header: &str) -> Self {
-        let codes = header.split(',').filter_map(|part| part.split([';', '-']).next());
-        codes.filter_map(|code| Self::of_code(code.trim())).next().unwrap_or(Self::English)
+        let mut codes = header.split(',').filter_map(|part| part.split([';', '-']).next());
+        codes.find_map(|code| Self::of_code(code.trim())).unwrap_or(Self::English)
     }
 
     /// Its code.

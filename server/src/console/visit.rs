@@ -45,8 +45,8 @@ impl FromRequestParts<Arc<Console>> for Asked {
     async fn from_request_parts(parts: &mut Parts, _: &Arc<Console>) -> Result<Self, Infallible> {
         let header = |name| parts.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("");
         let cookie = |name: &str| {
-            let cookies = header(COOKIE).split(';').filter_map(|cookie| cookie.trim().split_once('='));
-            let found = cookies.filter(|(found, value)| *found == name && value.len() <= COOKIE_BYTES_MAX).next_back();
+            let mut cookies = header(COOKIE).split(';').filter_map(|cookie| cookie.trim().split_once('='));
+            let found = cookies.rfind(|(found, value)| *found == name && value.len() <= COOKIE_BYTES_MAX);
             found.map(|(_, value)| value.to_owned()).filter(|value| !value.is_empty())
         };
         let chosen = cookie(LANGUAGE_COOKIE).and_then(|code| Language::of_code(&code));
@@ -122,7 +122,7 @@ impl<'a> Visit<'a> {
         let mut page = Page::new(self.console, self.asked, here, title);
         page.token = self.console.door.token(self.secret);
         page.person.clone_from(&self.name);
-        page.role = self.language().words().role_name(&self.role.to_string()).to_owned();
+        self.language().words().role_name(&self.role.to_string()).clone_into(&mut page.role);
         page.sees_records = self.role != Role::Operator;
         page.decides = self.role >= Role::Supervisor;
         page.administers = self.role == Role::Administrator;

@@ -190,7 +190,7 @@ fn compared(visit: &Visit<'_>, item: &ItemListed) -> Result<Vec<(String, [String
         both.push(Reading::of(visit, record)?.lines(&shown).0);
     }
     let mut both = both.into_iter();
-    Ok(side_by_side(both.next().unwrap_or_default(), both.next().unwrap_or_default()))
+    Ok(side_by_side(both.next().unwrap_or_default(), &both.next().unwrap_or_default()))
 }
 
 /// A decision.
@@ -228,7 +228,11 @@ pub fn decide(visit: &Visit<'_>, id: &str, fields: &Fields) -> Result<Response, 
     }
     let left = query::items(visit.host(), &visit.scope)?;
     let next = left.iter().find(|next| next.kind == item.kind).or(left.first());
-    visit.tell(Told { text, hint: words.decided_hint, link: address(&item) });
+    let rest = match left.len() {
+        0 => words.all_decided.to_owned(),
+        count => fill(words.left_to_decide, "{n}", &visit.language().number(count)),
+    };
+    visit.tell(Told { text: format!("{text} {rest}"), hint: words.decided_hint, link: address(&item) });
     Ok(go_to(&next.map_or_else(|| "/decide".to_owned(), |next| format!("/decide/{}", encoded(&next.item)))))
 }
 

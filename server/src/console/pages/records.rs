@@ -36,6 +36,7 @@ struct RecordsPage {
 }
 
 impl RecordsPage {
+    #[expect(clippy::unused_self, reason = "templates ask the page for everything")]
     fn is(&self, chosen: Option<&String>, value: &str) -> bool {
         chosen.is_some_and(|chosen| chosen == value)
     }

@@ -96,6 +96,7 @@ pub async fn sign_in(State(console): State<Arc<Console>>, asked: Asked, Form(fie
 }
 
 /// Somebody leaves.
+#[expect(clippy::unnecessary_wraps, reason = "every form is answered by such a function")]
 pub fn sign_out(visit: &Visit<'_>, _: &Fields) -> Result<Response, Fault> {
     visit.leave();
     Ok(with_cookie(go_to("/sign-in?out=1"), &visit.asked.cookie(SESSION_COOKIE, "", Some(0))))
