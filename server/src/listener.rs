@@ -302,10 +302,10 @@ impl Driver {
                     if hello.organisation != organisation.id() {
                         return Ok(Err(Refusal::WrongOrganisation));
                     }
-                    if let Some(enrolment) = enrolment {
-                        if let Err(refusal) = organisation.enrol(key, &enrolment)? {
-                            return Ok(Err(refusal));
-                        }
+                    if let Some(enrolment) = enrolment
+                        && let Err(refusal) = organisation.enrol(key, &enrolment)?
+                    {
+                        return Ok(Err(refusal));
                     }
                     let membership = organisation.membership()?;
                     let caseloads = match membership.readable(device) {

@@ -126,10 +126,11 @@ fn reachable(bound: SocketAddr) -> Vec<String> {
         socket.local_addr()
     });
     let mut found = Vec::new();
-    if let Ok(outside) = outside {
-        if !outside.ip().is_unspecified() && !outside.ip().is_loopback() {
-            found.push(SocketAddr::new(outside.ip(), bound.port()).to_string());
-        }
+    if let Ok(outside) = outside
+        && !outside.ip().is_unspecified()
+        && !outside.ip().is_loopback()
+    {
+        found.push(SocketAddr::new(outside.ip(), bound.port()).to_string());
     }
     found.push(SocketAddr::new(IpAddr::from([127, 0, 0, 1]), bound.port()).to_string());
     found
@@ -137,12 +138,9 @@ fn reachable(bound: SocketAddr) -> Vec<String> {
 
 /// Waits for Ctrl-C or SIGTERM.
 pub async fn asked_to_end() {
-    let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-        Ok(terminate) => terminate,
-        Err(_) => {
-            tokio::signal::ctrl_c().await.ok();
-            return;
-        }
+    let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) else {
+        tokio::signal::ctrl_c().await.ok();
+        return;
     };
     tokio::select! {
         _ = tokio::signal::ctrl_c() => {}

@@ -426,11 +426,7 @@ impl Maker {
     fn truth(&mut self, depth: usize) -> String {
         if depth == 0 {
             let number = self.number(0);
-            return format!(
-                "{number} {} {}",
-                self.chance.pick(&["=", "!=", "<", ">", "<=", ">="]).to_string(),
-                self.chance.below(9)
-            );
+            return format!("{number} {} {}", self.chance.pick(&["=", "!=", "<", ">", "<=", ">="]), self.chance.below(9));
         }
         let deeper = depth - 1;
         match self.chance.below(22) {
@@ -460,7 +456,7 @@ impl Maker {
             17 => format!("{} != {}", self.text(deeper), self.text(0)),
             _ => {
                 let (a, b) = (self.number(deeper), self.number(deeper));
-                format!("{a} {} {b}", self.chance.pick(&["=", "!=", "<", ">", "<=", ">="]).to_string())
+                format!("{a} {} {b}", self.chance.pick(&["=", "!=", "<", ">", "<=", ">="]))
             }
         }
     }
@@ -512,7 +508,7 @@ impl Maker {
             }
             17 => format!("digest({a}, 'SHA-256', 'hex')"),
             18 => format!("digest({a}, 'MD5')"),
-            19 => format!("base64-decode('{}')", self.chance.pick(&["YWJj", "2LPZhNin2YU="]).to_string()),
+            19 => format!("base64-decode('{}')", self.chance.pick(&["YWJj", "2LPZhNin2YU="])),
             20 => format!("string({})", self.truth(deeper)),
             21 => self.reference(&[Kind::One]).map_or(a, |path| {
                 let from = if path.starts_with("..") { format!("current()/{path}") } else { path };

@@ -2,6 +2,10 @@
 #![allow(
     missing_docs,
     clippy::missing_panics_doc,
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::format_collect,
     clippy::return_self_not_must_use,
     reason = "a test that cannot go on panics; names say what fields are"
 )]

@@ -175,10 +175,7 @@ impl<'a> Reader<'a> {
     /// Opens an array that holds from `least` to `most` items and says how many.
     pub fn array(&mut self, least: usize, most: usize) -> Result<usize, CodecError> {
         let start = self.decoder.position();
-        let count = match self.decoder.array() {
-            Ok(Some(count)) => count,
-            _ => return Err(self.expected("an array of definite length")),
-        };
+        let Ok(Some(count)) = self.decoder.array() else { return Err(self.expected("an array of definite length")) };
         self.shortest(start, 0, count)?;
         if count < least as u64 {
             return Err(CodecError::TooShort { what: self.what, least, came: count });

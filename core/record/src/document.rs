@@ -150,10 +150,10 @@ impl Record {
         let mut found = BTreeSet::new();
         let mut open: Vec<Hash> = heads.to_vec();
         while let Some(hash) = open.pop() {
-            if let Some(node) = self.graph.get(&hash) {
-                if found.insert(hash) {
-                    open.extend(node.deps.iter().copied());
-                }
+            if let Some(node) = self.graph.get(&hash)
+                && found.insert(hash)
+            {
+                open.extend(node.deps.iter().copied());
             }
         }
         found

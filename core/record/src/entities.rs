@@ -195,7 +195,7 @@ fn standing(active: &[(&EntityWriteBody, &str)]) -> Vec<EntityValue> {
             offset_minutes: write.offset_minutes,
         })
         .collect();
-    values.sort_by(|a, b| b.record.cmp(&a.record));
+    values.sort_by_key(|value| std::cmp::Reverse(value.record));
     let mut found = BTreeSet::new();
     values.retain(|value| found.insert(value.value.clone()));
     values

@@ -145,10 +145,10 @@ fn covered<'a>(by_id: &BTreeMap<&'a str, &'a Event>, effective: &BTreeSet<&'a st
     while let Some(id) = open.pop() {
         let Some(event) = by_id.get(id) else { continue };
         for seen in &event.body.seen {
-            if let Some((seen, _)) = by_id.get_key_value(seen.as_str()) {
-                if covered.insert(*seen) {
-                    open.push(seen);
-                }
+            if let Some((seen, _)) = by_id.get_key_value(seen.as_str())
+                && covered.insert(*seen)
+            {
+                open.push(seen);
             }
         }
     }

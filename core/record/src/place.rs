@@ -43,10 +43,10 @@ impl<'a> Key<'a> {
             REMOVED => return Self::Removed,
             _ => {}
         }
-        if let Some(inner) = key.strip_suffix('}') {
-            if let Some((path, choice)) = inner.split_once('{') {
-                return Self::Member { path, choice };
-            }
+        if let Some(inner) = key.strip_suffix('}')
+            && let Some((path, choice)) = inner.split_once('{')
+        {
+            return Self::Member { path, choice };
         }
         if key.ends_with(']') { Self::Instance } else { Self::Register }
     }

@@ -217,9 +217,9 @@ fn note(path: &Path, count: usize, node: &karwan_form::model::Node, form: &Form,
     }
     let absolute = format!("/{}", at.join("/"));
     let is_repeat = form.by_path.get(&absolute).and_then(|id| form.nodes.get(*id));
-    if is_repeat.is_some_and(|node| matches!(node.kind, NodeKind::Repeat { count: None })) {
-        if let Some(below) = absolute.strip_prefix(&format!("/{}/", form.root_name)) {
-            found.insert(below.to_owned());
-        }
+    if is_repeat.is_some_and(|node| matches!(node.kind, NodeKind::Repeat { count: None }))
+        && let Some(below) = absolute.strip_prefix(&format!("/{}/", form.root_name))
+    {
+        found.insert(below.to_owned());
     }
 }

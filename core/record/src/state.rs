@@ -199,10 +199,10 @@ impl Reading<'_> {
         for map in self.maps(name) {
             for (key, values) in self.keys(&map) {
                 for value in values {
-                    if let Found::Text(text, id) = value {
-                        if let Some(change) = self.record.change_of(&id) {
-                            found.push((key.clone(), text, change));
-                        }
+                    if let Found::Text(text, id) = value
+                        && let Some(change) = self.record.change_of(&id)
+                    {
+                        found.push((key.clone(), text, change));
                     }
                 }
             }
@@ -254,10 +254,11 @@ impl State {
     pub fn answers(&self, shape: &Shape) -> Answers {
         let mut answers = Answers::default();
         for (path, instance) in &self.instances {
-            if instance.removals.is_empty() && !self.is_below_removed(path) {
-                if let Some(made) = enter(&mut answers, path, self) {
-                    made.order.clone_from(&instance.order);
-                }
+            if instance.removals.is_empty()
+                && !self.is_below_removed(path)
+                && let Some(made) = enter(&mut answers, path, self)
+            {
+                made.order.clone_from(&instance.order);
             }
         }
         for (path, written) in &self.registers {
@@ -336,7 +337,9 @@ fn instance<'a>(answers: &'a mut Answers, repeat: &str, id: &str) -> &'a mut Ins
 fn sort(answers: &mut Answers) {
     for instances in answers.repeats.values_mut() {
         instances.sort_by(|a, b| (&a.order, &a.id).cmp(&(&b.order, &b.id)));
-        instances.iter_mut().for_each(|instance| sort(&mut instance.answers));
+        for instance in instances.iter_mut() {
+            sort(&mut instance.answers);
+        }
     }
 }
 

@@ -20,7 +20,7 @@ use crate::world::{Device, World};
 pub const CYCLES_SHORT: u64 = 40;
 pub const CYCLES_FULL: u64 = 1_000;
 /// How long a process may take to answer before the harness gives up.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What became of killed processes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

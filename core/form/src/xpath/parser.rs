@@ -116,6 +116,7 @@ impl Parser {
     }
 
     /// The operator that comes next, if it is of at least this rank.
+    #[allow(clippy::type_complexity, reason = "a rank and what joins two operands")]
     fn operator(&self, least: usize) -> Option<(usize, fn(Box<Tree>, Box<Tree>) -> Tree)> {
         let Kind::Sign(found) = self.peek() else { return None };
         RANKS.iter().enumerate().skip(least).find_map(|(rank, joins)| {

@@ -19,7 +19,7 @@ const CODEC_STORED: u64 = 0;
 
 pub(super) fn encode(items: &[Item], salts: &Salts, known: &Known, effort: Effort) -> Vec<u8> {
     let Payload { records, hashes, identifiers, bytes } = columns::write(items, known);
-    let leaves: Vec<u8> = items.iter().flat_map(Item::pruned_leaf).flat_map(|leaf| leaf.0).collect();
+    let leaves: Vec<u8> = items.iter().filter_map(Item::pruned_leaf).flat_map(|leaf| leaf.0).collect();
     let mut writer = Writer::new();
     writer.array(10).uint(VERSION);
     match salts {

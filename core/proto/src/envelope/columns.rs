@@ -160,10 +160,14 @@ fn write_rows(rows: &[Row<'_>], known: &Known, hashes: &mut Vec<u8>) -> (Vec<u8>
         let layout: Vec<u64> = columns.iter().map(|column| column.0).collect();
         if met_layouts.put(&mut contents, layout.clone()) {
             put_number(&mut contents, layout.len() as u64);
-            layout.iter().for_each(|number| put_number(&mut contents, *number));
+            for number in &layout {
+                put_number(&mut contents, *number);
+            }
         }
         put_bytes(&mut contents, parts.tail);
-        columns.iter().for_each(|(_, bytes)| put_bytes(&mut contents, bytes));
+        for (_, bytes) in &columns {
+            put_bytes(&mut contents, bytes);
+        }
     }
     ([dependencies, actors, times].concat(), contents)
 }
@@ -267,6 +271,7 @@ pub(super) fn read(payload: &Payload, leaves: &[u8], count: usize, known: &Known
     if kinds.iter().any(|kind| !matches!(*kind, KIND_PRUNED | KIND_WHOLE | KIND_SPLIT)) {
         return Err(EnvelopeError::Body { expected: "a known kind of item" });
     }
+    #[allow(clippy::naive_bytecount, reason = "at most 256 kinds")]
     let of_kind = |wanted: u8| kinds.iter().filter(|kind| **kind == wanted).count();
     let (whole, split) = (of_kind(KIND_WHOLE), of_kind(KIND_SPLIT));
     let records = read_records(&mut reading, &payload.records, whole + split)?;
@@ -366,9 +371,8 @@ fn read_fields<'a>(
     for row in &mut rows {
         row.parts.actor = reading.place(actors, "an actor met before", Reading::actor)?;
     }
-    let unit = match reading.number(SECOND_MS as u64, "a unit of time")? as i64 {
-        unit @ (1 | SECOND_MS) => unit,
-        _ => return Err(EnvelopeError::Body { expected: "a unit of time" }),
+    let unit @ (1 | SECOND_MS) = reading.number(SECOND_MS as u64, "a unit of time")? as i64 else {
+        return Err(EnvelopeError::Body { expected: "a unit of time" });
     };
     let mut time = clock_ms.div_euclid(unit);
     for row in &mut rows {

@@ -72,9 +72,7 @@ pub(super) fn put_back(text: &[u8], aside: &[u8], met: &[[u8; 16]], length: usiz
     let mut rest = text;
     while let Some((byte, after)) = rest.split_first() {
         rest = after;
-        if *byte != MARK {
-            bytes.push(*byte);
-        } else {
+        if *byte == MARK {
             let (kind, after) = rest.split_first().ok_or(wrong("something after a mark"))?;
             rest = after;
             match *kind {
@@ -94,6 +92,8 @@ pub(super) fn put_back(text: &[u8], aside: &[u8], met: &[[u8; 16]], length: usiz
                 }
                 _ => return Err(wrong("a known mark")),
             }
+        } else {
+            bytes.push(*byte);
         }
         if bytes.len() > length {
             return Err(wrong("changes of the lengths announced"));
