@@ -332,6 +332,7 @@ fn a_restored_copy_begins_a_new_incarnation_and_keeps_its_unsent_edits() {
     let unsealed = store.view().unwrap().all_unsealed().unwrap();
     assert_eq!(unsealed.len(), 1);
     assert_eq!(unsealed[0].change.bytes, b"first");
+    #[allow(clippy::redundant_closure_for_method_calls, reason = "the method is not general enough in its lifetime")]
     store.write(|batch| batch.rewrite_done()).unwrap();
     let after = store.incarnation();
     drop(store);
