@@ -337,7 +337,7 @@ fn show_entity(view: &View<'_>, row: Listed) -> Result<RecordShown, ClientError>
             .map(|value| shown_value(view, &value.value, value.device, value.person, value.at_ms, value.offset_minutes));
         values.insert(property.clone(), shown.collect::<Result<Vec<_>, _>>()?);
     }
-    writes.sort_by_key(|write| (write.at_ms, write.record));
+    entities::in_order(&mut writes);
     let history = writes.iter().map(|write| entity_event(view, write)).collect::<Result<Vec<_>, _>>()?;
     let items = shown_items(view, &state.items)?;
     let status = status_of(&row, false);

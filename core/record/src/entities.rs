@@ -4,6 +4,7 @@
 //! writes what differs from what it was shown. A write is superseded by one whose record had seen its record; those that no other
 //! supersedes are the property's values. So correcting January's interview cannot undo March's, which had seen it.
 
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use karwan_form::answers::{Answer, Answers};
@@ -141,6 +142,14 @@ pub fn origin(writes: &[EntityWriteBody]) -> Option<EntityOrigin<'_>> {
     let made = writes.iter().filter(|write| write.create).min_by_key(|write| (write.at_ms, write.record))?;
     let newest = writes.iter().max_by_key(|write| (write.at_ms, write.record))?;
     Some(EntityOrigin { made, newest })
+}
+
+/// Puts writes in the order in which people made them, the oldest first; of one second, the one that had seen less.
+pub fn in_order(writes: &mut [impl Borrow<EntityWriteBody>]) {
+    writes.sort_by_key(|write| {
+        let write = write.borrow();
+        (write.at_ms, write.seen.len(), write.record)
+    });
 }
 
 /// Folds all writes to one entity.

@@ -139,7 +139,7 @@ fn entity(names: &Names<'_>, row: RecordListed, writes: &[EntityWriteBody], item
         values.insert(property.clone(), shown.collect());
     }
     let mut writes: Vec<&EntityWriteBody> = writes.iter().collect();
-    writes.sort_by_key(|write| (write.at_ms, write.record));
+    entities::in_order(&mut writes);
     let history = writes.iter().map(|write| ShownEvent {
         time: rfc3339(write.at_ms),
         offset: offset_text(write.offset_minutes),
