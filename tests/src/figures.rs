@@ -1,7 +1,8 @@
 //! Figures: a promise is a figure, and a figure has a command. This is the list of them and how one is printed.
 //!
 //! `cargo run --release -p karwan-tests --bin figures -- NAME` measures one at the size of its gate;
-//! `figures -- --short --out FILE` measures all at a size that suits every run.
+//! `figures -- --short --out FILE` measures all at a size that suits every run, `figures -- --size N NAME` one with so many cycles,
+//! inputs or records.
 
 pub mod bytes;
 pub mod hostile;
@@ -77,8 +78,29 @@ impl Gate {
 pub enum Scale {
     /// Seconds: part of every test run.
     Short,
+    /// So many of whatever the measurement counts.
+    Of(u64),
     /// The size of the gate.
     Full,
+}
+
+impl Scale {
+    /// How many of whatever the measurement counts.
+    pub fn of(self, short: u64, full: u64) -> u64 {
+        match self {
+            Self::Short => short,
+            Self::Of(many) => many,
+            Self::Full => full,
+        }
+    }
+
+    /// As `target/figures.json` says it: full where it is as large as the gate asks.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Short | Self::Of(_) => "short",
+            Self::Full => "full",
+        }
+    }
 }
 
 /// One figure, measured.
@@ -102,17 +124,14 @@ impl Figure {
             "unit": self.unit,
             "gate": self.gate.text(),
             "holds": self.gate.holds(self.value),
-            "scale": match self.scale { Scale::Short => "short", Scale::Full => "full" },
+            "scale": self.scale.name(),
             "command": format!("cargo run --release -p karwan-tests --bin figures -- {}", self.name),
         })
     }
 
     /// The line of the table.
     pub fn line(&self) -> String {
-        let scale = match self.scale {
-            Scale::Short => "short",
-            Scale::Full => "full",
-        };
+        let scale = self.scale.name();
         let held = if self.gate.holds(self.value) { "holds" } else { "DOES NOT HOLD" };
         format!("{:<32} {:>12.3} {:<10} {:<12} {:<6} {held}", self.name, self.value, self.unit, self.gate.text(), scale)
     }

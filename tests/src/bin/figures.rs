@@ -1,4 +1,5 @@
-//! Measures figures: `figures NAME…` at the size of their gates; `figures --short --out FILE` all of them, in minutes.
+//! Measures figures: `figures NAME…` at the size of their gates, `figures --size N NAME…` at another; `figures --short --out FILE` all of
+//! them, in minutes.
 
 use std::process::ExitCode;
 
@@ -12,6 +13,7 @@ fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--short" => scale = Scale::Short,
+            "--size" => scale = Scale::Of(arguments.next().ok_or("--size needs a number")?.parse()?),
             "--out" => out = Some(arguments.next().ok_or("--out needs a file")?),
             name if MEASUREMENTS.iter().any(|(names, _)| names.contains(&name)) => wanted.push(argument),
             _ => {

@@ -49,7 +49,7 @@ fn signed_again(mut change: Vec<u8>) -> Vec<u8> {
 /// Where the corpus cannot be made.
 #[allow(clippy::expect_used)]
 pub fn mutated(scale: Scale) -> Vec<Figure> {
-    let inputs = if scale == Scale::Full { INPUTS_FULL } else { INPUTS_SHORT };
+    let inputs = scale.of(INPUTS_SHORT, INPUTS_FULL);
     let mut team = Team::new(31, &MET, &MEASURED);
     let (envelopes, records) = team.collect(1, 2);
     let envelope = envelopes[0].encode();

@@ -1,24 +1,28 @@
 //! `kill -9` of real processes: a device inside an interview and in a sync, and a server while devices sync. What was acknowledged must be
-//! there afterwards; how many died before, during and after a commit is seen from outside, by the files that had changed by then.
+//! there afterwards; how many died before, during and after a commit is told by a [`Witness`].
+
+mod witness;
 
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use self::witness::{Death, Witness};
 use super::{Figure, Gate, Scale};
 use crate::command::karwan;
 use crate::corpus::Dice;
 use crate::workbook::household_form;
-use crate::world::{Device, World};
+use crate::world::{Device, Server, World};
 
-/// Cycles of each kind in the tests, and by the command.
+/// Cycles of each kind in the tests, and of each of the three kinds at the size of the gate.
 pub const CYCLES_SHORT: u64 = 40;
-pub const CYCLES_FULL: u64 = 1_000;
+pub const CYCLES_FULL: u64 = 16_667;
+/// Cycles after which it is told how far it is.
+const TOLD_EVERY: u64 = 100;
 /// How long a process may take to answer before the harness gives up.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -26,11 +30,11 @@ const PATIENCE: Duration = Duration::from_mins(1);
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Toll {
     pub cycles: u64,
-    /// Died before anything was written.
+    /// Died before anything was committed.
     pub before: u64,
-    /// Died after writing had begun and before it was acknowledged.
+    /// Died while a commit was written or made durable.
     pub during: u64,
-    /// Died after the acknowledgement.
+    /// Died after a commit, acknowledged or not.
     pub after: u64,
     /// Acknowledged and gone.
     pub lost: u64,
@@ -54,60 +58,51 @@ impl Toll {
         }
     }
 
-    fn count(&mut self, written: bool, acknowledged: bool) {
+    fn count(&mut self, what: &str, death: Death) {
         self.cycles += 1;
-        match (written, acknowledged) {
-            (_, true) => self.after += 1,
-            (true, false) => self.during += 1,
-            (false, false) => self.before += 1,
+        if self.cycles.is_multiple_of(TOLD_EVERY) {
+            eprintln!("{what}: {} killed, {} lost", self.cycles, self.lost);
+        }
+        match death {
+            Death::Before => self.before += 1,
+            Death::During => self.during += 1,
+            Death::After => self.after += 1,
         }
     }
 }
 
-/// When a process is killed: at once when files change, or after a while.
+/// When a process is killed: while it makes so many-th write durable, or after a while.
 #[derive(Debug, Clone, Copy)]
 enum Aim {
-    AtChange,
+    AtWrite(u64),
     After(Duration),
 }
 
 impl Aim {
-    /// Two of three at the first sign of a write, one at any moment of what an acknowledgement takes.
-    fn next(dice: &mut Dice, span: Duration) -> Self {
+    /// Two of three in one of the first writes, one at any moment of what an acknowledgement takes.
+    fn next(dice: &mut Dice, writes: u64, span: Duration) -> Self {
         if dice.below(3) > 0 {
-            return Self::AtChange;
+            return Self::AtWrite(1 + dice.below(writes));
         }
         Self::After(span.mul_f64(dice.below(1100) as f64 / 1000.0))
     }
 }
 
-/// Sizes and times of all files under a folder: what a write changes.
-fn trace(folder: &Path) -> BTreeSet<(PathBuf, u64, SystemTime)> {
-    let mut found = BTreeSet::new();
-    let Ok(entries) = std::fs::read_dir(folder) else { return found };
-    for entry in entries.flatten() {
-        let path = entry.path();
-        let Ok(known) = entry.metadata() else { continue };
-        if known.is_dir() {
-            found.extend(trace(&path));
-        } else if let Ok(modified) = known.modified() {
-            found.insert((path, known.len(), modified));
-        }
-    }
-    found
-}
-
-/// Waits for the moment to kill; says whether it came before `over`.
-fn take_aim(aim: Aim, folder: &Path, before: &BTreeSet<(PathBuf, u64, SystemTime)>, mut over: impl FnMut() -> bool) -> bool {
+/// Waits for the moment to kill, and looks on meanwhile; ends early when `over` says so.
+fn take_aim(aim: Aim, process: u32, witness: &mut Witness, mut over: impl FnMut() -> bool) {
     let since = Instant::now();
+    let mut writes = 0;
     loop {
-        if over() {
-            return false;
+        let was_writing = witness.writing();
+        if witness.look(process) && !was_writing {
+            writes += 1;
+        }
+        if over() || since.elapsed() > PATIENCE {
+            return;
         }
         match aim {
-            Aim::AtChange if trace(folder) != *before => return true,
-            Aim::After(delay) if since.elapsed() >= delay => return true,
-            _ if since.elapsed() > PATIENCE => return true,
+            Aim::AtWrite(wanted) if writes >= wanted => return,
+            Aim::After(delay) if since.elapsed() >= delay => return,
             _ => {}
         }
     }
@@ -207,17 +202,16 @@ pub fn interviews(cycles: u64) -> Toll {
             interview.asked();
             span = since.elapsed();
         }
-        let before = trace(&device.folder);
+        let mut witness = Witness::of(&device.folder);
         interview.answer(ANSWERS[last].1);
-        let aim = Aim::next(&mut dice, span);
         let mut acknowledged = false;
-        take_aim(aim, &device.folder, &before, || {
+        take_aim(Aim::next(&mut dice, 2, span), interview.child.id(), &mut witness, || {
             acknowledged = acknowledged || interview.prompts.try_recv().is_ok();
             acknowledged
         });
         acknowledged = acknowledged || interview.prompts.try_recv().is_ok();
         interview.kill();
-        toll.count(trace(&device.folder) != before, acknowledged);
+        toll.count("interviews", witness.death(acknowledged));
         let must_be_there = last + usize::from(acknowledged);
         let new: Vec<String> = drafts(&device).difference(&known).cloned().collect();
         let Some(record) = new.first() else {
@@ -267,12 +261,11 @@ pub fn syncs(cycles: u64) -> Toll {
     let mut span = Duration::from_millis(50);
     for number in 0..cycles {
         written.insert(fill(&device, number));
-        let before = trace(&device.folder);
+        let mut witness = Witness::of(&device.folder);
         let Some(mut child) = spawn_sync(&device) else { continue };
         let since = Instant::now();
-        let aim = Aim::next(&mut dice, span);
         let mut ended = false;
-        take_aim(aim, &device.folder, &before, || {
+        take_aim(Aim::next(&mut dice, 8, span), child.id(), &mut witness, || {
             ended = ended || child.try_wait().is_ok_and(|status| status.is_some());
             ended
         });
@@ -281,7 +274,7 @@ pub fn syncs(cycles: u64) -> Toll {
         }
         child.kill().ok();
         child.wait().ok();
-        toll.count(trace(&device.folder) != before, ended);
+        toll.count("syncs", witness.death(ended));
     }
     device.sync();
     toll.lost += written.difference(&arrived(&world)).count() as u64;
@@ -300,12 +293,12 @@ pub fn servers(cycles: u64) -> Toll {
     for number in 0..cycles {
         let record = fill(&device, number);
         written.insert(record.clone());
-        let before = trace(&world.organisation());
+        let mut witness = Witness::of(&world.organisation());
         let Some(mut child) = spawn_sync(&device) else { continue };
         let since = Instant::now();
-        let aim = Aim::next(&mut dice, span);
+        let server = world.server.as_ref().map_or(0, Server::id);
         let mut done = false;
-        take_aim(aim, &world.organisation(), &before, || {
+        take_aim(Aim::next(&mut dice, 3, span), server, &mut witness, || {
             done = done || child.try_wait().is_ok_and(|status| status.is_some_and(|status| status.success()));
             done
         });
@@ -316,7 +309,7 @@ pub fn servers(cycles: u64) -> Toll {
         if let Some(server) = world.server.take() {
             server.kill();
         }
-        toll.count(trace(&world.organisation()) != before, done);
+        toll.count("servers", witness.death(done));
         // Without its server the device would wait for it.
         child.kill().ok();
         child.wait().ok();
@@ -332,7 +325,7 @@ pub fn servers(cycles: u64) -> Toll {
 
 /// All three, as figures.
 pub fn measure(scale: Scale) -> Vec<Figure> {
-    let cycles = if scale == Scale::Full { CYCLES_FULL } else { CYCLES_SHORT / 4 };
+    let cycles = scale.of(CYCLES_SHORT / 4, CYCLES_FULL);
     let mut all = Toll::default();
     for (what, toll) in [("interviews", interviews(cycles)), ("syncs", syncs(cycles)), ("servers", servers(cycles))] {
         eprintln!("{what}: {toll:?}");

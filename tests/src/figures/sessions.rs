@@ -6,8 +6,8 @@ use crate::workbook::household_form;
 use crate::world::{CASELOAD, Device, World};
 
 /// Records of the larger of the two measurements.
-const RECORDS_FULL: usize = 10_000;
-const RECORDS_SHORT: usize = 1_000;
+const RECORDS_FULL: u64 = 10_000;
+const RECORDS_SHORT: u64 = 1_000;
 /// Caseloads beside the world's own.
 const MORE_CASELOADS: [&str; 3] = ["tehran", "herat", "kabul"];
 /// Values that are planted.
@@ -19,7 +19,7 @@ const PLANTED: [&str; 3] = ["غلام‌نبی سرپرست‌زاده", "070012
 /// Where a command fails.
 #[allow(clippy::expect_used)]
 pub fn idle(scale: Scale) -> Vec<Figure> {
-    let many = if scale == Scale::Full { RECORDS_FULL } else { RECORDS_SHORT };
+    let many = scale.of(RECORDS_SHORT, RECORDS_FULL);
     let world = World::new(&[("household.xlsx", household_form().expect("a form"))]);
     for caseload in MORE_CASELOADS {
         world.org(&["caseload", "add"], &[caseload]).done();
@@ -32,7 +32,7 @@ pub fn idle(scale: Scale) -> Vec<Figure> {
     device.sync();
     let (mut bytes, mut round_trips) = (0.0f64, 0.0f64);
     for records in [10, many] {
-        let line = |number: usize| format!("{{\"/data/head_name\":\"Karim {number}\",\"/data/phone\":\"07{number:08}\"}}\n");
+        let line = |number: u64| format!("{{\"/data/head_name\":\"Karim {number}\",\"/data/phone\":\"07{number:08}\"}}\n");
         let lines: String = (0..records).map(line).collect();
         device.run_with_input(&["fill"], &["household", "--answers", "-", "--json"], &lines).done();
         device.sync();
