@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use karwan_client::{DatabaseKey, Device, EnrolRequest, Filling, Folder, MemoryKey, Quiet, SystemClock, answer_file};
+use karwan_client::{Clock, DatabaseKey, Device, EnrolRequest, Filling, Folder, MemoryKey, Quiet, SystemClock, answer_file};
 use karwan_form::answers::{Answer, Answers};
 use karwan_proto::{Hash, RecordId, Role};
 use karwan_record::{Record, Shape, Stamp};
@@ -42,13 +42,17 @@ impl World {
     }
 
     async fn device(&self, name: &str, person: &str) -> Device {
+        self.device_with(Arc::new(SystemClock { offset_minutes: 210 }), name, person).await
+    }
+
+    async fn device_with(&self, clock: Arc<dyn Clock>, name: &str, person: &str) -> Device {
         let host = &self.running.host;
         let invitation =
             host.organisation.invite(Role::Enumerator, &[CASELOAD.to_owned()], 3_600_000, host.addresses().unwrap()).unwrap();
         let request = EnrolRequest {
             folder: Folder::new(self.folder.path().join(name)),
             key: Arc::new(MemoryKey(DatabaseKey::random())),
-            clock: Arc::new(SystemClock { offset_minutes: 210 }),
+            clock,
             invitation: invitation.to_text(),
             name: name.to_owned(),
             person: Some(person.to_owned()),
@@ -111,6 +115,34 @@ fn edit(device: &Device, record: &str, place: &str, value: &str) {
 fn device_values(device: &Device, record: &str, reference: &str) -> Vec<String> {
     let shown = device.show(record).unwrap();
     shown.values.get(reference).into_iter().flatten().map(|value| value.value.clone()).collect()
+}
+
+/// A clock that tells the time of a month ago.
+struct AMonthAgo;
+
+impl Clock for AMonthAgo {
+    fn now_ms(&self) -> i64 {
+        SystemClock::default().now_ms() - 30 * 86_400_000
+    }
+
+    fn offset_minutes(&self) -> i32 {
+        210
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_collected_a_month_ago_arrives_on_the_day_it_comes_home() {
+    let world = World::new().await;
+    let away = world.device_with(Arc::new(AMonthAgo), "phone-1", "Laila").await;
+    fill(&away, "household", HOUSEHOLD);
+    fill(&away, "household", HOUSEHOLD);
+    let an_hour_ago = SystemClock::default().now_ms() - 3_600_000;
+    let arrived = || query::arrivals(world.caught_up(), &Scope::Everything, an_hour_ago).unwrap().0;
+    assert!(arrived().is_empty());
+    sync(&away).await;
+    let told: Vec<_> = arrived().into_iter().map(|arrival| (arrival.form, arrival.device, arrival.count)).collect();
+    assert_eq!(told, [("household".to_owned(), "phone-1".to_owned(), 2)]);
+    world.assert_rebuilds_equal();
 }
 
 #[tokio::test(flavor = "multi_thread")]

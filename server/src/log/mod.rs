@@ -5,7 +5,7 @@ pub(crate) mod cache;
 pub mod ingest;
 mod payload;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use karwan_proto::membership::Cut;
 use karwan_proto::session::Delivered;
@@ -244,14 +244,16 @@ impl Organisation {
         Ok(Some(envelope.encode_with(karwan_proto::dictionary::Effort::Quick)))
     }
 
-    /// Records that the envelopes between two points of a log touch.
-    pub fn records_between(&self, caseload: CaseloadId, after: u64, up_to: u64) -> Result<BTreeSet<RecordId>, Problem> {
+    /// Records that the envelopes between two points of a log touch, each with the number of the newest entry that does.
+    pub fn records_between(&self, caseload: CaseloadId, after: u64, up_to: u64) -> Result<BTreeMap<RecordId, u64>, Problem> {
         self.read(|db| {
             let mut statement = db.prepare_cached(
-                "SELECT DISTINCT change.record FROM entry JOIN change ON change.envelope = entry.envelope \
-                 WHERE entry.caseload = ?1 AND entry.sequence > ?2 AND entry.sequence <= ?3",
+                "SELECT change.record, max(entry.sequence) FROM entry JOIN change ON change.envelope = entry.envelope \
+                 WHERE entry.caseload = ?1 AND entry.sequence > ?2 AND entry.sequence <= ?3 GROUP BY change.record",
             )?;
-            let rows = statement.query_map(params![caseload.0, after as i64, up_to as i64], |row| Ok(RecordId(row.get(0)?)))?;
+            let rows = statement.query_map(params![caseload.0, after as i64, up_to as i64], |row| {
+                Ok((RecordId(row.get(0)?), row.get::<_, i64>(1)? as u64))
+            })?;
             Ok(rows.collect::<Result<_, _>>()?)
         })
     }

@@ -133,16 +133,24 @@ impl Projector {
         let Some((to, _)) = entries.last() else { return Ok(0) };
         let mut touched: BTreeSet<(CaseloadId, RecordId)> = BTreeSet::new();
         let records = organisation.records_between(caseload, from.sequence, to.sequence)?;
-        touched.extend(records.into_iter().map(|record| (caseload, record)));
-        for (_, entry) in &entries {
+        let mut received: BTreeMap<u64, i64> = BTreeMap::new();
+        for (point, entry) in &entries {
             match entry {
-                LogEntry::Verdict { record, .. } => {
+                LogEntry::Verdict { record, decided_at_ms, .. } => {
                     touched.insert((caseload, *record));
+                    arrived(transaction, caseload, *record, *decided_at_ms)?;
                 }
                 // Records that came before their form.
                 LogEntry::Form { definition, retired: false, .. } => touched.extend(unread(transaction, *definition)?),
-                LogEntry::Envelope { .. } | LogEntry::Form { .. } | LogEntry::Other { .. } => {}
+                LogEntry::Envelope { received_at_ms, .. } => {
+                    received.insert(point.sequence, *received_at_ms);
+                }
+                LogEntry::Form { .. } | LogEntry::Other { .. } => {}
             }
+        }
+        for (record, newest) in records {
+            touched.insert((caseload, record));
+            arrived(transaction, caseload, record, received.get(&newest).copied().unwrap_or(0))?;
         }
         rows::put_all(transaction, self, organisation, &touched)?;
         transaction
@@ -150,6 +158,16 @@ impl Projector {
             .execute(params![caseload.0, to.sequence as i64, to.chain.0])?;
         Ok(entries.len() as u64)
     }
+}
+
+/// Notes when the newest of a record came to count here, by the server's clock.
+fn arrived(transaction: &Transaction<'_>, caseload: CaseloadId, record: RecordId, at_ms: i64) -> Result<(), Problem> {
+    let mut statement = transaction.prepare_cached(
+        "INSERT INTO arrival(caseload, owner, at_ms) VALUES(?1, ?2, ?3) \
+         ON CONFLICT(caseload, owner) DO UPDATE SET at_ms = max(at_ms, excluded.at_ms)",
+    )?;
+    statement.execute(params![caseload.0, record.to_string(), at_ms])?;
+    Ok(())
 }
 
 /// How far a log was read.

@@ -6,7 +6,7 @@ use crate::organisation::schema;
 use crate::problem::Problem;
 
 /// Version of the tables and of what is written to them: a database of another one is dropped.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 const TABLES: &[&str] = &["
 -- How far each log was read.
@@ -38,6 +38,14 @@ CREATE TABLE record(
     UNIQUE(caseload, owner)
 ) STRICT;
 CREATE INDEX record_time ON record(updated_ms);
+-- When the newest of each interview came, by the server's clock.
+CREATE TABLE arrival(
+    caseload BLOB NOT NULL,
+    owner TEXT NOT NULL,
+    at_ms INTEGER NOT NULL,
+    PRIMARY KEY(caseload, owner)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX arrival_time ON arrival(at_ms);
 CREATE INDEX record_source ON record(source, updated_ms);
 CREATE INDEX record_id ON record(id);
 CREATE INDEX record_unread ON record(form) WHERE form_known = 0;
@@ -82,7 +90,7 @@ CREATE INDEX link_record ON link(record);
 "];
 
 /// Every table and what its rows are ordered by, to compare two databases; row numbers tell nothing.
-const DUMPED: [(&str, &str, &str); 6] = [
+const DUMPED: [(&str, &str, &str); 7] = [
     ("cursor", "caseload, sequence, chain", "caseload"),
     (
         "record",
@@ -90,6 +98,7 @@ const DUMPED: [(&str, &str, &str); 6] = [
          made_ms, updated_ms, offset_minutes, consent_withdrawn, body",
         "caseload, owner",
     ),
+    ("arrival", "caseload, owner, at_ms", "caseload, owner"),
     ("item", "caseload, owner, id, other, kind, since_ms, body", "caseload, owner, id"),
     ("entity_write", "caseload, list, entity, record, body", "caseload, list, entity, record"),
     ("people", "record, caseload, body", "record"),
@@ -135,6 +144,7 @@ fn attempt(path: &std::path::Path) -> Result<Option<Connection>, Problem> {
 pub(super) fn clear(transaction: &Transaction<'_>) -> Result<(), Problem> {
     transaction.execute_batch(
         "DELETE FROM cursor; DELETE FROM record; INSERT INTO search(search) VALUES('delete-all'); DELETE FROM item; \
+         DELETE FROM arrival; \
          DELETE FROM entity_write; DELETE FROM people; DELETE FROM link;",
     )?;
     Ok(())

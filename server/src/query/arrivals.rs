@@ -15,23 +15,31 @@ pub struct Arrival {
     pub form: String,
     /// Name of the device that made them; empty where that is not known.
     pub device: String,
-    /// The day of the last change by the clock that was there, in days since 1970.
+    /// The day on which the server took it in, by the clock of the people there, in days since 1970.
     pub day: i64,
     /// How many.
     pub count: u64,
 }
 
-/// What was changed since a moment, in milliseconds since 1970, and the offset in minutes of the clock that changed something last.
+/// What came since a moment of the server's clock, in milliseconds since 1970, and the offset in minutes of the clock that changed
+/// something last: the days are its days.
 pub fn arrivals(host: &Host, scope: &Scope, since_ms: i64) -> Result<(Vec<Arrival>, i32), Problem> {
     let mut parameters = vec![Value::Integer(since_ms)];
     let condition = scope.condition("record.caseload", &mut parameters);
     let names = Names::of(&host.organisation);
+    let arrived = format!(
+        "FROM arrival JOIN record ON record.caseload = arrival.caseload AND record.owner = arrival.owner \
+         WHERE arrival.at_ms >= ?1 AND {condition}"
+    );
     host.projector.read(|db| {
+        let mut newest =
+            db.prepare_cached(&format!("SELECT record.offset_minutes {arrived} ORDER BY record.updated_ms DESC LIMIT 1"))?;
+        let offset = newest.query_map(params_from_iter(&parameters), |row| row.get(0))?.next().transpose()?.unwrap_or(0);
         let mut statement = db.prepare_cached(&format!(
-            "SELECT source, device, (updated_ms + offset_minutes * 60000) / 86400000 AS day, count(*) FROM record \
-             WHERE kind = 0 AND updated_ms >= ? AND {condition} GROUP BY source, device, day ORDER BY source, device, day"
+            "SELECT source, device, (arrival.at_ms + {offset} * 60000) / 86400000 AS day, count(*) {arrived} \
+             GROUP BY source, device, day ORDER BY source, device, day"
         ))?;
-        let rows = statement.query_map(params_from_iter(parameters.clone()), |row| {
+        let rows = statement.query_map(params_from_iter(&parameters), |row| {
             let device: Option<[u8; 16]> = row.get(1)?;
             Ok(Arrival {
                 form: row.get(0)?,
@@ -40,11 +48,6 @@ pub fn arrivals(host: &Host, scope: &Scope, since_ms: i64) -> Result<(Vec<Arriva
                 count: row.get::<_, i64>(3)? as u64,
             })
         })?;
-        let found = rows.collect::<Result<_, _>>()?;
-        let mut statement = db.prepare_cached(&format!(
-            "SELECT offset_minutes FROM record WHERE kind = 0 AND updated_ms >= ? AND {condition} ORDER BY updated_ms DESC LIMIT 1"
-        ))?;
-        let offset = statement.query_map(params_from_iter(parameters), |row| row.get(0))?.next().transpose()?;
-        Ok((found, offset.unwrap_or(0)))
+        Ok((rows.collect::<Result<_, _>>()?, offset))
     })
 }

@@ -64,7 +64,7 @@ pub fn page(visit: &Visit<'_>) -> Result<Response, Fault> {
     let today = local_ms(now, offset).div_euclid(DAY_MS);
     let (mut forms, mut by_device) = (BTreeMap::new(), BTreeMap::new());
     for arrival in arrived {
-        // A clock that is ahead writes tomorrow: that is today's work.
+        // The server and the newest record may tell the end of a day apart: that is today.
         let back = (today - arrival.day).max(0);
         if back < DAYS {
             count(&mut forms, &arrival.form, back, arrival.count);
