@@ -42,6 +42,10 @@ pub const MAX_POINTS: usize = 64;
 
 /// One signed membership entry.
 pub const MAX_MEMBERSHIP_ENTRY_BYTES: usize = 8 * 1024;
+/// What one membership entry adopts.
+pub const MAX_ADOPTED_PER_ENTRY: usize = 128;
+/// The path of a part that is erased, in bytes of UTF-8.
+pub const MAX_PART_BYTES: usize = 4096;
 /// Membership entries in one frame.
 pub const MAX_MEMBERSHIP_PER_PAGE: usize = 128;
 /// Directory rows in one frame.

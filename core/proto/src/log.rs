@@ -40,11 +40,13 @@ pub enum Reason {
     Generation,
     /// It depends on a change that was not accepted.
     DependsOnRefused,
+    /// Somebody decided that it does not count.
+    Declined,
     /// A reason of a newer version.
     Other(u64),
 }
 
-const REASONS: [Reason; 15] = [
+const REASONS: [Reason; 16] = [
     Reason::Malformed,
     Reason::Author,
     Reason::Sequence,
@@ -60,6 +62,7 @@ const REASONS: [Reason; 15] = [
     Reason::Moved,
     Reason::Generation,
     Reason::DependsOnRefused,
+    Reason::Declined,
 ];
 
 impl Reason {
@@ -96,6 +99,7 @@ impl std::fmt::Display for Reason {
             Self::Moved => "record moved",
             Self::Generation => "older generation",
             Self::DependsOnRefused => "depends on what was refused",
+            Self::Declined => "declined",
             Self::Other(number) => return write!(f, "reason {number}"),
         })
     }
@@ -237,6 +241,38 @@ pub enum LogEntry {
         /// What a newer version added.
         extra: Extra,
     },
+    /// Changes of a record in an envelope that has no entry of its own here, or not for them, are in this log from here on: the record
+    /// moved here. The envelope comes with all but this record pruned.
+    Opened {
+        /// The envelope, whose header may name another caseload.
+        envelope: Hash,
+        /// The record.
+        record: RecordId,
+        /// When the server took the envelope in, by the server's clock, in milliseconds since 1970.
+        received_at_ms: i64,
+        /// In which role its author wrote.
+        role: Role,
+        /// What counts of them.
+        verdict: Verdict,
+        /// What a newer version added.
+        extra: Extra,
+    },
+    /// A record is in this log no more: it was erased, or moved elsewhere.
+    Closed {
+        /// The record.
+        record: RecordId,
+        /// What a newer version added.
+        extra: Extra,
+    },
+    /// This generation of a record stands from here on; what was written to an older one does not count any more.
+    Generation {
+        /// The record.
+        record: RecordId,
+        /// The generation.
+        generation: u32,
+        /// What a newer version added.
+        extra: Extra,
+    },
     /// An entry of a newer version: counted in the chain and kept.
     Other {
         /// Its kind.
@@ -249,6 +285,9 @@ pub enum LogEntry {
 const ENTRY_ENVELOPE: u64 = 1;
 const ENTRY_VERDICT: u64 = 2;
 const ENTRY_FORM: u64 = 3;
+const ENTRY_OPENED: u64 = 4;
+const ENTRY_CLOSED: u64 = 5;
+const ENTRY_GENERATION: u64 = 6;
 
 impl Wire for LogEntry {
     fn write(&self, writer: &mut Writer) {
@@ -264,6 +303,16 @@ impl Wire for LogEntry {
             Self::Form { form_id, version, definition, media, retired, extra } => {
                 writer.array(6 + extra.count()).uint(ENTRY_FORM).text(form_id).text(version).value(definition);
                 writer.list(media).boolean(*retired).extra(extra);
+            }
+            Self::Opened { envelope, record, received_at_ms, role, verdict, extra } => {
+                writer.array(6 + extra.count()).uint(ENTRY_OPENED).value(envelope).value(record).int(*received_at_ms);
+                writer.value(role).value(verdict).extra(extra);
+            }
+            Self::Closed { record, extra } => {
+                writer.array(2 + extra.count()).uint(ENTRY_CLOSED).value(record).extra(extra);
+            }
+            Self::Generation { record, generation, extra } => {
+                writer.array(3 + extra.count()).uint(ENTRY_GENERATION).value(record).uint(u64::from(*generation)).extra(extra);
             }
             Self::Other { kind, content } => {
                 writer.array(1 + content.count()).uint(*kind).extra(content);
@@ -306,6 +355,20 @@ impl Wire for LogEntry {
                 retired: reader.boolean()?,
                 extra: reader.extra(more(5)?)?,
             },
+            ENTRY_OPENED => Self::Opened {
+                envelope: reader.value()?,
+                record: reader.value()?,
+                received_at_ms: reader.int()?,
+                role: Role::of_number(reader.uint()?).unwrap_or(Role::Enumerator),
+                verdict: reader.value()?,
+                extra: reader.extra(more(5)?)?,
+            },
+            ENTRY_CLOSED => Self::Closed { record: reader.value()?, extra: reader.extra(more(1)?)? },
+            ENTRY_GENERATION => Self::Generation {
+                record: reader.value()?,
+                generation: reader.uint_up_to(u64::from(u32::MAX))? as u32,
+                extra: reader.extra(more(2)?)?,
+            },
             kind => Self::Other { kind, content: reader.extra(after_kind)? },
         })
     }
@@ -315,6 +378,14 @@ impl LogEntry {
     /// The bytes that are stored, sent and hashed.
     pub fn encode(&self) -> Vec<u8> {
         codec::encode(self)
+    }
+
+    /// The envelope that is delivered with the entry, where there is one.
+    pub fn envelope(&self) -> Option<Hash> {
+        match self {
+            Self::Envelope { envelope, .. } | Self::Opened { envelope, .. } => Some(*envelope),
+            _ => None,
+        }
     }
 
     /// Reads [`LogEntry::encode`]; an entry of a newer version becomes [`LogEntry::Other`].
@@ -417,7 +488,7 @@ mod tests {
     fn reasons_keep_their_numbers() {
         assert_eq!(Reason::Malformed.number(), 1);
         assert_eq!(Reason::DependsOnRefused.number(), 15);
-        for number in [0, 1, 9, 15, 16, u64::MAX] {
+        for number in [0, 1, 9, 15, 16, 17, u64::MAX] {
             assert_eq!(Reason::of_number(number).number(), number);
         }
     }

@@ -5,12 +5,14 @@ use karwan_proto::codec::Extra;
 use karwan_proto::error::{MembershipError, NotEntitled};
 use karwan_proto::invitation::secret_hash;
 use karwan_proto::membership::{Act, Cut, Membership, MembershipEntry, Role, SignedEntry, Subject};
-use karwan_proto::{CaseloadId, PersonId, SigningKey};
+use karwan_proto::{CaseloadId, PersonId, RecordId, SigningKey};
 
 const CASELOAD: CaseloadId = CaseloadId([7; 16]);
 const OTHER_CASELOAD: CaseloadId = CaseloadId([8; 16]);
 const LAILA: PersonId = PersonId([1; 16]);
 const SARA: PersonId = PersonId([2; 16]);
+/// The first administrator, who is also more than a data manager.
+const MANAGER: PersonId = PersonId([9; 16]);
 
 struct Organisation {
     root: SigningKey,
@@ -39,7 +41,7 @@ impl Organisation {
         let mut state = Membership::new(root.public().organisation());
         let begin = [
             (Act::Root { key: root.public() }, &root),
-            (Act::Administrator { key: administrator.public(), person: PersonId([9; 16]) }, &root),
+            (Act::Administrator { key: administrator.public(), person: MANAGER }, &root),
             (Act::ServerKey { key: server.public() }, &root),
             (Act::Caseload { caseload: CASELOAD }, &administrator),
             (Act::Caseload { caseload: OTHER_CASELOAD }, &administrator),
@@ -75,8 +77,9 @@ fn invitation(secret: [u8; 16]) -> Act {
 fn only_those_decide_who_may() {
     let new = SigningKey::from_seed(&[5; 32]).public();
     let subject = Subject::Person(LAILA);
+    let (record, phone) = (RecordId([3; 16]), SigningKey::from_seed(&[4; 32]).public().device());
     // What, then whether the root, an administrator, a server and a device may decide it.
-    let table: [(Act, [bool; 4]); 11] = [
+    let table: [(Act, [bool; 4]); 15] = [
         (Act::Administrator { key: new, person: SARA }, [true, false, false, false]),
         (Act::ServerKey { key: new }, [true, false, false, false]),
         (Act::Caseload { caseload: CaseloadId([10; 16]) }, [false, true, false, false]),
@@ -88,6 +91,10 @@ fn only_those_decide_who_may() {
         (Act::Grant { subject, caseload: OTHER_CASELOAD }, [false, true, false, false]),
         (Act::Withdraw { subject, cut: Cut { caseload: CASELOAD, sequence: 3 } }, [false, true, false, false]),
         (Act::Revoke { subject, cuts: Vec::new() }, [true, true, false, false]),
+        (Act::Erase { record, person: MANAGER }, [false, true, true, false]),
+        (Act::ErasePart { record, generation: 1, part: "phone".to_owned(), person: LAILA }, [false, true, false, false]),
+        (Act::Move { record, from: CASELOAD, to: OTHER_CASELOAD, person: MANAGER }, [false, true, true, false]),
+        (Act::Adopt { device: phone, adopted: Vec::new(), person: LAILA }, [false, true, false, false]),
     ];
     for (act, may) in table {
         for (who, allowed) in ["root", "administrator", "server", "device"].into_iter().zip(may) {

@@ -136,6 +136,13 @@ impl Projector {
         let mut received: BTreeMap<u64, i64> = BTreeMap::new();
         for (point, entry) in &entries {
             match entry {
+                LogEntry::Opened { record, received_at_ms, .. } => {
+                    touched.insert((caseload, *record));
+                    received.insert(point.sequence, *received_at_ms);
+                }
+                LogEntry::Closed { record, .. } | LogEntry::Generation { record, .. } => {
+                    touched.insert((caseload, *record));
+                }
                 LogEntry::Verdict { record, decided_at_ms, .. } => {
                     touched.insert((caseload, *record));
                     arrived(transaction, caseload, *record, *decided_at_ms)?;

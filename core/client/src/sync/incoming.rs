@@ -348,6 +348,9 @@ impl<'a, 'b> Page<'a, 'b> {
             LogEntry::Envelope { .. } => ("envelope", None),
             LogEntry::Verdict { .. } => ("verdict", None),
             LogEntry::Form { .. } => ("form", None),
+            LogEntry::Opened { .. } => ("opened", None),
+            LogEntry::Closed { .. } => ("closed", None),
+            LogEntry::Generation { .. } => ("generation", None),
             LogEntry::Other { .. } => ("other", Some(delivered.entry.as_slice())),
         };
         self.batch.put_entry(self.caseload, point.sequence, point.chain, kind, body)?;
@@ -386,7 +389,15 @@ impl<'a, 'b> Page<'a, 'b> {
                     sequence: point.sequence,
                 })?;
             }
-            LogEntry::Other { .. } => {}
+            LogEntry::Opened { envelope, record, role, verdict, .. } => {
+                let (word, reason) = words(verdict);
+                self.batch.put_verdict(envelope, record, word, &reason, point.sequence)?;
+                if let Some(bytes) = &delivered.envelope {
+                    self.envelope(bytes, point.sequence, role)?;
+                }
+            }
+            // The membership log, which came before, says why.
+            LogEntry::Closed { .. } | LogEntry::Generation { .. } | LogEntry::Other { .. } => {}
         }
         Ok(())
     }

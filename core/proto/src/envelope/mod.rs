@@ -451,6 +451,31 @@ impl Envelope {
         self.signed.verify(key)
     }
 
+    /// Takes in what another copy of this envelope holds and this one has pruned; gives the places.
+    ///
+    /// # Errors
+    /// [`EnvelopeError::WrongBody`] when the other is another envelope.
+    pub fn merge(&mut self, other: &Self) -> Result<Vec<usize>, EnvelopeError> {
+        if self.hash() != other.hash() {
+            return Err(EnvelopeError::WrongBody);
+        }
+        let mut salts: Vec<Option<[u8; 16]>> = (0..self.items.len()).map(|position| self.salts.salt(position)).collect();
+        let mut came = Vec::new();
+        for (position, (own, theirs)) in self.items.iter_mut().zip(&other.items).enumerate() {
+            if own.record().is_none() && theirs.record().is_some() {
+                own.clone_from(theirs);
+                if let Some(salt) = salts.get_mut(position) {
+                    *salt = other.salts.salt(position);
+                }
+                came.push(position);
+            }
+        }
+        if !came.is_empty() {
+            self.salts = Salts::Remaining(salts);
+        }
+        Ok(came)
+    }
+
     /// Takes changes out: their leaves stay, so that the envelope still verifies; their salts go, so that nobody can guess them.
     ///
     /// # Errors

@@ -2,9 +2,9 @@
 
 use crate::codec::{self, Extra, Reader, Wire, Writer};
 use crate::error::{CodecError, KeyError, MembershipError};
-use crate::ids::{CaseloadId, DeviceId, Hash, OrganisationId, PersonId};
+use crate::ids::{CaseloadId, DeviceId, Hash, OrganisationId, PersonId, RecordId};
 use crate::keys::{Namespace, PublicKey, Signature, SigningKey};
-use crate::limits::{MAX_CASELOADS, MAX_MEMBERSHIP_ENTRY_BYTES};
+use crate::limits::{MAX_ADOPTED_PER_ENTRY, MAX_CASELOADS, MAX_MEMBERSHIP_ENTRY_BYTES, MAX_PART_BYTES};
 use std::collections::BTreeSet;
 
 const VERSION: u64 = 1;
@@ -219,6 +219,44 @@ pub enum Act {
         /// Where it takes effect.
         cuts: Vec<Cut>,
     },
+    /// A record is erased, for ever. Decided by an administrator, or by a server for a data manager.
+    Erase {
+        /// The record.
+        record: RecordId,
+        /// Who decided.
+        person: PersonId,
+    },
+    /// A part of a record is erased: the next generation of the record stands, without it. Decided as [`Act::Erase`].
+    ErasePart {
+        /// The record.
+        record: RecordId,
+        /// The generation that stands from here on; one that is not the next has no effect.
+        generation: u32,
+        /// The path of the question or instance below the record's root, instances by their identifiers.
+        part: String,
+        /// Who decided.
+        person: PersonId,
+    },
+    /// A record goes to another caseload. Decided as [`Act::Erase`].
+    Move {
+        /// The record.
+        record: RecordId,
+        /// Where it stands; from anywhere else the decision has no effect: of two the first in the log wins.
+        from: CaseloadId,
+        /// Where it goes.
+        to: CaseloadId,
+        /// Who decided.
+        person: PersonId,
+    },
+    /// What a device sent without a right to counts all the same. Decided by an administrator, or by a server for a supervisor.
+    Adopt {
+        /// The device.
+        device: DeviceId,
+        /// What counts.
+        adopted: Vec<Adopted>,
+        /// Who decided.
+        person: PersonId,
+    },
     /// A decision of a newer version: kept, without effect here.
     Other {
         /// Its kind.
@@ -226,6 +264,26 @@ pub enum Act {
         /// What follows the kind.
         content: Extra,
     },
+}
+
+/// Changes that somebody let count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Adopted {
+    /// Their envelope.
+    pub envelope: Hash,
+    /// Their record; all records of the envelope where none is named.
+    pub record: Option<RecordId>,
+}
+
+impl Wire for Adopted {
+    fn write(&self, writer: &mut Writer) {
+        writer.array(2).value(&self.envelope).optional_bytes(self.record.as_ref().map(|record| &record.0[..]));
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
+        reader.array(2, 2)?;
+        Ok(Self { envelope: reader.value()?, record: reader.optional(Reader::value)? })
+    }
 }
 
 fn write_caseloads(writer: &mut Writer, caseloads: &BTreeSet<CaseloadId>) {
@@ -257,6 +315,10 @@ impl Act {
             Self::Grant { .. } => 9,
             Self::Withdraw { .. } => 10,
             Self::Revoke { .. } => 11,
+            Self::Erase { .. } => 12,
+            Self::ErasePart { .. } => 13,
+            Self::Move { .. } => 14,
+            Self::Adopt { .. } => 15,
             Self::Other { kind, .. } => *kind,
         }
     }
@@ -274,6 +336,9 @@ impl Act {
             Self::Grant { .. } => "a grant",
             Self::Withdraw { .. } => "a withdrawal",
             Self::Revoke { .. } => "a revocation",
+            Self::Erase { .. } | Self::ErasePart { .. } => "an erasure",
+            Self::Move { .. } => "a move",
+            Self::Adopt { .. } => "an adoption",
             Self::Other { .. } => "something of a newer version",
         }
     }
@@ -281,8 +346,13 @@ impl Act {
     fn length(&self) -> usize {
         match self {
             Self::Root { .. } | Self::ServerKey { .. } | Self::RetireServerKey { .. } | Self::Caseload { .. } => 2,
-            Self::Administrator { .. } | Self::Grant { .. } | Self::Withdraw { .. } | Self::Revoke { .. } => 3,
-            Self::Person { .. } | Self::Invitation { .. } => 5,
+            Self::Administrator { .. }
+            | Self::Grant { .. }
+            | Self::Withdraw { .. }
+            | Self::Revoke { .. }
+            | Self::Erase { .. } => 3,
+            Self::Adopt { .. } => 4,
+            Self::Person { .. } | Self::Invitation { .. } | Self::ErasePart { .. } | Self::Move { .. } => 5,
             Self::Device { .. } => 6,
             Self::Other { content, .. } => 1 + content.count(),
         }
@@ -326,6 +396,18 @@ impl Wire for Act {
             Self::Revoke { subject, cuts } => {
                 writer.value(subject).list(cuts);
             }
+            Self::Erase { record, person } => {
+                writer.value(record).value(person);
+            }
+            Self::ErasePart { record, generation, part, person } => {
+                writer.value(record).uint(u64::from(*generation)).text(part).value(person);
+            }
+            Self::Move { record, from, to, person } => {
+                writer.value(record).value(from).value(to).value(person);
+            }
+            Self::Adopt { device, adopted, person } => {
+                writer.value(device).list(adopted).value(person);
+            }
             Self::Other { content, .. } => {
                 writer.extra(content);
             }
@@ -362,6 +444,15 @@ impl Wire for Act {
             9 => Self::Grant { subject: reader.value()?, caseload: reader.value()? },
             10 => Self::Withdraw { subject: reader.value()?, cut: reader.value()? },
             11 => Self::Revoke { subject: reader.value()?, cuts: reader.list(MAX_CASELOADS)? },
+            12 => Self::Erase { record: reader.value()?, person: reader.value()? },
+            13 => Self::ErasePart {
+                record: reader.value()?,
+                generation: reader.uint_up_to(u64::from(u32::MAX))? as u32,
+                part: reader.text(MAX_PART_BYTES)?,
+                person: reader.value()?,
+            },
+            14 => Self::Move { record: reader.value()?, from: reader.value()?, to: reader.value()?, person: reader.value()? },
+            15 => Self::Adopt { device: reader.value()?, adopted: reader.list(MAX_ADOPTED_PER_ENTRY)?, person: reader.value()? },
             kind => return Ok(Self::Other { kind, content: reader.extra(after_kind)? }),
         };
         if act.length() == after_kind + 1 {

@@ -6,8 +6,10 @@
 //! server lost, and they still hold.
 
 mod entry;
+mod records;
 
-pub use entry::{Act, Cut, MembershipEntry, Role, SignedEntry, Subject, UnknownRole};
+pub use entry::{Act, Adopted, Cut, MembershipEntry, Role, SignedEntry, Subject, UnknownRole};
+pub use records::Records;
 
 use crate::error::{MembershipError, NotEntitled};
 use crate::ids::{CaseloadId, DeviceId, Hash, OrganisationId, PersonId};
@@ -73,6 +75,7 @@ pub struct Membership {
     people: BTreeMap<PersonId, Person>,
     devices: BTreeMap<DeviceId, Device>,
     invitations: BTreeMap<Hash, Invited>,
+    records: Records,
 }
 
 impl Membership {
@@ -89,6 +92,7 @@ impl Membership {
             people: BTreeMap::new(),
             devices: BTreeMap::new(),
             invitations: BTreeMap::new(),
+            records: Records::default(),
         }
     }
 
@@ -145,17 +149,27 @@ impl Membership {
                 by_administrator || (by_server && *role == Role::Enumerator && !self.people.contains_key(person))
             }
             Act::Device { invitation, .. } => by_administrator || (by_server && invitation.is_some()),
+            Act::Erase { person, .. } | Act::ErasePart { person, .. } | Act::Move { person, .. } => {
+                by_administrator || (by_server && self.is_at_least(*person, Role::DataManager))
+            }
+            Act::Adopt { person, .. } => by_administrator || (by_server && self.is_at_least(*person, Role::Supervisor)),
             // What a newer version lets somebody decide is unknown here, and it has no effect here.
             Act::Other { .. } => by_root || by_administrator || by_server,
         };
         if allowed { Ok(()) } else { Err(MembershipError::NotAllowed { what: entry.act.name() }) }
     }
 
+    fn is_at_least(&self, person: PersonId, role: Role) -> bool {
+        self.people.get(&person).is_some_and(|known| !known.revoked && known.role >= role)
+    }
+
     fn check_sense(&self, entry: &MembershipEntry) -> Result<(), MembershipError> {
         let known = |exists: bool, what| if exists { Ok(()) } else { Err(MembershipError::Unknown { what }) };
         let fresh = |exists: bool, what| if exists { Err(MembershipError::Exists { what }) } else { Ok(()) };
         match &entry.act {
-            Act::Root { .. } | Act::Other { .. } => Ok(()),
+            Act::Root { .. } | Act::Erase { .. } | Act::ErasePart { .. } | Act::Other { .. } => Ok(()),
+            Act::Move { from, to, .. } => known(self.caseloads.contains(from) && self.caseloads.contains(to), "caseload"),
+            Act::Adopt { device, .. } => known(self.devices.contains_key(device), "device"),
             Act::Administrator { key, .. } => fresh(self.administrators.contains_key(key), "administrator's key"),
             Act::ServerKey { key } => fresh(self.servers.contains_key(key), "server's key"),
             Act::RetireServerKey { key } => known(self.servers.contains_key(key), "server's key"),
@@ -263,6 +277,10 @@ impl Membership {
                     self.administrators.retain(|_, holder| holder != person);
                 }
             }
+            Act::Erase { record, .. } => self.records.erase(*record),
+            Act::ErasePart { record, generation, part, .. } => self.records.erase_part(*record, *generation, part),
+            Act::Move { record, from, to, .. } => self.records.move_to(*record, *from, *to),
+            Act::Adopt { adopted, .. } => self.records.adopt(adopted),
             Act::Other { .. } => {}
         }
     }
@@ -326,6 +344,11 @@ impl Membership {
     /// All people.
     pub fn people(&self) -> &BTreeMap<PersonId, Person> {
         &self.people
+    }
+
+    /// What was decided about records: erased, moved, adopted.
+    pub fn records(&self) -> &Records {
+        &self.records
     }
 
     /// All invitations, by the hash of their secret.

@@ -636,11 +636,10 @@ impl DeviceSession {
             cursor = cursor.after(&delivered.entry);
             let entry = LogEntry::decode(&delivered.entry)?;
             let Some(bytes) = &delivered.envelope else { continue };
-            let named = match entry {
-                LogEntry::Envelope { envelope, .. } => Some(envelope),
-                _ => None,
-            };
-            let came = SignedHeader::peek(bytes).ok().filter(|signed| signed.header().caseload == caseload);
+            let named = entry.envelope();
+            // A record that moved brings envelopes of the caseload that it came from.
+            let moved = matches!(entry, LogEntry::Opened { .. });
+            let came = SignedHeader::peek(bytes).ok().filter(|signed| moved || signed.header().caseload == caseload);
             if named.is_none() || came.map(|signed| signed.hash()) != named {
                 return Err(LogError::WrongEnvelope { sequence: cursor.sequence }.into());
             }
