@@ -509,6 +509,11 @@ impl Engine {
             "username" => context.username.clone(),
             "phonenumber" => context.phone_number.clone(),
             "email" => context.email.clone(),
+            // The same as an address, as Collect gives it.
+            "uri:deviceid" => context.device_id.clone(),
+            "uri:username" if !context.username.is_empty() => format!("username:{}", context.username),
+            "uri:phonenumber" if !context.phone_number.is_empty() => format!("tel:{}", context.phone_number),
+            "uri:email" if !context.email.is_empty() => format!("mailto:{}", context.email),
             "uid" => format!("uuid:{}", uuid(self.world.draw())),
             _ => return None,
         })

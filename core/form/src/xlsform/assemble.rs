@@ -3,7 +3,7 @@
 use super::compile::Compiler;
 use super::draft::{List, Pending};
 use super::dynamic::is_dynamic;
-use super::references::{Names, Source, Style};
+use super::references::{Names, ReferenceFault, Source, Style};
 use super::report::Place;
 use crate::model::{Action, ActionValue, DataType, Itemset, Node, NodeId, NodeKind};
 use crate::xpath::Expression;
@@ -15,8 +15,11 @@ pub type Header<'read> = &'read dyn Fn(&str) -> String;
 pub fn node(compiler: &mut Compiler<'_>, id: NodeId, pending: &Pending, node: &mut Node, in_repeat: bool, header: Header<'_>) {
     let source = compiler.names.source(id);
     let from_settings = node.path.ends_with("/meta/instanceName") && node.bind.preload.is_none();
-    let (sheet, calculation_column) =
-        if from_settings { ("settings", "instance_name".to_owned()) } else { ("survey", header("calculation")) };
+    let (sheet, calculation_column) = if from_settings {
+        ("settings", "instance_name".to_owned())
+    } else {
+        ("survey", header(if pending.counts { "repeat_count" } else { "calculation" }))
+    };
     let columns: Vec<(&str, String)> = [
         "relevant",
         "constraint",
@@ -112,9 +115,16 @@ fn default(compiler: &mut Compiler<'_>, pending: &Pending, node: &mut Node, sour
 
 /// `${a}` or `${a}, ${b}`: the calculation runs where one of them changes, and stands where the changed question stands.
 fn triggers(compiler: &mut Compiler<'_>, pending: &Pending, node: &mut Node, place: Place<'_>, calculation: Place<'_>) {
-    let names = Names::mentioned(&pending.trigger);
-    let spelled = names.iter().map(|name| format!("${{{name}}}")).collect::<Vec<_>>().join(",");
-    if names.is_empty() || pending.trigger.split_whitespace().collect::<String>() != spelled {
+    let mut names = Vec::new();
+    for part in pending.trigger.split(',') {
+        let mentioned = Names::mentioned(&part.replace("last-saved#", ""));
+        if mentioned.len() > 1 || part.contains("${") && mentioned.is_empty() {
+            names.clear();
+            break;
+        }
+        names.extend(mentioned);
+    }
+    if names.is_empty() {
         compiler.report.fault(
             place,
             format!("`{}` is no trigger", pending.trigger),
@@ -123,26 +133,49 @@ fn triggers(compiler: &mut Compiler<'_>, pending: &Pending, node: &mut Node, pla
         return;
     }
     for name in names {
-        let Some(trigger) = compiler.target(&name, place) else { continue };
-        if !compiler.names.is_asked(trigger) {
+        let questions = compiler.names.questions(&name);
+        if questions.is_empty() && !compiler.instances.contains_key(&name) {
+            let similar = compiler.names.find(&name).err();
+            let fault = similar.unwrap_or(ReferenceFault::Unknown { name, similar: None });
+            compiler.report.references(place, vec![fault]);
+        }
+        for trigger in questions {
+            triggered(compiler, pending, node, trigger, place, calculation);
+        }
+    }
+}
+
+fn triggered(
+    compiler: &mut Compiler<'_>,
+    pending: &Pending,
+    node: &mut Node,
+    trigger: NodeId,
+    place: Place<'_>,
+    calculation: Place<'_>,
+) {
+    if !compiler.names.is_asked(trigger) {
+        let name = compiler.names.name(trigger).to_owned();
+        if compiler.names.is_computed(trigger) {
             compiler.report.fault(
                 place,
                 format!("`{name}` is never asked, so it cannot trigger"),
                 "name a question that is shown",
             );
-            continue;
-        }
-        let value = if pending.geopoint_on_trigger {
-            Some(ActionValue::GeoPoint)
-        } else if pending.calculation.is_empty() {
-            Some(ActionValue::Literal(String::new()))
         } else {
-            let source = compiler.names.source(trigger);
-            compiler.expression(&pending.calculation, source, Style::default(), calculation).map(ActionValue::Expression)
-        };
-        if let Some(value) = value {
-            node.actions.push(Action { events: vec![VALUE_CHANGED.to_owned()], trigger: Some(trigger), value });
+            compiler.report.warn(place, &format!("`{name}` is never asked, so it triggers nothing"));
         }
+        return;
+    }
+    let value = if pending.geopoint_on_trigger {
+        Some(ActionValue::GeoPoint)
+    } else if pending.calculation.is_empty() {
+        Some(ActionValue::Literal(String::new()))
+    } else {
+        let source = compiler.names.source(trigger);
+        compiler.expression(&pending.calculation, source, Style::default(), calculation).map(ActionValue::Expression)
+    };
+    if let Some(value) = value {
+        node.actions.push(Action { events: vec![VALUE_CHANGED.to_owned()], trigger: Some(trigger), value });
     }
 }
 

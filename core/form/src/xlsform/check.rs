@@ -5,54 +5,97 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::assemble::Header;
 use super::choices::{ChoiceList, add_other};
 use super::columns::Sheet;
+use super::compile::Compiler;
 use super::draft::{Draft, List};
+use super::references::Source;
 use super::report::{Place, Report};
 use super::types::{RowType, parse};
-use crate::model::{Node, NodeId, NodeKind};
+use crate::model::{ControlKind, Node, NodeId, NodeKind};
 use crate::xpath::Expression;
 use crate::xpath::syntax::{Axis, Path, Start, Test, Tree};
 
 /// Names of a circle that are written out.
 const NAMES_SHOWN: usize = 20;
 
+/// The lists of a workbook.
+#[derive(Debug, Default)]
+pub struct Lists {
+    /// Those of the choices sheet.
+    pub choices: BTreeMap<String, ChoiceList>,
+    /// Those of the sheet `external_choices`.
+    pub external: BTreeMap<String, ChoiceList>,
+}
+
 /// Every list that a select names exists, and can be used as the select does. Adds the choice of `or_other`.
-pub fn lists(draft: &Draft, sheet: &Sheet, lists: &mut BTreeMap<String, ChoiceList>, has_sheet: bool, report: &mut Report) {
+pub fn lists(draft: &Draft, sheet: &Sheet, lists: &mut Lists, has_sheet: impl Fn(&str) -> bool, report: &mut Report) {
     let column = sheet.header_text("type");
     for row in &sheet.rows {
         if let RowType::Select { list, or_other: true, .. } = parse(sheet.text(row, "type"))
-            && let Some(list) = lists.get_mut(&list)
+            && let Some(list) = lists.choices.get_mut(&list)
         {
             add_other(list);
         }
     }
-    let mut spaced: BTreeSet<String> = BTreeSet::new();
+    let mut spaced: BTreeSet<(String, bool)> = BTreeSet::new();
     for (node, pending) in draft.nodes.iter().zip(&draft.pending) {
-        let Some(List::Choices(name)) = &pending.list else { continue };
+        let (name, known, sheet) = match &pending.list {
+            Some(List::Choices(name)) => (name, &lists.choices, "choices"),
+            Some(List::ExternalChoices(name)) => (name, &lists.external, "external_choices"),
+            _ => continue,
+        };
         if name.is_empty() || name.contains(' ') {
             continue;
         }
         let place = Place { sheet: "survey", row: pending.row, column: &column };
-        let Some(list) = lists.get(name) else {
-            let similar = super::references::similar(name, lists.keys().map(String::as_str));
+        let Some(list) = known.get(name) else {
+            let similar = super::references::similar(name, known.keys().map(String::as_str));
             let mend = match similar {
                 Some(similar) => format!("did you mean `{similar}`?"),
-                None if has_sheet => format!("add choices with the list name `{name}` to the choices sheet"),
-                None => "add a sheet `choices` with the columns `list_name`, `name` and `label`".to_owned(),
+                None if has_sheet(sheet) => format!("add choices with the list name `{name}` to the {sheet} sheet"),
+                None => format!("add a sheet `{sheet}` with the columns `list_name`, `name` and `label`"),
             };
-            report.fault(place, format!("the choices sheet has no list `{name}`"), mend);
+            report.fault(place, format!("the {sheet} sheet has no list `{name}`"), mend);
             continue;
         };
-        let plain = node.control.as_ref().is_some_and(|control| super::needs_plain_names(control.kind));
-        if plain && spaced.insert(name.clone()) {
-            for choice in list.rows.iter().filter(|choice| choice.name.contains(char::is_whitespace)) {
-                report.fault(
-                    Place { sheet: "choices", row: choice.row, column: "name" },
-                    format!(
-                        "the choice `{}` of `{name}` has a space in its name, and several choices are separated by spaces",
-                        choice.name
-                    ),
-                    "use `_` instead of the space",
+        let kind = node.control.as_ref().map(|control| control.kind);
+        let several = kind == Some(ControlKind::SelectMultiple);
+        if (several || kind == Some(ControlKind::Rank)) && spaced.insert((name.clone(), several)) {
+            for choice in list.rows.iter().filter(|choice| choice.name.contains(' ')) {
+                let place = Place { sheet, row: choice.row, column: "name" };
+                let message = format!(
+                    "the choice `{}` of `{name}` has a space in its name, and several choices are separated by spaces",
+                    choice.name
                 );
+                if several {
+                    report.fault(place, message, "use `_` instead of the space");
+                } else {
+                    report.warn(place, &message);
+                }
+            }
+        }
+    }
+}
+
+/// `${name}` in cells that say nothing else to the reader: notes, rows that are disabled, attributes. Faults of other cells
+/// are known by now.
+pub fn references(sheets: &BTreeMap<String, Sheet>, compiler: &mut Compiler<'_>) {
+    for (name, sheet) in sheets {
+        for row in &sheet.rows {
+            for (header, text) in sheet.cells(row).filter(|(_, text)| text.contains("${")) {
+                let passed_over = match name.as_str() {
+                    "survey" => matches!(header.key.as_str(), "type" | "name" | "trigger"),
+                    "choices" => header.key != "label",
+                    "settings" => false,
+                    "entities" => matches!(header.key.as_str(), "list_name" | "repeat"),
+                    _ => true,
+                };
+                let place = Place { sheet: name, row: row.number, column: &header.text };
+                if passed_over {
+                    continue;
+                }
+                if let Err(faults) = compiler.names.label_parts(text, Source { container: None, steps: 0 }) {
+                    compiler.report.further_references(place, faults);
+                }
             }
         }
     }

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use super::report::{Place, Report};
 use super::workbook::RawSheet;
-use crate::fault::Fault;
 
 /// A sheet whose columns are known by one name each.
 #[derive(Debug, Default)]
@@ -21,7 +21,8 @@ pub struct Sheet {
 pub struct Header {
     /// As the author wrote it.
     pub text: String,
-    /// The one name that the reader uses: `label`, `relevant`, `media::image`, `bind::x`, `instance::hxl`.
+    /// The one name that the reader uses: `label`, `relevant`, `media::image`, `bind::x`, `instance::hxl`; blank for a
+    /// column of the author's own.
     pub key: String,
     pub language: Option<String>,
 }
@@ -43,6 +44,9 @@ pub enum Kind {
     Entities,
     Status,
 }
+
+/// Media that a label can have.
+const MEDIA: [&str; 4] = ["image", "audio", "video", "big-image"];
 
 /// Columns that may have a language.
 const TRANSLATED: [&str; 9] = [
@@ -137,46 +141,116 @@ const CHOICES: &[(&str, &str)] = &[
 const SETTINGS: &[(&str, &str)] =
     &[("title", "form_title"), ("set_form_title", "form_title"), ("id_string", "form_id"), ("set_form_id", "form_id")];
 
+/// Empty columns after which nothing more is a header.
+const EMPTY_COLUMNS_MAX: u32 = 20;
+/// Empty rows after which nothing more is read.
+const EMPTY_ROWS_MAX: u32 = 60;
+
 /// Reads the header row and names every column.
-pub fn read(raw: RawSheet, kind: Kind, faults: &mut Vec<Fault>) -> Sheet {
+pub fn read(raw: RawSheet, kind: Kind, report: &mut Report) -> Sheet {
     let mut sheet = Sheet { name: raw.name, ..Sheet::default() };
     let mut rows = raw.rows.into_iter();
     let Some(first) = rows.next() else { return sheet };
-    // A table that does not begin in the first row has lost its header.
+    if first.number != 1 {
+        report.fault(
+            Place { sheet: &sheet.name, row: 1, column: "" },
+            "the first row is empty, and it names the columns",
+            format!("move the table up, so that its header (now in row {}) is the first row", first.number),
+        );
+        return sheet;
+    }
     let double = first.cells.iter().any(|(_, text)| text.contains("::"));
+    let mut next = 0;
     for (column, text) in &first.cells {
+        if *column > next + EMPTY_COLUMNS_MAX {
+            break;
+        }
+        next = column + 1;
         let text = &text.split_whitespace().collect::<Vec<_>>().join(" ");
-        let header = header(text, kind, double);
+        if sheet.headers.values().any(|other| other.text == *text) {
+            report.fault(
+                Place { sheet: &sheet.name, row: 1, column: text },
+                format!("there are two columns `{text}`"),
+                "rename or remove one of them",
+            );
+            continue;
+        }
+        let mut header = header(text, kind, double);
+        if kind == Kind::Survey && header.key.strip_prefix("media::").is_some_and(|medium| !MEDIA.contains(&medium)) {
+            report.fault(
+                Place { sheet: &sheet.name, row: 1, column: text },
+                format!("`{text}` names no medium"),
+                format!("use one of {}, with the language after it: `media::image::English (en)`", MEDIA.join(", ")),
+            );
+            continue;
+        }
         if kind == Kind::Survey && !is_known(&header.key) {
+            header.key.clear();
+            sheet.headers.insert(*column, header);
             continue;
         }
         let place = (header.key.clone(), header.language.clone());
-        if let Some(other) = sheet.columns.get(&place).and_then(|other| sheet.headers.get(other)) {
-            faults.push(Fault::at(
-                &sheet.name,
-                first.number,
-                text,
-                format!("columns `{}` and `{text}` mean the same", other.text),
-                "keep one of them",
-            ));
-            continue;
+        if let Some(other) = sheet.columns.get(&place).and_then(|other| sheet.headers.get(other)).cloned() {
+            let ids = kind == Kind::Settings && header.key == "form_id";
+            if ids {
+                let place = Place { sheet: &sheet.name, row: 1, column: text };
+                report.warn(place, "both `form_id` and `id_string` are here; `form_id` counts: keep only that");
+                if *text != "form_id" {
+                    continue;
+                }
+            } else if !is_plain(text) {
+                report.fault(
+                    Place { sheet: &sheet.name, row: 1, column: text },
+                    format!("columns `{}` and `{text}` mean the same", other.text),
+                    "keep one of them",
+                );
+                continue;
+            }
         }
         sheet.columns.insert(place, *column);
         sheet.headers.insert(*column, header);
     }
-    sheet.rows = rows
-        .map(|row| Row {
-            number: row.number,
-            cells: row
-                .cells
-                .into_iter()
-                .filter(|(column, _)| sheet.headers.contains_key(column))
-                .map(|(column, text)| (column, plain_quotes(text)))
-                .collect(),
-        })
-        .filter(|row| !row.cells.is_empty())
-        .collect();
+    let mut last = 1;
+    for row in rows {
+        let cells: Vec<(u32, String)> = row
+            .cells
+            .into_iter()
+            .filter(|(column, _)| sheet.headers.contains_key(column))
+            .map(|(column, text)| (column, plain_quotes(text)))
+            .collect();
+        if cells.is_empty() {
+            continue;
+        }
+        if row.number > last + EMPTY_ROWS_MAX + 1 {
+            report.warn(
+                Place { sheet: &sheet.name, row: row.number, column: "" },
+                &format!("this row and what is below it is not read: more than {EMPTY_ROWS_MAX} empty rows are above it"),
+            );
+            break;
+        }
+        last = row.number;
+        sheet.rows.push(Row { number: row.number, cells });
+    }
     sheet
+}
+
+/// The name of a column as pyxform itself calls it: it may stand beside another name for the same, and counts.
+fn is_plain(text: &str) -> bool {
+    matches!(
+        text,
+        "type"
+            | "name"
+            | "label"
+            | "hint"
+            | "guidance_hint"
+            | "default"
+            | "parameters"
+            | "trigger"
+            | "choice_filter"
+            | "title"
+            | "list name"
+            | "dataset"
+    )
 }
 
 fn header(text: &str, kind: Kind, double: bool) -> Header {
@@ -214,9 +288,7 @@ fn header(text: &str, kind: Kind, double: bool) -> Header {
     };
     let mut rest = tokens.iter().skip(1).cloned();
     let key = match (kind, group.as_str()) {
-        (Kind::Survey | Kind::Choices, "media") => {
-            rest.next().map(|medium| format!("media::{}", medium.to_lowercase().replace('_', "-")))
-        }
+        (Kind::Survey | Kind::Choices, "media") => rest.next().map(|medium| format!("media::{medium}")),
         (Kind::Survey, "bind" | "body" | "instance") => rest.next().map(|name| {
             let key = format!("{group}::{name}");
             GROUPED.iter().find(|(other, _)| other.eq_ignore_ascii_case(&key)).map_or(key, |(_, to)| (*to).to_owned())
@@ -283,6 +355,11 @@ impl Sheet {
     /// The header as the author wrote it, for messages.
     pub fn header_text(&self, key: &str) -> String {
         self.headers.values().find(|header| header.key == key).map_or_else(|| key.to_owned(), |header| header.text.clone())
+    }
+
+    /// All cells of a row with their columns' headers as the author wrote them.
+    pub fn cells<'sheet>(&'sheet self, row: &'sheet Row) -> impl Iterator<Item = (&'sheet Header, &'sheet str)> {
+        row.cells.iter().filter_map(|(column, text)| Some((self.headers.get(column)?, text.as_str())))
     }
 
     /// Cells whose key begins with a prefix, with the rest of the key.

@@ -257,6 +257,11 @@ impl Compiler<'_> {
         let (type_place, filter_place) = places;
         let (instance, base, leaf) = match list {
             List::Choices(name) => (name.clone(), format!("instance('{name}')/root/item"), None),
+            List::ExternalChoices(name) => {
+                let id = external_id(name, &self.list_names);
+                let nodeset = format!("instance('{id}')/root/item");
+                (id, nodeset, None)
+            }
             List::File(file) => {
                 let id = file.rsplit_once('.').map_or(file.as_str(), |(id, _)| id).to_owned();
                 self.file(&id, file, type_place);
@@ -300,11 +305,11 @@ impl Compiler<'_> {
             }
         }
     }
+}
 
-    /// The node that `${name}` means, noted as a fault where there is none.
-    pub fn target(&mut self, name: &str, place: Place<'_>) -> Option<usize> {
-        self.names.find(name).map_err(|fault: ReferenceFault| self.report.references(place, vec![fault])).ok()
-    }
+/// The id of a list of the sheet `external_choices`: its name, where the choices sheet has no such list.
+pub fn external_id(name: &str, choices: &BTreeSet<String>) -> String {
+    if choices.contains(name) { format!("{name}.external") } else { name.to_owned() }
 }
 
 fn extra(choice: &Choice, column: &str) -> String {

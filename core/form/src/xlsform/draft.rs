@@ -18,6 +18,8 @@ pub struct Draft {
     taken_lower: BTreeSet<(NodeId, String)>,
     /// Files that `csv-external` and `xml-external` name: instance id, file, row.
     pub files: Vec<(String, String, u32)>,
+    /// Settings that rows name: the type and the value.
+    pub settings: Vec<(String, String)>,
 }
 
 /// Cells of a row that need the whole tree to be read.
@@ -49,6 +51,8 @@ pub struct Pending {
     pub geopoint_at_start: bool,
     pub geopoint_on_trigger: bool,
     pub record_audio: Option<String>,
+    /// The calculation is what the column `repeat_count` says of a repeat.
+    pub counts: bool,
 }
 
 /// Where a select's choices are.
@@ -56,6 +60,8 @@ pub struct Pending {
 pub enum List {
     /// Name of a list in the choices sheet.
     Choices(String),
+    /// Name of a list in the sheet `external_choices`.
+    ExternalChoices(String),
     /// Name of a file.
     File(String),
     /// `${question}` in a repeat.
@@ -92,6 +98,7 @@ impl Draft {
             taken: BTreeSet::new(),
             taken_lower: BTreeSet::new(),
             files: Vec::new(),
+            settings: Vec::new(),
         }
     }
 
@@ -121,6 +128,12 @@ impl Draft {
         id
     }
 
+    /// Takes a name that makes no node.
+    pub fn reserve(&mut self, parent: NodeId, name: &str) {
+        self.taken.insert((parent, name.to_owned()));
+        self.taken_lower.insert((parent, name.to_lowercase()));
+    }
+
     /// Whether something else under the parent has the name.
     pub fn has_child(&self, parent: NodeId, name: &str) -> bool {
         self.taken.contains(&(parent, name.to_owned()))
@@ -129,6 +142,13 @@ impl Draft {
     /// Whether something else under the parent has the name, but for upper and lower case.
     pub fn has_similar_child(&self, parent: NodeId, name: &str) -> bool {
         self.taken_lower.contains(&(parent, name.to_lowercase()))
+    }
+
+    /// Questions that are calculated or triggered, and not shown.
+    pub fn computed(&self) -> BTreeSet<NodeId> {
+        let computed = |pending: &Pending| !pending.calculation.is_empty() || !pending.trigger.is_empty();
+        let asked = |id: NodeId| self.nodes.get(id).is_some_and(|node| node.control.is_some());
+        self.pending.iter().enumerate().filter(|(id, pending)| computed(pending) && !asked(*id)).map(|(id, _)| id).collect()
     }
 
     /// Whether a node or something above it is a repeat.

@@ -4,7 +4,7 @@ use super::assemble::Header;
 use super::columns::Sheet;
 use super::compile::Compiler;
 use super::draft::Pending;
-use super::references::{Names, Source, Style, is_name};
+use super::references::{Names, Source, Style, is_element_name};
 use super::report::Place;
 use crate::model::{EntityDeclaration, Node, NodeId, NodeKind};
 
@@ -116,7 +116,7 @@ fn declarations(sheet: &Sheet, compiler: &mut Compiler<'_>) -> Vec<Declared> {
             compiler.report.fault(place("list_name"), "the declaration names no list", "write the list's name");
             continue;
         }
-        if !is_name(&entity.list) || entity.list.starts_with(RESERVED) || entity.list.contains('.') {
+        if !is_element_name(&entity.list) || entity.list.starts_with(RESERVED) || entity.list.contains('.') {
             let mend = "begin with a letter; use letters, digits, `_` and `-`, no `.`, and no `__` at the start";
             compiler.report.fault(place("list_name"), format!("`{}` cannot name an entity list", entity.list), mend);
         }
@@ -173,7 +173,10 @@ fn saved(declared: &mut [Declared], compiler: &mut Compiler<'_>, nodes: &mut [No
             compiler.report.fault(place, format!("the entity list `{list}` is not declared"), mend);
             continue;
         };
-        if !is_name(&property) || property.starts_with(RESERVED) || matches!(property.to_lowercase().as_str(), "name" | "label") {
+        if !is_element_name(&property)
+            || property.starts_with(RESERVED)
+            || matches!(property.to_lowercase().as_str(), "name" | "label")
+        {
             let mend = "use letters, digits, `_`, `-` and `.`, no `__` at the start, and not `name` or `label`";
             compiler.report.fault(place, format!("`{property}` cannot name a property"), mend);
             continue;

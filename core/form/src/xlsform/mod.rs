@@ -25,6 +25,7 @@ mod workbook;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use check::Lists;
 use columns::{Kind, Sheet};
 use compile::Compiler;
 use draft::{Draft, List};
@@ -34,7 +35,7 @@ use report::{Place, Report};
 use crate::answers::Answers;
 use crate::fault::Fault;
 use crate::interview::plan::Prepared;
-use crate::model::{ControlKind, Form};
+use crate::model::Form;
 
 pub use workbook::{BYTES_MAX, COLUMNS_MAX, ROWS_MAX, UNPACKED_BYTES_MAX};
 
@@ -58,7 +59,7 @@ fn in_order(mut faults: Vec<Fault>) -> Vec<Fault> {
         "" => 0,
         "settings" => 1,
         "survey" => 2,
-        "choices" => 3,
+        "choices" | "external_choices" => 3,
         _ => 4,
     };
     faults.sort_by(|left, right| sheet(left).cmp(&sheet(right)).then(left.row.cmp(&right.row)));
@@ -73,13 +74,13 @@ fn read_sheets(bytes: &[u8], file_name: &str, report: &mut Report) -> Result<For
     for sheet in raw {
         let kind = match sheet.name.as_str() {
             "survey" => Kind::Survey,
-            "choices" => Kind::Choices,
+            "choices" | "external_choices" => Kind::Choices,
             "settings" => Kind::Settings,
             "entities" => Kind::Entities,
             "karwan_status" => Kind::Status,
             _ => continue,
         };
-        sheets.insert(sheet.name.clone(), columns::read(sheet, kind, &mut report.faults));
+        sheets.insert(sheet.name.clone(), columns::read(sheet, kind, report));
     }
     let Some(survey_sheet) = sheets.get("survey") else {
         let similar = references::similar("survey", sheet_names.iter().map(String::as_str));
@@ -90,6 +91,11 @@ fn read_sheets(bytes: &[u8], file_name: &str, report: &mut Report) -> Result<For
         return Err(Fault::of_file("the workbook has no sheet called `survey`", mend));
     };
     misspelt_sheets(&sheets, &sheet_names, report);
+    if survey_sheet.headers.is_empty()
+        && let Some(fault) = report.faults.pop()
+    {
+        return Err(fault);
+    }
     if !survey_sheet.has("type") {
         return Err(Fault::at(
             "survey",
@@ -99,29 +105,31 @@ fn read_sheets(bytes: &[u8], file_name: &str, report: &mut Report) -> Result<For
             "add a column `type`; it says what each row asks for",
         ));
     }
-    let settings = settings::read(sheets.get("settings"), file_name, report);
-    let mut lists =
-        sheets.get("choices").map(|sheet| choices::read(sheet, settings.allow_choice_duplicates, report)).unwrap_or_default();
+    let mut settings = settings::read(sheets.get("settings"), file_name, report);
+    let mut lists = Lists {
+        choices: sheets
+            .get("choices")
+            .map(|sheet| choices::read(sheet, settings.allow_choice_duplicates, report))
+            .unwrap_or_default(),
+        external: sheets.get("external_choices").map(|sheet| choices::read(sheet, true, report)).unwrap_or_default(),
+    };
     let draft = survey::read(survey_sheet, &settings, report);
+    settings.amend(&draft.settings);
     if report.faults.is_empty() && draft.nodes.iter().skip(1).all(|node| node.row == 0) {
-        report.fault(
-            Place { sheet: "survey", row: 0, column: "" },
-            "the survey sheet asks nothing",
-            "add a row with a type and a name",
-        );
+        report.warn(Place { sheet: "survey", row: 0, column: "" }, "the survey sheet asks nothing");
     }
-    check::lists(&draft, survey_sheet, &mut lists, sheets.contains_key("choices"), report);
+    check::lists(&draft, survey_sheet, &mut lists, |sheet| sheets.contains_key(sheet), report);
 
     let languages = languages(&sheets);
     let default_language = default_language(&languages, &settings, report);
     let skeleton = draft.nodes.clone();
     let mut compiler = Compiler {
-        names: Names::new(&skeleton),
+        names: Names::new(&skeleton).with_computed(draft.computed()),
         languages: &languages,
         default_language,
         report,
         instances: BTreeMap::new(),
-        list_names: lists.keys().cloned().collect(),
+        list_names: lists.choices.keys().cloned().collect(),
     };
     files(&mut compiler, &draft);
     let header = |key: &str| survey_sheet.header_text(key);
@@ -137,8 +145,13 @@ fn read_sheets(bytes: &[u8], file_name: &str, report: &mut Report) -> Result<For
     if !sheets.contains_key("entities") {
         entities::check_without_sheet(&mut compiler, &pending, &header);
     }
-    for (name, list) in &lists {
+    check::references(&sheets, &mut compiler);
+    for (name, list) in &lists.choices {
         compiler.internal(name, list);
+    }
+    for (name, list) in &lists.external {
+        let id = compile::external_id(name, &compiler.list_names);
+        compiler.internal(&id, list);
     }
     let instances = std::mem::take(&mut compiler.instances);
     let status_rules = sheets.get("karwan_status").map(|sheet| status::read(sheet, &nodes, report)).unwrap_or_default();
@@ -261,9 +274,4 @@ fn misspelt_sheets(sheets: &BTreeMap<String, Sheet>, names: &[String], report: &
             );
         }
     }
-}
-
-/// Selects whose kind cannot use a list as it is.
-fn needs_plain_names(kind: ControlKind) -> bool {
-    matches!(kind, ControlKind::SelectMultiple | ControlKind::Rank)
 }

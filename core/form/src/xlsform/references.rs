@@ -1,7 +1,7 @@
 //! Turns `${name}` into the path that pyxform writes: absolute, or relative where the reference and its target are in the
 //! same repeat (`../m_name`), from `current()` inside a predicate over a list.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use crate::model::{Node, NodeId, NodeKind};
@@ -13,6 +13,8 @@ pub const LAST_SAVED: &str = "__last-saved";
 pub struct Names<'nodes> {
     nodes: &'nodes [Node],
     by_name: BTreeMap<&'nodes str, Vec<NodeId>>,
+    /// Questions that are calculated or triggered, and not shown.
+    computed: BTreeSet<NodeId>,
 }
 
 /// Where an expression stands: its nearest container and how many steps up that is.
@@ -57,7 +59,12 @@ impl<'nodes> Names<'nodes> {
         for (id, node) in nodes.iter().enumerate().skip(1) {
             by_name.entry(&node.name).or_default().push(id);
         }
-        Self { nodes, by_name }
+        Self { nodes, by_name, computed: BTreeSet::new() }
+    }
+
+    /// As it is, knowing which questions are calculated or triggered and not shown.
+    pub fn with_computed(self, computed: BTreeSet<NodeId>) -> Self {
+        Self { computed, ..self }
     }
 
     /// The one node of a name.
@@ -69,9 +76,25 @@ impl<'nodes> Names<'nodes> {
         }
     }
 
+    /// All questions of a name.
+    pub fn questions(&self, name: &str) -> Vec<NodeId> {
+        let is_question = |id: &NodeId| self.nodes.get(*id).is_some_and(|node| node.kind == NodeKind::Value);
+        self.by_name.get(name).into_iter().flatten().copied().filter(is_question).collect()
+    }
+
     /// Whether a person is shown the node.
     pub fn is_asked(&self, id: NodeId) -> bool {
         self.nodes.get(id).is_some_and(|node| node.kind == NodeKind::Value && node.control.is_some())
+    }
+
+    /// The name of a node.
+    pub fn name(&self, id: NodeId) -> &str {
+        self.nodes.get(id).map(|node| node.name.as_str()).unwrap_or_default()
+    }
+
+    /// Whether a node is not shown because it is calculated.
+    pub fn is_computed(&self, id: NodeId) -> bool {
+        self.computed.contains(&id)
     }
 
     /// Where the expressions of a node stand.
@@ -231,7 +254,7 @@ fn pieces(text: &str) -> Vec<Piece<'_>> {
     let mut plain_from = 0;
     let mut at = 0;
     while let Some(byte) = bytes.get(at) {
-        if text.get(at..).is_some_and(|rest| rest.starts_with("${")) {
+        if text.get(at..).is_some_and(|rest| rest.starts_with("${") && !rest.starts_with("${}")) {
             found.push(Piece::Plain(text.get(plain_from..at).unwrap_or_default()));
             let rest = text.get(at + 2..).unwrap_or_default();
             let (inner, length) = match rest.find('}') {
@@ -294,6 +317,11 @@ fn parse_reference(inner: &str) -> Option<(&str, bool)> {
 pub fn is_name(name: &str) -> bool {
     let mut letters = name.chars();
     letters.next().is_some_and(begins_name) && letters.all(|letter| begins_name(letter) || continues_name(letter))
+}
+
+/// A name of an element: that of a question, with a prefix and a colon before it or without.
+pub fn is_element_name(name: &str) -> bool {
+    name.split_once(':').map_or_else(|| is_name(name), |(prefix, local)| is_name(prefix) && is_name(local))
 }
 
 fn begins_name(letter: char) -> bool {

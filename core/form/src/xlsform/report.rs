@@ -42,6 +42,18 @@ impl Report {
         }
     }
 
+    /// As [`Report::references`], without those that this row has been told of.
+    pub fn further_references(&mut self, place: Place<'_>, faults: Vec<ReferenceFault>) {
+        let mut found = Self::default();
+        found.references(place, faults);
+        for fault in found.faults {
+            let known = |other: &Fault| other.sheet == fault.sheet && other.row == fault.row && other.message == fault.message;
+            if !self.is_full() && !self.faults.iter().any(known) {
+                self.faults.push(fault);
+            }
+        }
+    }
+
     /// Notes references that lead nowhere.
     pub fn references(&mut self, place: Place<'_>, faults: Vec<ReferenceFault>) {
         for fault in faults {

@@ -3,34 +3,40 @@
 use super::columns::Row;
 use super::draft::{List, Made, Pending};
 use super::survey::{Reader, TableList};
+use super::types::From;
 use crate::model::{ControlKind, DataType, MergeRule, NodeId, NodeKind};
 
 impl Reader<'_> {
     /// A select or rank, with the question that `or_other` adds.
-    pub fn select(&mut self, row: &Row, kind: ControlKind, list: &str, from_file: bool, or_other: bool) {
+    pub fn select(&mut self, row: &Row, kind: ControlKind, list: &str, from: From, or_other: bool) {
         let parent = self.parent();
         let Some(name) = self.name(row, parent) else { return };
         let mut pending = self.pending(row);
-        let extension = list.rsplit_once('.').map(|(_, extension)| extension.to_lowercase()).unwrap_or_default();
-        let is_file = matches!(extension.as_str(), "csv" | "xml" | "geojson");
+        let (stem, extension) = list.rsplit_once('.').unwrap_or((list, ""));
+        let is_file = matches!(extension, "csv" | "xml" | "geojson");
         let reference = list.starts_with("${");
         if list.is_empty() || list.contains(' ') && !reference {
             self.fault(row, "type", "the type names no list", "write the list's name after the type: `select_one LIST`");
-        } else if from_file && !is_file {
+        } else if from == From::File && (!is_file || stem.contains('.')) {
             self.fault(
                 row,
                 "type",
                 format!("`{list}` is not a file that choices can come from"),
-                "name a `.csv`, `.xml` or `.geojson` file",
+                "name a `.csv`, `.xml` or `.geojson` file, in small letters and with no other point in its name",
             );
         }
-        let source = if reference {
+        let source = if from == From::ExternalChoices {
+            List::ExternalChoices(list.to_owned())
+        } else if reference {
             List::Repeat(list.to_owned())
-        } else if is_file || from_file {
+        } else if is_file || from == From::File {
             List::File(list.to_owned())
         } else {
             List::Choices(list.to_owned())
         };
+        if from == From::ExternalChoices && pending.choice_filter.is_empty() {
+            self.warn(row, "choice_filter", "`select_one_external` is meant for choices that are filtered");
+        }
         let mut parameters = self.parameters(row);
         let geojson = extension == "geojson";
         pending.value_ref = parameters.remove("value").unwrap_or_else(|| if geojson { "id" } else { "name" }.to_owned());
@@ -45,13 +51,11 @@ impl Reader<'_> {
                 "add `randomize=true` or remove the seed",
             );
         }
+        let mend = "add a choice `other` and a text question instead";
         if or_other && !pending.choice_filter.is_empty() {
-            self.fault(
-                row,
-                "choice_filter",
-                "`or_other` cannot be used with a choice filter",
-                "add a choice `other` and a text question instead",
-            );
+            self.fault(row, "choice_filter", "`or_other` cannot be used with a choice filter", mend);
+        } else if or_other && !matches!(source, List::Choices(_)) {
+            self.fault(row, "type", "`or_other` needs a list of the choices sheet", mend);
         }
         let filtered = !pending.choice_filter.is_empty();
         pending.list = Some(source.clone());
@@ -73,23 +77,9 @@ impl Reader<'_> {
             node.bind.merge = MergeRule::Union;
         }
         self.finish(row, id);
-        self.check_parameters(row, if matches!(source, List::File(_)) { "select from file" } else { "select" });
+        self.check_parameters(row, if from == From::File { "select from file" } else { "select" });
         if shared {
             self.control(id, |control| "list-nolabel".clone_into(&mut control.appearance));
-        }
-        if self
-            .draft
-            .nodes
-            .get(id)
-            .and_then(|node| node.control.as_ref())
-            .is_some_and(|control| control.appearance.contains("search("))
-        {
-            self.fault(
-                row,
-                "appearance",
-                "`search()` is not supported",
-                "use `select_one_from_file` with a CSV file and a `choice_filter`",
-            );
         }
         self.check_seen(row, id, &name);
         if or_other {
@@ -122,7 +112,18 @@ impl Reader<'_> {
 
     /// In a `table-list` the first select is preceded by one that shows the choices' labels once.
     fn table_header(&mut self, row: &Row, parent: NodeId, kind: ControlKind, source: &List, filtered: bool) -> bool {
-        let List::Choices(list) = source else { return false };
+        let in_table = self.open.last().is_some_and(|open| open.table_list != TableList::No);
+        let List::Choices(list) = source else {
+            if in_table {
+                self.fault(
+                    row,
+                    "type",
+                    "a `table-list` needs a list of the choices sheet",
+                    "use such a list, or remove the appearance",
+                );
+            }
+            return false;
+        };
         match self.open.last().map_or(TableList::No, |open| open.table_list.clone()) {
             TableList::No => return false,
             TableList::Empty => {

@@ -1,7 +1,7 @@
 //! The settings sheet: one row of facts about the whole form.
 
 use super::columns::Sheet;
-use super::references::is_name;
+use super::references::is_element_name;
 use super::report::{Place, Report};
 
 /// What the settings say, with pyxform's defaults.
@@ -78,7 +78,7 @@ pub fn read(sheet: Option<&Sheet>, file_name: &str, report: &mut Report) -> Sett
     settings.keep_spaces = is_no(&text("clean_text_values"));
     let root_name = text("name");
     if !root_name.is_empty() {
-        if is_name(&root_name) {
+        if is_element_name(&root_name) {
             settings.root_name = root_name;
         } else {
             report.fault(
@@ -87,6 +87,10 @@ pub fn read(sheet: Option<&Sheet>, file_name: &str, report: &mut Report) -> Sett
                 "begin with a letter; use letters, digits, `_`, `-` and `.`",
             );
         }
+    }
+    if !text("public_key").is_empty() && settings.omit_instance_id {
+        let message = "an encrypted form needs the instance's id";
+        report.fault(place("omit_instanceID"), message, "remove `omit_instanceID`");
     }
     if !text("public_key").is_empty() {
         report.warn(
@@ -100,6 +104,19 @@ pub fn read(sheet: Option<&Sheet>, file_name: &str, report: &mut Report) -> Sett
         }
     }
     settings
+}
+
+impl Settings {
+    /// What rows of the survey sheet say: the type names the setting, the name is its value.
+    pub fn amend(&mut self, rows: &[(String, String)]) {
+        for (setting, value) in rows {
+            match setting.as_str() {
+                "form_title" | "set_form_title" => self.form_title.clone_from(value),
+                "form_id" | "set_form_id" => self.form_id.clone_from(value),
+                _ => {}
+            }
+        }
+    }
 }
 
 /// `yes`, `true`, `TRUE`, `true()`.

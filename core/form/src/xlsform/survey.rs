@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::columns::{Row, Sheet};
 use super::draft::{Draft, Made, Pending, Words};
+use super::dynamic::is_dynamic;
 use super::parameters;
-use super::references::{Names, is_name};
+use super::references::{Names, is_element_name};
 use super::report::{Place, Report};
 use super::settings::{Settings, is_yes};
-use super::types::{self, Question, RowType, Special};
+use super::types::{self, Container, Question, RowType, Special};
 use crate::model::{ControlKind, DataType, NodeId, NodeKind};
 
 /// Most rows of the survey sheet.
@@ -116,22 +117,11 @@ impl Reader<'_> {
             return;
         }
         match types::parse(&text) {
-            RowType::BeginGroup => self.begin(row, false),
-            RowType::BeginRepeat => self.begin(row, true),
-            RowType::EndGroup => self.end(row, false),
-            RowType::EndRepeat => self.end(row, true),
+            RowType::Begin(container) => self.begin(row, container == Container::Repeat),
+            RowType::End(container) => self.end(row, container == Container::Repeat),
             RowType::Question(question) => self.question(row, &question),
-            RowType::Select { kind, list, from_file, or_other } => self.select(row, kind, &list, from_file, or_other),
-            RowType::ExternalInstance(extension) => {
-                let name = self.cell(row, "name");
-                if name.is_empty() {
-                    self.fault(row, "name", "an external file needs a name", "write the file's name without its extension");
-                } else if self.draft.files.iter().any(|(other, ..)| *other == name) {
-                    self.fault(row, "name", format!("the file `{name}` is named already"), "name each file once");
-                } else {
-                    self.draft.files.push((name.clone(), format!("{name}.{extension}"), row.number));
-                }
-            }
+            RowType::Select { kind, list, from, or_other } => self.select(row, kind, &list, from, or_other),
+            RowType::ExternalInstance(extension) => self.external_instance(row, extension),
             RowType::Audit => {
                 self.check_parameters(row, "audit");
                 if !matches!(self.cell(row, "name").as_str(), "" | "audit") {
@@ -144,7 +134,10 @@ impl Reader<'_> {
                     self.parameters(row).into_iter().map(|(name, value)| (format!("bind::odk:{name}"), value)).collect();
                 self.audits.push((Pending { row: row.number, ..Pending::default() }, parameters));
             }
-            RowType::Setting => self.warn(row, "type", "settings in the survey sheet are ignored: use the settings sheet"),
+            RowType::Setting => {
+                self.warn(row, "type", "a setting belongs into the settings sheet");
+                self.draft.settings.push((text, self.cell(row, "name")));
+            }
             RowType::Refused(mend) => {
                 self.fault(row, "type", format!("the question type `{text}` is not supported"), mend);
                 self.placeholder(row);
@@ -164,11 +157,23 @@ impl Reader<'_> {
         }
     }
 
+    /// `csv-external`, `xml-external`: a file with the row's name.
+    fn external_instance(&mut self, row: &Row, extension: &str) {
+        let parent = self.parent();
+        let Some(name) = self.name(row, parent) else { return };
+        if self.draft.files.iter().any(|(other, ..)| *other == name) {
+            self.fault(row, "name", format!("the file `{name}` is named already"), "name each file once");
+            return;
+        }
+        self.draft.reserve(parent, &name);
+        self.draft.files.push((name.clone(), format!("{name}.{extension}"), row.number));
+    }
+
     /// Keeps the name of a row with a fault, so that references to it are not reported as well.
     fn placeholder(&mut self, row: &Row) {
         let name = self.cell(row, "name");
         let parent = self.parent();
-        if is_name(&name) && !self.draft.has_child(parent, &name) {
+        if is_element_name(&name) && !self.draft.has_child(parent, &name) {
             let made = Made { name: &name, parent, kind: NodeKind::Value, data_type: DataType::String, control: None };
             self.draft.add(&made, Pending { row: row.number, ..Pending::default() });
         }
@@ -181,7 +186,7 @@ impl Reader<'_> {
             self.fault(row, "name", "this row has no name", "give it a name, for example `age`");
             return None;
         }
-        if !is_name(&name) {
+        if !is_element_name(&name) {
             self.fault(
                 row,
                 "name",
@@ -315,8 +320,10 @@ impl Reader<'_> {
             return String::new();
         }
         let made = Made { name: &count_name, parent, kind: NodeKind::Value, data_type: DataType::String, control: None };
-        self.draft
-            .add(&made, Pending { row: row.number, readonly: "true()".to_owned(), calculation: count, ..Pending::default() });
+        self.draft.add(
+            &made,
+            Pending { row: row.number, readonly: "true()".to_owned(), calculation: count, counts: true, ..Pending::default() },
+        );
         format!("${{{count_name}}}")
     }
 
@@ -358,7 +365,7 @@ impl Reader<'_> {
             }
         };
         let mut pending = self.pending(row);
-        if question.special == Special::Note && pending.readonly.is_empty() {
+        if question.control == Some(ControlKind::Note) && pending.readonly.is_empty() {
             "true()".clone_into(&mut pending.readonly);
         }
         if pending.constraint.is_empty()
@@ -366,8 +373,13 @@ impl Reader<'_> {
         {
             constraint.clone_into(&mut pending.constraint);
         }
+        if pending.hint.is_empty()
+            && let Some(hint) = question.hint
+        {
+            pending.hint = vec![(None, hint.to_owned())];
+        }
         match question.special {
-            Special::Calculate if pending.calculation.is_empty() => {
+            Special::Calculate if pending.calculation.is_empty() && !is_dynamic(&pending.default, false) => {
                 self.fault(
                     row,
                     "calculation",
@@ -405,7 +417,7 @@ impl Reader<'_> {
             node.bind.preload = question.preload.map(str::to_owned);
         }
         self.finish(row, id);
-        self.check_parameters(row, kind_of(question));
+        self.check_parameters(row, question.parameters);
         if let Some(media_type) = question.media_type {
             self.control(id, |control| {
                 control.parameters.insert("mediatype".to_owned(), media_type.to_owned());
@@ -495,20 +507,6 @@ impl Reader<'_> {
                 Pending { row: self.settings.row, calculation: self.settings.instance_name.clone(), ..Pending::default() };
             self.draft.add(&value("instanceName"), pending);
         }
-    }
-}
-
-/// What a question's parameters are those of.
-fn kind_of(question: &Question) -> &'static str {
-    match (question.special, question.media_type, question.data_type) {
-        (Special::Range, ..) => "range",
-        (Special::BackgroundAudio, ..) => "background-audio",
-        (_, Some("image/*"), _) => "image",
-        (_, Some("audio/*"), _) => "audio",
-        (Special::None, None, DataType::GeoPoint) => "geopoint",
-        (Special::None, None, DataType::GeoTrace | DataType::GeoShape) => "geotrace",
-        (Special::None, None, DataType::String) if question.control == Some(ControlKind::Input) => "text",
-        _ => "",
     }
 }
 

@@ -5,16 +5,14 @@ use crate::model::{ControlKind, DataType};
 /// A row of the survey.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RowType {
-    BeginGroup,
-    EndGroup,
-    BeginRepeat,
-    EndRepeat,
+    Begin(Container),
+    End(Container),
     Question(Question),
     /// `select_one LIST`, `select_multiple_from_file people.csv or_other`, `rank LIST`, `select_one ${repeat_question}`.
     Select {
         kind: ControlKind,
         list: String,
-        from_file: bool,
+        from: From,
         or_other: bool,
     },
     /// `csv-external`, `xml-external`: only names a file; the extension.
@@ -28,6 +26,23 @@ pub enum RowType {
     Unknown,
 }
 
+/// What `begin` opens and `end` closes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Container {
+    Group,
+    Repeat,
+}
+
+/// Where a select's command says that its choices are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum From {
+    /// The choices sheet, a file all the same, or answers of a repeat.
+    List,
+    File,
+    /// The sheet `external_choices`.
+    ExternalChoices,
+}
+
 /// A question that is no select.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Question {
@@ -39,12 +54,17 @@ pub struct Question {
     pub special: Special,
     /// `percentage` and its kin bring one.
     pub constraint: Option<&'static str>,
+    /// Said where the author gives no hint.
+    pub hint: Option<&'static str>,
+    /// Whose parameters it takes (see [`super::parameters`]); blank: any.
+    pub parameters: &'static str,
 }
 
 /// Types that do more than hold a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Special {
     None,
+    /// May be left without a name.
     Note,
     Calculate,
     Range,
@@ -55,16 +75,23 @@ pub enum Special {
 }
 
 fn question(data_type: DataType, control: Option<ControlKind>) -> Question {
-    Question { data_type, control, preload: None, media_type: None, special: Special::None, constraint: None }
+    let (special, parameters) = (Special::None, "");
+    Question { data_type, control, preload: None, media_type: None, special, constraint: None, hint: None, parameters }
 }
 
 fn input(data_type: DataType) -> RowType {
     RowType::Question(question(data_type, Some(ControlKind::Input)))
 }
 
+fn with_parameters(row_type: RowType, parameters: &'static str) -> RowType {
+    match row_type {
+        RowType::Question(question) => RowType::Question(Question { parameters, ..question }),
+        other => other,
+    }
+}
+
 fn upload(media_type: &'static str) -> RowType {
-    let special = if media_type == "image/*" { Special::Photo } else { Special::None };
-    RowType::Question(Question { media_type: Some(media_type), special, ..question(DataType::Binary, Some(ControlKind::Upload)) })
+    RowType::Question(Question { media_type: Some(media_type), ..question(DataType::Binary, Some(ControlKind::Upload)) })
 }
 
 fn preload(data_type: DataType, preload: &'static str) -> RowType {
@@ -75,26 +102,27 @@ fn special(data_type: DataType, control: Option<ControlKind>, special: Special) 
     RowType::Question(Question { special, ..question(data_type, control) })
 }
 
-fn bounded(constraint: &'static str) -> RowType {
-    RowType::Question(Question { constraint: Some(constraint), ..question(DataType::Int, Some(ControlKind::Input)) })
+fn bounded(constraint: &'static str, hint: Option<&'static str>) -> RowType {
+    RowType::Question(Question { constraint: Some(constraint), hint, ..question(DataType::Int, Some(ControlKind::Input)) })
 }
 
-const SELECTS: &[(&str, ControlKind, bool)] = &[
-    ("add select one prompt using", ControlKind::SelectOne, false),
-    ("add select multiple prompt using", ControlKind::SelectMultiple, false),
-    ("select all that apply from", ControlKind::SelectMultiple, false),
-    ("select all that apply", ControlKind::SelectMultiple, false),
-    ("select_one_from_file", ControlKind::SelectOne, true),
-    ("select one from file", ControlKind::SelectOne, true),
-    ("select_multiple_from_file", ControlKind::SelectMultiple, true),
-    ("select multiple from file", ControlKind::SelectMultiple, true),
-    ("select one from", ControlKind::SelectOne, false),
-    ("select_one", ControlKind::SelectOne, false),
-    ("select one", ControlKind::SelectOne, false),
-    ("select1", ControlKind::SelectOne, false),
-    ("select_multiple", ControlKind::SelectMultiple, false),
-    ("select multiple", ControlKind::SelectMultiple, false),
-    ("rank", ControlKind::Rank, false),
+/// Commands of selects and ranks, the longer before those that they begin with.
+const SELECTS: &[(&str, ControlKind, From)] = &[
+    ("add select one prompt using", ControlKind::SelectOne, From::List),
+    ("add select multiple prompt using", ControlKind::SelectMultiple, From::List),
+    ("select all that apply from", ControlKind::SelectMultiple, From::List),
+    ("select all that apply", ControlKind::SelectMultiple, From::List),
+    ("select_one_from_file", ControlKind::SelectOne, From::File),
+    ("select one from file", ControlKind::SelectOne, From::File),
+    ("select_multiple_from_file", ControlKind::SelectMultiple, From::File),
+    ("select multiple from file", ControlKind::SelectMultiple, From::File),
+    ("select_one_external", ControlKind::SelectOne, From::ExternalChoices),
+    ("select one from", ControlKind::SelectOne, From::List),
+    ("select_one", ControlKind::SelectOne, From::List),
+    ("select one", ControlKind::SelectOne, From::List),
+    ("select1", ControlKind::SelectOne, From::List),
+    ("select_multiple", ControlKind::SelectMultiple, From::List),
+    ("rank", ControlKind::Rank, From::List),
 ];
 
 /// Names offered for a mistyped one.
@@ -140,104 +168,135 @@ pub const NAMES: &[&str] = &[
     "xml-external",
 ];
 
-/// Reads the cell. Spaces and underscores between words mean the same, and so do upper and lower case where no list is named.
+/// Reads the cell. As in pyxform, upper and lower case are different; several spaces are one.
 pub fn parse(text: &str) -> RowType {
-    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let lower = text.to_lowercase();
-    if let Some(container) = container(&lower) {
+    let text = &text.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
+    if let Some(container) = container(text) {
         return container;
     }
-    if let Some(select) = select(&text, &lower) {
+    if let Some(select) = select(text) {
         return select;
     }
-    let plain = lower.strip_prefix("add ").and_then(|rest| rest.strip_suffix(" prompt")).unwrap_or(&lower);
-    match plain.strip_prefix("q ").unwrap_or(plain) {
-        "text" | "string" => input(DataType::String),
-        "integer" | "int" => input(DataType::Int),
-        "decimal" => input(DataType::Decimal),
-        "date" => input(DataType::Date),
+    asked(text).or_else(|| unasked(text)).unwrap_or(RowType::Unknown)
+}
+
+/// Types that a person answers, with all their names.
+fn asked(text: &str) -> Option<RowType> {
+    Some(match text {
+        "text" => with_parameters(input(DataType::String), "text"),
+        "string" | "q string" | "add text prompt" => input(DataType::String),
+        "integer" | "int" | "q int" | "add integer prompt" => input(DataType::Int),
+        "decimal" | "q decimal" | "add decimal prompt" => input(DataType::Decimal),
+        "date" | "q date" | "add date prompt" => input(DataType::Date),
         "time" => input(DataType::Time),
-        "datetime" | "date time" => input(DataType::DateTime),
-        "geopoint" | "gps" | "location" => input(DataType::GeoPoint),
-        "geotrace" => input(DataType::GeoTrace),
-        "geoshape" => input(DataType::GeoShape),
-        "barcode" => input(DataType::Barcode),
-        "photo" | "image" | "picture" => upload("image/*"),
-        "audio" => upload("audio/*"),
-        "video" => upload("video/*"),
-        "file" => upload("application/*"),
+        "dateTime" | "datetime" | "date time" | "q dateTime" | "q date time" | "add dateTime prompt" | "add date time prompt" => {
+            input(DataType::DateTime)
+        }
+        "geopoint" => with_parameters(input(DataType::GeoPoint), "geopoint"),
+        "gps" | "location" | "q geopoint" | "q location" | "add location prompt" => input(DataType::GeoPoint),
+        "geotrace" => with_parameters(input(DataType::GeoTrace), "geotrace"),
+        "q geotrace" => input(DataType::GeoTrace),
+        "geoshape" => with_parameters(input(DataType::GeoShape), "geotrace"),
+        "q geoshape" => input(DataType::GeoShape),
+        "barcode" | "q barcode" | "add barcode prompt" => input(DataType::Barcode),
+        "image" | "photo" | "add image prompt" | "add photo prompt" => match upload("image/*") {
+            RowType::Question(question) => {
+                RowType::Question(Question { special: Special::Photo, parameters: "image", ..question })
+            }
+            other => other,
+        },
+        "q image" | "q picture" => upload("image/*"),
+        "audio" | "add audio prompt" => with_parameters(upload("audio/*"), "audio"),
+        "q audio" => upload("audio/*"),
+        "video" | "q video" | "add video prompt" => upload("video/*"),
+        "file" | "add file prompt" => upload("application/*"),
         "note" => special(DataType::String, Some(ControlKind::Note), Special::Note),
-        "calculate" => special(DataType::String, None, Special::Calculate),
-        "hidden" => RowType::Question(question(DataType::String, None)),
-        "acknowledge" | "trigger" => RowType::Question(question(DataType::String, Some(ControlKind::Trigger))),
-        "range" => special(DataType::Int, Some(ControlKind::Range), Special::Range),
-        "percentage" => bounded("0 <= . and . <= 100"),
-        "number of days in last month" => bounded("0 <= . and . <= 31"),
-        "number of days in last six months" => bounded("0 <= . and . <= 183"),
-        "number of days in last year" => bounded("0 <= . and . <= 365"),
+        "q note" | "add note prompt" => RowType::Question(question(DataType::String, Some(ControlKind::Note))),
+        "acknowledge" | "trigger" | "q acknowledge" | "add acknowledge prompt" => {
+            RowType::Question(question(DataType::String, Some(ControlKind::Trigger)))
+        }
+        "range" => with_parameters(special(DataType::Int, Some(ControlKind::Range), Special::Range), "range"),
+        "percentage" => bounded("0 <= . and . <= 100", None),
+        "number of days in last month" => bounded("0 <= . and . <= 31", Some("Enter a number 0-31.")),
+        "number of days in last six months" => bounded("0 <= . and . <= 183", Some("Enter a number 0-183.")),
+        "number of days in last year" => bounded("0 <= . and . <= 365", Some("Enter a number 0-365.")),
         "phone number" => RowType::Question(Question {
             constraint: Some("regex(., '^\\d*$')"),
+            hint: Some("Enter numbers only."),
             ..question(DataType::String, Some(ControlKind::Input))
         }),
+        _ => return None,
+    })
+}
+
+/// Types that nobody is asked, and those that are refused by name.
+fn unasked(text: &str) -> Option<RowType> {
+    Some(match text {
+        "calculate" => special(DataType::String, None, Special::Calculate),
+        "hidden" | "q calculate" | "add calculate prompt" => RowType::Question(question(DataType::String, None)),
         "start" | "start time" | "get start time" => preload(DataType::DateTime, "start"),
         "end" | "end time" | "get end time" => preload(DataType::DateTime, "end"),
         "today" | "get today" => preload(DataType::Date, "today"),
-        "deviceid" | "device id" | "get device id" | "imei" | "uri:deviceid" => preload(DataType::String, "deviceid"),
-        "username" | "uri:username" => preload(DataType::String, "username"),
-        "phonenumber" | "get phone number" | "uri:phonenumber" => preload(DataType::String, "phonenumber"),
-        "email" | "uri:email" => preload(DataType::String, "email"),
-        "simserial" | "sim id" | "get sim id" | "uri:simserial" => preload(DataType::String, "simserial"),
-        "subscriberid" | "subscriber id" | "get subscriber id" | "uri:subscriberid" => preload(DataType::String, "subscriberid"),
-        "uid" => preload(DataType::String, "uid"),
+        "deviceid" | "device id" | "get device id" | "imei" => preload(DataType::String, "deviceid"),
+        "uri:deviceid" => preload(DataType::String, "uri:deviceid"),
+        "username" => preload(DataType::String, "username"),
+        "uri:username" => preload(DataType::String, "uri:username"),
+        "phonenumber" | "get phone number" => preload(DataType::String, "phonenumber"),
+        "uri:phonenumber" => preload(DataType::String, "uri:phonenumber"),
+        "email" => preload(DataType::String, "email"),
+        "uri:email" => preload(DataType::String, "uri:email"),
+        "simserial" | "sim id" | "get sim id" => preload(DataType::String, "simserial"),
+        "uri:simserial" => preload(DataType::String, "uri:simserial"),
+        "subscriberid" | "subscriber id" | "get subscriber id" => preload(DataType::String, "subscriberid"),
+        "uri:subscriberid" => preload(DataType::String, "uri:subscriberid"),
         "start-geopoint" => special(DataType::GeoPoint, None, Special::StartGeopoint),
         "background-geopoint" => special(DataType::GeoPoint, None, Special::BackgroundGeopoint),
-        "background-audio" => special(DataType::Binary, None, Special::BackgroundAudio),
+        "background-audio" => with_parameters(special(DataType::Binary, None, Special::BackgroundAudio), "background-audio"),
         "csv-external" => RowType::ExternalInstance("csv"),
         "xml-external" => RowType::ExternalInstance("xml"),
         "audit" => RowType::Audit,
-        "form_title" | "set form title" | "form_id" | "set form id" | "prefix" => RowType::Setting,
-        other if other == "osm" || other.starts_with("osm ") => RowType::Refused("ask for a `geopoint` or a `geoshape` instead"),
-        other if other.starts_with("select_one_external") => {
-            RowType::Refused("use `select_one_from_file` with a CSV file and a `choice_filter`")
-        }
-        other
-            if other.starts_with("begin loop")
-                || other.starts_with("end loop")
-                || other.starts_with("begin_loop")
-                || other.starts_with("end_loop") =>
-        {
-            RowType::Refused("use `begin_repeat`")
-        }
-        other if other.starts_with("cascading") => RowType::Refused("use `select_one` with a `choice_filter`"),
-        _ => RowType::Unknown,
-    }
+        "form_title" | "set_form_title" | "form_id" | "set_form_id" | "prefix" => RowType::Setting,
+        _ if text == "osm" || text.starts_with("osm ") => RowType::Refused("ask for a `geopoint` or a `geoshape` instead"),
+        _ if is_loop(text) => RowType::Refused("use `begin_repeat`, or a group with a row for each"),
+        _ if text.starts_with("cascading") => RowType::Refused("use `select_one` with a `choice_filter`"),
+        _ => return None,
+    })
 }
 
-fn container(lower: &str) -> Option<RowType> {
-    let (verb, what) = lower.split_once([' ', '_'])?;
-    match (verb, what) {
-        ("begin", "group") => Some(RowType::BeginGroup),
-        ("begin", "repeat" | "lgroup" | "looped group") => Some(RowType::BeginRepeat),
-        ("end", "group") => Some(RowType::EndGroup),
-        ("end", "repeat" | "lgroup" | "looped group") => Some(RowType::EndRepeat),
-        _ => None,
-    }
+fn is_loop(text: &str) -> bool {
+    ["begin loop", "begin_loop", "end loop", "end_loop"].iter().any(|word| text.starts_with(word))
 }
 
-fn select(text: &str, lower: &str) -> Option<RowType> {
-    let (command, kind, from_file) = SELECTS
+/// `begin group`, `end_repeat`; what follows a `begin` is passed over, as pyxform does.
+fn container(text: &str) -> Option<RowType> {
+    let rest = |verb: &str| text.strip_prefix(verb).and_then(|rest| rest.strip_prefix([' ', '_']));
+    let opened = rest("begin");
+    let what = opened.or_else(|| rest("end"))?;
+    let names = [
+        ("looped group", Container::Repeat),
+        ("lgroup", Container::Repeat),
+        ("repeat", Container::Repeat),
+        ("group", Container::Group),
+    ];
+    let (after, container) = names.iter().find_map(|(name, container)| Some((what.strip_prefix(name)?, *container)))?;
+    if opened.is_none() {
+        return after.is_empty().then_some(RowType::End(container));
+    }
+    let extra = after.strip_prefix(' ').map(|extra| extra.strip_prefix("over ").unwrap_or(extra));
+    let fits = after.is_empty() || extra.is_some_and(|extra| !extra.is_empty() && !extra.contains(' '));
+    fits.then_some(RowType::Begin(container))
+}
+
+fn select(text: &str) -> Option<RowType> {
+    let (command, kind, from) = SELECTS
         .iter()
-        .find(|(command, ..)| lower == *command || lower.strip_prefix(command).is_some_and(|rest| rest.starts_with(' ')))?;
+        .find(|(command, ..)| text.strip_prefix(command).is_some_and(|rest| rest.is_empty() || rest.starts_with(' ')))?;
     let rest = text.get(command.len()..)?.trim();
     let (list, or_other) = ["or specify other", "or_other", "or other"]
         .iter()
-        .find_map(|suffix| {
-            let at = rest.len().checked_sub(suffix.len())?;
-            let tail = rest.get(at..)?;
-            (tail.eq_ignore_ascii_case(suffix) && rest.get(..at)?.ends_with(' ')).then(|| rest.get(..at)).flatten()
-        })
-        .map_or((rest, false), |list| (list.trim(), true));
-    Some(RowType::Select { kind: *kind, list: list.to_owned(), from_file: *from_file, or_other })
+        .find_map(|suffix| rest.strip_suffix(suffix)?.strip_suffix(' '))
+        .map_or((rest, false), |list| (list, true));
+    Some(RowType::Select { kind: *kind, list: list.to_owned(), from: *from, or_other })
 }
 
 #[cfg(test)]
@@ -249,9 +308,10 @@ mod tests {
     fn types_have_many_names() {
         for (one, other) in [
             ("begin group", "begin_group"),
-            ("end  Repeat", "end_repeat"),
-            ("string", "text"),
-            ("Integer", "int"),
+            ("begin group people", "begin_group"),
+            ("end looped group", "end_repeat"),
+            ("string", "add text prompt"),
+            ("integer", "int"),
             ("dateTime", "datetime"),
             ("image", "photo"),
             ("acknowledge", "trigger"),
@@ -259,8 +319,7 @@ mod tests {
             ("select1 yn", "select_one yn"),
             ("select all that apply from yn", "select_multiple yn"),
             ("select_one yn or other", "select_one yn or_other"),
-            ("add text prompt", "text"),
-            ("location", "geopoint"),
+            ("location", "gps"),
         ] {
             assert_eq!(parse(one), parse(other), "{one}");
             assert_ne!(parse(one), RowType::Unknown, "{one}");
@@ -270,17 +329,27 @@ mod tests {
             RowType::Select {
                 kind: ControlKind::SelectMultiple,
                 list: "Persons.csv".to_owned(),
-                from_file: true,
+                from: From::File,
+                or_other: false
+            }
+        );
+        assert_eq!(
+            parse("select_one_external towns"),
+            RowType::Select {
+                kind: ControlKind::SelectOne,
+                list: "towns".to_owned(),
+                from: From::ExternalChoices,
                 or_other: false
             }
         );
         assert_eq!(
             parse("select_one yes_no or_other"),
-            RowType::Select { kind: ControlKind::SelectOne, list: "yes_no".to_owned(), from_file: false, or_other: true }
+            RowType::Select { kind: ControlKind::SelectOne, list: "yes_no".to_owned(), from: From::List, or_other: true }
         );
         assert!(matches!(parse("osm"), RowType::Refused(_)));
-        assert!(matches!(parse("select_one_external villages"), RowType::Refused(_)));
-        assert_eq!(parse("integr"), RowType::Unknown);
-        assert_eq!(parse("begin"), RowType::Unknown);
+        assert!(matches!(parse("begin loop over people"), RowType::Refused(_)));
+        for unknown in ["integr", "begin", "Text", "Select_One yn", "begin-group", "end group people", "select multiple yn"] {
+            assert_eq!(parse(unknown), RowType::Unknown, "{unknown}");
+        }
     }
 }

@@ -92,8 +92,8 @@ fn read_xlsx(bytes: &[u8]) -> Result<(Vec<RawSheet>, Vec<String>), Fault> {
     let names = workbook.sheet_names();
     let mut sheets = Vec::new();
     let mut room = CELLS_MAX;
-    for name in names.iter().filter(|name| is_known(name)) {
-        let mut sheet = Collector::new(name, &mut room);
+    for (name, key) in known(&names) {
+        let mut sheet = Collector::new(key, &mut room);
         let mut cells = workbook.worksheet_cells_reader(name).map_err(|_| unreadable())?;
         while let Some(cell) = cells.next_cell().map_err(|_| unreadable())? {
             let text = match cell.get_value() {
@@ -112,8 +112,8 @@ fn read_xls(bytes: &[u8]) -> Result<(Vec<RawSheet>, Vec<String>), Fault> {
     let names = workbook.sheet_names();
     let mut sheets = Vec::new();
     let mut room = CELLS_MAX;
-    for name in names.iter().filter(|name| is_known(name)) {
-        let mut sheet = Collector::new(name, &mut room);
+    for (name, key) in known(&names) {
+        let mut sheet = Collector::new(key, &mut room);
         let range = workbook.worksheet_range(name).map_err(|_| unreadable())?;
         let (top, left) = range.start().unwrap_or((0, 0));
         for (row, column, data) in range.used_cells() {
@@ -124,13 +124,18 @@ fn read_xls(bytes: &[u8]) -> Result<(Vec<RawSheet>, Vec<String>), Fault> {
     Ok((sheets, names))
 }
 
-fn is_known(name: &str) -> bool {
-    SHEETS.contains(&sheet_key(name).as_str())
+/// Sheets that are read, by their name in the workbook and here. One sheet alone is the survey, whatever its name.
+fn known(names: &[String]) -> Vec<(&str, String)> {
+    if let [only] = names {
+        return vec![(only, "survey".to_owned())];
+    }
+    let keyed = names.iter().map(|name| (name.as_str(), sheet_key(name)));
+    keyed.filter(|(_, key)| SHEETS.contains(&key.as_str())).collect()
 }
 
-/// Sheet names are read without regard to case and outer spaces.
+/// Sheet names are read without regard to case.
 pub fn sheet_key(name: &str) -> String {
-    name.trim().to_lowercase()
+    name.to_lowercase()
 }
 
 struct Collector<'room> {
@@ -140,8 +145,8 @@ struct Collector<'room> {
 }
 
 impl<'room> Collector<'room> {
-    fn new(name: &str, room: &'room mut usize) -> Self {
-        Self { sheet: RawSheet { name: sheet_key(name), rows: Vec::new() }, sorted: true, room }
+    fn new(name: String, room: &'room mut usize) -> Self {
+        Self { sheet: RawSheet { name, rows: Vec::new() }, sorted: true, room }
     }
 
     fn add(&mut self, (row, column): (u32, u32), text: String) -> Result<(), Fault> {
