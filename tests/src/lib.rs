@@ -17,6 +17,7 @@ pub mod figures;
 pub mod form_made;
 pub mod form_oracle;
 pub mod form_speed;
+pub mod scenario;
 pub mod secrets;
 pub mod workbook;
 pub mod world;
