@@ -278,7 +278,7 @@ pub(super) enum ProgrammeCommand {
     #[command(after_help = "Example:\n  karwan programme list")]
     List,
     /// Publish the forms of a programme
-    #[command(after_help = "Example:\n  karwan programme add org voluntary-return --caseload mashhad")]
+    #[command(after_help = "Example:\n  karwan programme add org voluntary_return --caseload mashhad")]
     Add {
         /// Folder of the organisation
         #[arg(value_name = "ORG")]
