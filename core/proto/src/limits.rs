@@ -48,6 +48,12 @@ pub const MAX_ADOPTED_PER_ENTRY: usize = 128;
 pub const MAX_PART_BYTES: usize = 4096;
 /// Membership entries in one frame.
 pub const MAX_MEMBERSHIP_PER_PAGE: usize = 128;
+/// Beginnings of envelopes' names in one frame.
+pub const MAX_PREFIXES_PER_FRAME: usize = 4_096;
+/// Form entries in one frame.
+pub const MAX_FORMS_PER_FRAME: usize = 16;
+/// Membership entries that a device brings back in one session at most.
+pub const MAX_MEMBERSHIP_OFFERED: usize = 100_000;
 /// Directory rows in one frame.
 pub const MAX_DIRECTORY_PER_PAGE: usize = 512;
 /// A name of a person, device, caseload, organisation, form or media file, in bytes of UTF-8.

@@ -1,8 +1,11 @@
 //! The device's side of a session: [`DeviceSession`]. It says hello, offers what is unsent, checks that what comes back continues the logs that the
 //! device holds, and counts what it costs.
 
+mod repair;
+
 use super::Traffic;
 use super::frame::{CaseloadCursor, Delivered, Enrolment, Frame, Head, Hello, Introduction, Rejection};
+use super::repair::Prefix;
 use crate::directory::DirectoryRow;
 use crate::envelope::SignedHeader;
 use crate::error::{FrameError, LogError, SessionError};
@@ -104,6 +107,25 @@ pub enum DeviceEffect {
         caseload: CaseloadId,
         /// The point.
         cursor: Cursor,
+    },
+    /// The server lacks membership entries that the device holds: answer with [`DeviceSession::membership_points`].
+    ReadMembershipPoints,
+    /// Answer with [`DeviceSession::offer_membership`].
+    OfferMembership {
+        /// The last point in common.
+        after: Cursor,
+    },
+    /// Nothing is kept of an offer yet: offer it again when [`DeviceEffect::NextOffer`] comes.
+    Deferred {
+        /// The envelope.
+        envelope: Hash,
+    },
+    /// Of the envelopes asked about by [`DeviceSession::prefixes`] the server wants these; the others are durable there.
+    Lacking {
+        /// The caseload.
+        caseload: CaseloadId,
+        /// The beginnings of their names.
+        prefixes: Vec<Prefix>,
     },
     /// The device may not read this caseload any more.
     Withdrawn {
@@ -214,6 +236,7 @@ pub struct DeviceSession {
     ends_owed: u64,
     asked_for_offer: bool,
     points_asked: Vec<CaseloadId>,
+    repairing: repair::Repairing,
     welcomed: bool,
     settled: bool,
     finishing: bool,
@@ -248,6 +271,7 @@ impl DeviceSession {
             ends_owed: 1,
             asked_for_offer: false,
             points_asked: Vec::new(),
+            repairing: repair::Repairing::default(),
             welcomed: false,
             settled: false,
             finishing: false,
@@ -281,7 +305,8 @@ impl DeviceSession {
         if self.failure.is_some() || self.finished {
             return None;
         }
-        if self.ends_owed > 0 && !self.asked_for_offer && self.offered.len() < MAX_OFFERS_OUTSTANDING {
+        let repairing = self.repairing.membership || self.repairing.asked.is_some();
+        if self.ends_owed > 0 && !self.asked_for_offer && !repairing && self.offered.len() < MAX_OFFERS_OUTSTANDING {
             self.asked_for_offer = true;
             return Some(DeviceEffect::NextOffer);
         }
@@ -517,6 +542,8 @@ impl DeviceSession {
                 let half_way_ms = (now_ms.saturating_sub(self.started_at_ms) / 2) as i64;
                 self.summary.clock_ahead_ms = welcome.clock_ms.saturating_sub(self.clock_ms.saturating_add(half_way_ms));
                 self.summary.epoch = welcome.epoch;
+                // What the server has forgotten besides is brought back in another round.
+                self.ends_owed += u64::from(welcome.recovering);
                 self.effects.push_back(DeviceEffect::Welcome {
                     epoch: welcome.epoch,
                     recovering: welcome.recovering,
@@ -604,6 +631,7 @@ impl DeviceSession {
                 self.wanted_blobs.remove(&hash);
                 self.effects.push_back(DeviceEffect::NoBlob { hash });
             }
+            Frame::Repair(frame) => self.repair(frame)?,
             Frame::Other { .. } => {}
             ours @ (Frame::Hello(_)
             | Frame::Enrol(_)

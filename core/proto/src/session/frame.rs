@@ -2,6 +2,7 @@
 //! are whole frames of an unknown kind.
 
 use super::Refusal;
+use super::repair::RepairFrame;
 use crate::codec::{self, Extra, Reader, Wire, Writer};
 use crate::directory::DirectoryRow;
 use crate::error::CodecError;
@@ -312,6 +313,8 @@ pub enum Frame {
         /// The blob.
         hash: Hash,
     },
+    /// Both: repair.
+    Repair(RepairFrame),
     /// A frame of a newer version: passed over.
     Other {
         /// Its kind.
@@ -319,8 +322,7 @@ pub enum Frame {
     },
 }
 
-// Kinds 12 to 19 and 45 to 59 are kept free for what repair needs: prefixes of envelope hashes in pages, membership entries and
-// tombstones that a device brings back to a restored server.
+// Kinds 12 to 19 and 45 to 59 are repair's: see `RepairFrame`.
 const HELLO: u64 = 1;
 const ENROL: u64 = 2;
 const INTRODUCE: u64 = 3;
@@ -456,6 +458,7 @@ impl Frame {
             Self::Done { .. } => "Done",
             Self::BlobChunk { .. } => "BlobChunk",
             Self::NoBlob { .. } => "NoBlob",
+            Self::Repair(frame) => frame.name(),
             Self::Other { .. } => "of a newer version",
         }
     }
@@ -554,6 +557,7 @@ impl Wire for Frame {
             Self::NoBlob { hash } => {
                 writer.array(2).uint(NO_BLOB).value(hash);
             }
+            Self::Repair(frame) => frame.write(writer),
             Self::Other { kind } => {
                 writer.array(1).uint(*kind);
             }
@@ -570,7 +574,7 @@ impl Wire for Frame {
             ENROL | RECEIPT | DIRECTORY => 3,
             OFFER | POINTS | WANT_ENVELOPES | REFUSED | REJECTED | MEMBERSHIP | COMMON | EVICT | ENVELOPES | BLOB_WANTED => 2,
             INTRODUCE | OFFER_BLOBS | WANT_BLOBS | CHAIN_MISMATCH | WITHDRAWN | DONE | NO_BLOB | BLOB_STORED => 1,
-            _ => 0,
+            other => RepairFrame::elements(other).unwrap_or(0),
         };
         let more = after_kind.checked_sub(known).ok_or(CodecError::TooShort {
             what: reader.what(),
@@ -649,6 +653,7 @@ impl Wire for Frame {
                 bytes: reader.bytes(BLOB_CHUNK_BYTES)?.to_vec(),
             },
             NO_BLOB => Self::NoBlob { hash: reader.value()? },
+            kind if RepairFrame::elements(kind).is_some() => Self::Repair(RepairFrame::read(kind, reader)?),
             kind => Self::Other { kind },
         };
         let _: Extra = reader.extra(more)?;

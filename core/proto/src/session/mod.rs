@@ -11,10 +11,12 @@
 
 mod device;
 pub mod frame;
+pub mod repair;
 mod server;
 
 pub use device::{DeviceEffect, DeviceSession, DeviceStart, Summary};
 pub use frame::{CaseloadCursor, Delivered, Enrolment, Frame, Head, Hello, Introduction, Rejection, Welcome};
+pub use repair::{Prefix, RepairFrame, Testimony};
 pub use server::{Admission, Ingested, ServerEffect, ServerSession};
 
 /// Why a server ends a session.

@@ -2,9 +2,12 @@
 //! then tells what is new: membership before entries, always.
 
 mod answers;
+mod repair;
 
 use super::frame::{Delivered, Enrolment, Frame, Head, Hello, Introduction, PROTOCOL, Rejection, Welcome};
+use super::repair::{Prefix, Testimony};
 use super::{Refusal, Traffic};
+use crate::directory::DirectoryRow;
 use crate::envelope::SignedHeader;
 use crate::error::{CodecError, FrameError, SessionError};
 use crate::ids::{CaseloadId, Hash, IncarnationId};
@@ -13,6 +16,7 @@ use crate::limits::{
     SESSION_IDLE_MS,
 };
 use crate::log::Cursor;
+use crate::membership::SignedEntry;
 use crate::wire::{FrameReader, write_frame};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -40,7 +44,38 @@ pub enum ServerEffect {
         signed: SignedHeader,
         /// Its bytes.
         envelope: Vec<u8>,
+        /// What the device remembers of it, where it offers again what another log had.
+        testimony: Option<Testimony>,
     },
+    /// Answer with [`ServerSession::membership_common`]: the newest of these points that the membership log has.
+    FindMembershipCommon {
+        /// What the device holds, newest first.
+        points: Vec<Cursor>,
+    },
+    /// Take in those of these membership entries that are not in the log and hold, in order and durably; then
+    /// [`ServerSession::membership_taken`].
+    TakeMembership {
+        /// The entries.
+        entries: Vec<SignedEntry>,
+    },
+    /// The membership log has what the device brought: answer with [`ServerSession::readmit`] or [`ServerSession::refuse`].
+    Readmit,
+    /// Answer with [`ServerSession::lacking`]: those that the server wants to be offered.
+    FindLacking {
+        /// The caseload.
+        caseload: CaseloadId,
+        /// Beginnings of envelopes' names.
+        prefixes: Vec<Prefix>,
+    },
+    /// While the server recovers: form entries of a log that is no more. There is no answer.
+    FormsOffered {
+        /// The caseload.
+        caseload: CaseloadId,
+        /// Their bytes.
+        entries: Vec<Vec<u8>>,
+    },
+    /// While the server recovers: names that a device knows. There is no answer.
+    NamesOffered(Vec<DirectoryRow>),
     /// Answer with [`ServerSession::membership`].
     ReadMembership {
         /// What the device holds.
@@ -194,6 +229,7 @@ pub struct ServerSession {
     enrolling: bool,
     recovering: bool,
     introducing: bool,
+    repairing: repair::Repairing,
     ingesting: BTreeMap<u64, Hash>,
     next_number: u64,
     ends_awaited: u64,
@@ -225,6 +261,7 @@ impl ServerSession {
             enrolling: false,
             recovering: false,
             introducing: false,
+            repairing: repair::Repairing::default(),
             ingesting: BTreeMap::new(),
             next_number: 0,
             ends_awaited: 1,
@@ -316,25 +353,36 @@ impl ServerSession {
     /// # Errors
     /// [`SessionError::Driver`] when that was not asked.
     pub fn admit(&mut self, admission: Admission) -> Result<(), SessionError> {
+        self.welcome(admission.welcome)?;
+        self.admit_to(admission.caseloads);
+        self.advance();
+        Ok(())
+    }
+
+    /// Answers [`ServerEffect::Admit`] where the device claims membership entries that this server's log has not, even if it does not know
+    /// the device: they are asked for before anything else, and then [`ServerEffect::Readmit`] comes.
+    ///
+    /// # Errors
+    /// [`SessionError::Driver`] when that was not asked.
+    pub fn admit_to_repair(&mut self, welcome: Welcome) -> Result<(), SessionError> {
+        self.welcome(welcome)?;
+        self.ask_for_membership();
+        self.advance();
+        Ok(())
+    }
+
+    fn welcome(&mut self, welcome: Welcome) -> Result<(), SessionError> {
         let Some(hello) = self.hello.as_ref().filter(|_| self.stage == Stage::Admitting) else {
             return Err(SessionError::Driver("an admission"));
         };
         self.stage = Stage::Taking;
-        self.recovering = admission.welcome.recovering;
+        self.recovering = welcome.recovering;
+        // What the server has forgotten besides is brought in another round.
+        self.ends_awaited += u64::from(welcome.recovering);
         self.membership = hello.membership;
-        self.directory_version = hello.directory_version;
-        let held: BTreeMap<CaseloadId, Cursor> = hello.caseloads.iter().map(|held| (held.caseload, held.cursor)).collect();
-        self.send(&Frame::Welcome(admission.welcome));
-        for caseload in held.keys().filter(|caseload| !admission.caseloads.contains(caseload)) {
-            self.send(&Frame::Withdrawn { caseload: *caseload });
-        }
-        if !self.recovering && !self.enrolling {
-            for caseload in admission.caseloads {
-                let cursor = held.get(&caseload).copied().unwrap_or_else(|| Cursor::start_of(caseload));
-                self.progress.insert(caseload, Progress::At(cursor));
-            }
-        }
-        self.advance();
+        // In another epoch versions say nothing.
+        self.directory_version = if hello.epoch == welcome.epoch { hello.directory_version } else { 0 };
+        self.send(&Frame::Welcome(welcome));
         Ok(())
     }
 
@@ -412,7 +460,7 @@ impl ServerSession {
     }
 
     fn may_handle(&self) -> bool {
-        let waiting = matches!(self.stage, Stage::Admitting | Stage::Over) || self.introducing;
+        let waiting = matches!(self.stage, Stage::Admitting | Stage::Over) || self.introducing || self.repairing.is_busy();
         !waiting && self.ingesting.len() < MAX_INGESTS_OUTSTANDING && self.wishes.len() < MAX_INGESTS_OUTSTANDING
     }
 
@@ -459,23 +507,9 @@ impl ServerSession {
             return Ok(());
         }
         match frame {
-            Frame::Introduce(people) if self.stage == Stage::Taking => {
-                self.introducing = true;
-                self.effects.push_back(ServerEffect::Introduce(people));
-            }
-            Frame::Offer { number, envelope } if self.ends_awaited > 0 => {
-                if number != self.next_number {
-                    return out_of_place("the next number", &Frame::Offer { number, envelope: Vec::new() });
-                }
-                self.next_number += 1;
-                match SignedHeader::peek(&envelope) {
-                    Ok(signed) => {
-                        self.ingesting.insert(number, signed.hash());
-                        self.effects.push_back(ServerEffect::Ingest { number, signed, envelope });
-                    }
-                    Err(_) => self.send(&Frame::Rejected { number, rejection: Rejection::Malformed }),
-                }
-            }
+            Frame::Introduce(people) if self.stage == Stage::Taking => self.introduce(people),
+            Frame::Offer { number, envelope } if self.ends_awaited > 0 => self.offered(number, envelope, None)?,
+            Frame::Repair(frame) => self.repair(frame)?,
             Frame::OffersEnd if self.ends_awaited > 0 => self.ends_awaited -= 1,
             Frame::OfferBlobs(blobs) if self.stage == Stage::Taking => {
                 for (hash, length) in blobs {
@@ -511,7 +545,9 @@ impl ServerSession {
 
     fn ask_next(&mut self) {
         match self.stage {
-            Stage::Taking if self.ends_awaited == 0 && self.ingesting.is_empty() && !self.introducing => {
+            Stage::Taking
+                if self.ends_awaited == 0 && self.ingesting.is_empty() && !self.introducing && self.repairing.stage.is_none() =>
+            {
                 self.stage = Stage::Telling;
                 // What was taken in may have changed what there is to tell.
                 self.membership_told = false;
@@ -535,11 +571,13 @@ impl ServerSession {
     }
 
     fn tell_next(&mut self) {
-        if !self.membership_told {
+        // A server that recovers only looks where the device stands.
+        let tells = !self.recovering;
+        if tells && !self.membership_told {
             let effect = ServerEffect::ReadMembership { after: self.membership, limit: MAX_MEMBERSHIP_PER_PAGE };
             return self.ask(Asked::Membership, effect);
         }
-        if !self.directory_told {
+        if tells && !self.directory_told {
             let effect = ServerEffect::ReadDirectory { after_version: self.directory_version };
             return self.ask(Asked::Directory, effect);
         }
@@ -557,13 +595,14 @@ impl ServerSession {
                 after,
                 incarnation: hello.incarnation,
                 limit_bytes: PAGE_TARGET_BYTES,
-                limit: MAX_ENTRIES_PER_PAGE,
+                limit: if tells { MAX_ENTRIES_PER_PAGE } else { 0 },
             };
             return self.ask(Asked::Entries(caseload), effect);
         }
         let mut heads = Vec::new();
         for (caseload, progress) in &self.progress {
             match progress {
+                Progress::Complete { .. } if !tells => {}
                 Progress::Complete { sequence, backed_up } => {
                     heads.push(Head { caseload: *caseload, sequence: *sequence, backed_up: *backed_up });
                 }
