@@ -1,19 +1,20 @@
 //! The QUIC listener: proves the server's key, learns the device's, and drives one [`ServerSession`] a stream.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use karwan_client::sync::tls::{ALPN, transport};
+use karwan_proto::error::NotEntitled;
 use karwan_proto::limits::MAX_DIRECTORY_PER_PAGE;
 use karwan_proto::session::{Admission, Ingested, Refusal, ServerEffect, Welcome};
-use karwan_proto::{DeviceId, PublicKey, ServerSession, SigningKey};
+use karwan_proto::{CaseloadId, DeviceId, Hash, PublicKey, ServerSession, SigningKey};
 use rustls::crypto::{CryptoProvider, ring, verify_tls13_signature_with_raw_key};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, SubjectPublicKeyInfoDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 
 use crate::log::ingest::Ingest;
@@ -192,27 +193,21 @@ impl Listener {
             tokio::spawn(async move {
                 let Ok(connection) = incoming.await else { return };
                 let Some(key) = peer(&connection) else { return };
-                while let Ok((mut send, mut receive)) = connection.accept_bi().await {
+                while let Ok((send, receive)) = connection.accept_bi().await {
                     let busy = sessions.fetch_add(1, Ordering::Relaxed) >= SESSIONS_MAX;
-                    let driver = Driver { organisation: organisation.clone(), ingest: ingest.clone(), key, device: key.device() };
-                    driver.run(&mut send, &mut receive, busy).await;
-                    tokio::time::timeout(CLOSE_WAIT, send.stopped()).await.ok();
+                    let driver = Driver {
+                        organisation: organisation.clone(),
+                        ingest: ingest.clone(),
+                        key,
+                        device: key.device(),
+                        files: tokio::sync::Mutex::default(),
+                    };
+                    driver.run(send, receive, busy).await;
                     sessions.fetch_sub(1, Ordering::Relaxed);
                 }
             });
         }
     }
-}
-
-/// One session over a stream that the caller made, with a device that has proved this key to it.
-pub async fn converse(
-    organisation: Arc<Organisation>,
-    ingest: Ingest,
-    key: PublicKey,
-    send: &mut (impl AsyncWrite + Unpin),
-    receive: &mut (impl AsyncRead + Unpin),
-) {
-    Driver { organisation, ingest, key, device: key.device() }.run(send, receive, false).await;
 }
 
 fn peer(connection: &quinn::Connection) -> Option<PublicKey> {
@@ -225,10 +220,20 @@ struct Driver {
     ingest: Ingest,
     key: PublicKey,
     device: DeviceId,
+    /// Files that come in pieces, as far as they have come.
+    files: tokio::sync::Mutex<BTreeMap<Hash, Vec<u8>>>,
+}
+
+/// What a device may read, or why it is turned away.
+fn entitled(organisation: &Organisation, device: DeviceId) -> Result<Result<BTreeSet<CaseloadId>, Refusal>, Problem> {
+    Ok(organisation.membership()?.readable(device).map_err(|reason| match reason {
+        NotEntitled::DeviceRevoked => Refusal::Revoked,
+        _ => Refusal::UnknownDevice,
+    }))
 }
 
 impl Driver {
-    async fn run(self, send: &mut (impl AsyncWrite + Unpin), receive: &mut (impl AsyncRead + Unpin), busy: bool) {
+    async fn run(self, mut send: quinn::SendStream, mut receive: quinn::RecvStream, busy: bool) {
         let began = Instant::now();
         let clock = move || began.elapsed().as_millis() as u64;
         let mut session = ServerSession::new(clock());
@@ -248,11 +253,11 @@ impl Driver {
                             break 'session;
                         }
                     }
-                    ServerEffect::Ingest { number, envelope, .. } => {
+                    ServerEffect::Ingest { number, envelope, testimony, .. } => {
                         outstanding += 1;
                         let (ingest, device, told) = (self.ingest.clone(), self.device, told.clone());
                         tokio::spawn(async move {
-                            let answered = tokio::task::spawn_blocking(move || ingest.offer(device, envelope)).await;
+                            let answered = tokio::task::spawn_blocking(move || ingest.offer(device, envelope, testimony)).await;
                             let outcome = match answered {
                                 Ok(answered) => answered.await.ok().flatten(),
                                 Err(_) => None,
@@ -284,15 +289,15 @@ impl Driver {
                     }
                 }
                 read = receive.read(&mut buffer), if session.wants_input() && !ended => match read {
-                    Ok(0) => {
-                        ended = true;
-                        session.ended().ok();
-                    }
-                    Ok(length) => {
+                    Ok(Some(length)) => {
                         let bytes = buffer.get(..length).unwrap_or_default();
                         if let Err(error) = session.receive(clock(), bytes) {
                             tracing::warn!(device = %self.device, %error, "session ended");
                         }
+                    }
+                    Ok(None) => {
+                        ended = true;
+                        session.ended().ok();
                     }
                     Err(_) => break,
                 },
@@ -301,7 +306,8 @@ impl Driver {
                 }
             }
         }
-        send.shutdown().await.ok();
+        send.finish().ok();
+        tokio::time::timeout(CLOSE_WAIT, send.stopped()).await.ok();
     }
 
     async fn answer(&self, session: &mut ServerSession, effect: ServerEffect) -> Result<(), Problem> {
@@ -319,23 +325,46 @@ impl Driver {
                     {
                         return Ok(Err(refusal));
                     }
-                    let membership = organisation.membership()?;
-                    let caseloads = match membership.readable(device) {
-                        Ok(caseloads) => caseloads,
-                        Err(karwan_proto::error::NotEntitled::DeviceRevoked) => return Ok(Err(Refusal::Revoked)),
-                        Err(_) => return Ok(Err(Refusal::UnknownDevice)),
+                    let welcome = Welcome {
+                        epoch: organisation.epoch()?,
+                        clock_ms: organisation.now_ms(),
+                        recovering: organisation.recovering_since()?.is_some(),
                     };
-                    let epoch =
-                        organisation.setting("epoch")?.and_then(|bytes| bytes.try_into().ok()).map_or(1, u64::from_le_bytes);
-                    let welcome = Welcome { epoch, clock_ms: organisation.now_ms(), recovering: false };
-                    Ok(Ok(Admission { welcome, caseloads }))
+                    let repairs = !organisation.knows_membership(hello.membership)?;
+                    Ok(match entitled(&organisation, device)? {
+                        Ok(caseloads) => Ok((Admission { welcome, caseloads }, repairs)),
+                        // It may have joined after the backup that this server was restored from.
+                        Err(Refusal::UnknownDevice) if repairs => Ok((Admission { welcome, caseloads: BTreeSet::new() }, true)),
+                        Err(refusal) => Err(refusal),
+                    })
                 })
                 .await?;
                 match admission {
-                    Ok(admission) => session.admit(admission).map_err(driver_fault)?,
+                    Ok((admission, true)) => session.admit_to_repair(admission.welcome).map_err(driver_fault)?,
+                    Ok((admission, false)) => session.admit(admission).map_err(driver_fault)?,
                     Err(refusal) => session.refuse(refusal),
                 }
             }
+            ServerEffect::FindMembershipCommon { points } => {
+                let cursor = blocking(move || organisation.membership_common(&points)).await?;
+                session.membership_common(cursor).map_err(driver_fault)?;
+            }
+            ServerEffect::TakeMembership { entries } => {
+                blocking(move || organisation.take_back_membership(&entries)).await?;
+                session.membership_taken().map_err(driver_fault)?;
+            }
+            ServerEffect::Readmit => match blocking(move || entitled(&organisation, device)).await? {
+                Ok(caseloads) => session.readmit(caseloads).map_err(driver_fault)?,
+                Err(refusal) => session.refuse(refusal),
+            },
+            ServerEffect::FindLacking { caseload, prefixes } => {
+                let lacking = blocking(move || organisation.lacking(device, caseload, &prefixes)).await?;
+                session.lacking(caseload, lacking).map_err(driver_fault)?;
+            }
+            ServerEffect::FormsOffered { caseload, entries } => {
+                blocking(move || organisation.hold_forms(device, caseload, &entries)).await?;
+            }
+            ServerEffect::NamesOffered(rows) => blocking(move || organisation.take_back_names(&rows)).await?,
             ServerEffect::Introduce(people) => {
                 blocking(move || organisation.introduce(device, &people)).await?;
                 session.introduced().map_err(driver_fault)?;
@@ -380,7 +409,26 @@ impl Driver {
             }
             ServerEffect::Settled => blocking(move || organisation.note_sync(device)).await?,
             // Attachments come with a later version: a device that offers one keeps it.
-            ServerEffect::BlobOffered { .. } | ServerEffect::StoreBlob { .. } => {}
+            ServerEffect::BlobOffered { hash, length } => {
+                if blocking(move || organisation.wants_file(hash, length)).await? {
+                    self.files.lock().await.insert(hash, Vec::new());
+                    session.blob_wanted(hash, 0).map_err(driver_fault)?;
+                }
+            }
+            ServerEffect::StoreBlob { hash, length, bytes, .. } => {
+                let mut files = self.files.lock().await;
+                let Some(file) = files.get_mut(&hash) else { return Ok(()) };
+                file.extend_from_slice(&bytes);
+                if file.len() as u64 >= length {
+                    let whole = files.remove(&hash).unwrap_or_default();
+                    drop(files);
+                    // One that is not what it was called is not kept, and not asked for again in this session.
+                    if *blake3::hash(&whole).as_bytes() == hash.0 {
+                        blocking(move || organisation.put_blob(&whole)).await?;
+                        session.blob_stored(hash).map_err(driver_fault)?;
+                    }
+                }
+            }
             ServerEffect::Send(_) | ServerEffect::Ingest { .. } | ServerEffect::Finished(_) => {}
         }
         Ok(())

@@ -83,6 +83,15 @@ pub enum Request {
         /// Where the server is or will be; empty: where it was last.
         addresses: Vec<String>,
     },
+    /// Writes a backup.
+    Backup {
+        /// Absolute path of the file.
+        file: std::path::PathBuf,
+    },
+    /// How recovery after a restore stands.
+    RecoveryStatus,
+    /// Ends recovery.
+    CloseRecovery,
     /// Exports a form as CSV.
     Export {
         /// Identifier of the form.
@@ -134,6 +143,9 @@ pub fn run(host: &Host, request: Request) -> Result<Value, Problem> {
             let invitation = organisation.invite(role(&role_name)?, &caseloads, life_ms, addresses)?;
             json!({"invitation": invitation.to_text(), "expires": rfc3339(invitation.expires_at_ms), "addresses": invitation.addresses})
         }
+        Request::Backup { file } => crate::backup::write(organisation, &file)?,
+        Request::RecoveryStatus => organisation.recovery_status()?,
+        Request::CloseRecovery => organisation.close_recovery()?,
         Request::Export { form, folder } => crate::export::run(host, &form, &folder)?,
     })
 }

@@ -133,6 +133,8 @@ pub struct StoredEnvelope {
     pub changes: u32,
     /// The author's role, as the log says; unknown until it is judged.
     pub role: Option<Role>,
+    /// Its place in a log that the server has no more.
+    pub earlier: Option<u64>,
 }
 
 const COLUMNS: &str =
@@ -249,19 +251,28 @@ impl View<'_> {
 
     /// Envelopes sealed here, or held for others, that are not known to be at the server, in the order of their counters.
     pub fn envelopes_to_offer(&self, caseload: CaseloadId) -> Result<Vec<StoredEnvelope>, StoreError> {
-        self.envelopes("WHERE caseload = ?1 AND state = 0 ORDER BY counter", [caseload.0])
+        self.envelopes("WHERE caseload = ?1 AND state = 0 AND earlier IS NULL ORDER BY counter", [caseload.0])
     }
 
-    /// Names of the envelopes of a caseload that lie above a place in its log, or in no place.
-    pub fn envelope_names_above(&self, caseload: CaseloadId, sequence: u64) -> Result<Vec<Hash>, StoreError> {
-        let text = "SELECT hash FROM envelope WHERE caseload = ?1 AND (sequence IS NULL OR sequence > ?2)";
+    /// Names of envelopes that lay in a log which the server has no more, in the order of that log.
+    pub fn envelopes_to_offer_again(&self, caseload: CaseloadId) -> Result<Vec<Hash>, StoreError> {
+        let text = "SELECT hash FROM envelope WHERE caseload = ?1 AND state = 0 AND earlier IS NOT NULL ORDER BY earlier";
         let mut statement = self.sql.prepare_cached(text)?;
-        let rows = statement.query_map(params![caseload.0, sequence as i64], |row| row.get(0).map(Hash))?;
+        let rows = statement.query_map([caseload.0], |row| row.get(0).map(Hash))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Words and reasons of the verdicts on an envelope's records.
+    pub fn verdicts_on(&self, envelope: Hash) -> Result<Vec<(RecordId, String, String)>, StoreError> {
+        let mut statement =
+            self.sql.prepare_cached("SELECT record, verdict, reason FROM verdict WHERE envelope = ?1 ORDER BY record")?;
+        let rows = statement.query_map([envelope.0], |row| Ok((RecordId(row.get(0)?), row.get(1)?, row.get(2)?)))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
     fn envelopes(&self, tail: &str, parameters: impl rusqlite::Params) -> Result<Vec<StoredEnvelope>, StoreError> {
-        let text = format!("SELECT hash, caseload, bytes, own, state, sequence, counter, changes, role FROM envelope {tail}");
+        let text =
+            format!("SELECT hash, caseload, bytes, own, state, sequence, counter, changes, role, earlier FROM envelope {tail}");
         let mut statement = self.sql.prepare_cached(&text)?;
         let rows = statement.query_map(parameters, |row| {
             Ok(StoredEnvelope {
@@ -279,6 +290,7 @@ impl View<'_> {
                 counter: row.get::<_, i64>(6)? as u64,
                 changes: row.get(7)?,
                 role: row.get::<_, Option<i64>>(8)?.and_then(|number| Role::of_number(number as u64)),
+                earlier: row.get::<_, Option<i64>>(9)?.map(|sequence| sequence as u64),
             })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
@@ -365,7 +377,7 @@ impl Batch<'_> {
     /// Keeps an envelope; one that is here already keeps its state unless the new one is further.
     pub fn put_envelope(&self, envelope: &StoredEnvelope) -> Result<(), StoreError> {
         let text = "INSERT INTO envelope(hash, caseload, bytes, own, state, sequence, counter, changes, role) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
-                    ON CONFLICT(hash) DO UPDATE SET state = max(state, excluded.state), sequence = coalesce(excluded.sequence, sequence),
+                    ON CONFLICT(hash) DO UPDATE SET state = max(state, excluded.state), sequence = coalesce(excluded.sequence, sequence), earlier = NULL,
                         role = coalesce(excluded.role, role)";
         let mut statement = self.transaction.prepare_cached(text)?;
         statement.execute(params![
@@ -385,7 +397,7 @@ impl Batch<'_> {
     /// Notes that the log has an envelope at this place, written in this role; its changes count in it. Gives the records whose changes
     /// counted in another role before.
     pub fn set_envelope_judged(&self, hash: Hash, sequence: u64, role: Role) -> Result<Vec<RecordId>, StoreError> {
-        let text = "UPDATE envelope SET state = ?2, sequence = ?3, role = ?4 WHERE hash = ?1";
+        let text = "UPDATE envelope SET state = ?2, sequence = ?3, role = ?4, earlier = NULL WHERE hash = ?1";
         let parameters = params![hash.0, EnvelopeState::Judged as i64, sequence as i64, role.number() as i64];
         self.transaction.prepare_cached(text)?.execute(parameters)?;
         let text = "UPDATE change SET role = ?2 WHERE envelope = ?1 AND role != ?2 RETURNING record";
@@ -402,6 +414,30 @@ impl Batch<'_> {
             state as i64,
             sequence.map(|sequence| sequence as i64)
         ])?;
+        Ok(())
+    }
+
+    /// Goes back to a point of a caseload's log that the server has no more: what lay above is to be offered again, and what was said of it gives
+    /// way to whatever the new log says.
+    pub fn rewind_envelopes(&self, caseload: CaseloadId, sequence: u64) -> Result<(), StoreError> {
+        let verdicts =
+            "UPDATE verdict SET sequence = min(sequence, ?2) WHERE envelope IN (SELECT hash FROM envelope WHERE caseload = ?1)";
+        self.transaction.prepare_cached(verdicts)?.execute(params![caseload.0, sequence as i64])?;
+        let judged = "UPDATE envelope SET state = 0, earlier = sequence, sequence = NULL WHERE caseload = ?1 AND state = 2 AND sequence > ?2";
+        self.transaction.prepare_cached(judged)?.execute(params![caseload.0, sequence as i64])?;
+        self.offer_again(caseload)
+    }
+
+    /// What the server confirmed and its log does not name is to be offered again.
+    pub fn offer_again(&self, caseload: CaseloadId) -> Result<(), StoreError> {
+        let text = "UPDATE envelope SET state = 0, sequence = NULL WHERE caseload = ?1 AND state = 1";
+        self.transaction.prepare_cached(text)?.execute([caseload.0])?;
+        Ok(())
+    }
+
+    /// The log begins to say something of an envelope: what another log said is no more.
+    pub fn clear_verdicts(&self, envelope: Hash) -> Result<(), StoreError> {
+        self.transaction.prepare_cached("DELETE FROM verdict WHERE envelope = ?1")?.execute([envelope.0])?;
         Ok(())
     }
 

@@ -161,11 +161,16 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// Keeps up to where the server says that it is backed up, and lets go of own envelopes below that mark whose verdict is in.
+    /// Keeps up to where the server says that it is backed up. Own envelopes stay all the same: a server may be restored from an older backup
+    /// than its newest.
     pub fn set_backed_up(&self, caseload: CaseloadId, sequence: u64) -> Result<(), StoreError> {
         self.transaction.execute("UPDATE caseload SET backed_up = ?2 WHERE id = ?1", params![caseload.0, sequence as i64])?;
-        let text = "DELETE FROM envelope WHERE caseload = ?1 AND own = 1 AND state = 2 AND sequence <= ?2";
-        self.transaction.prepare_cached(text)?.execute(params![caseload.0, sequence as i64])?;
+        Ok(())
+    }
+
+    /// Forgets the membership log from a place on.
+    pub fn forget_membership_from(&self, position: u64) -> Result<(), StoreError> {
+        self.transaction.execute("DELETE FROM membership WHERE position >= ?1", [position as i64])?;
         Ok(())
     }
 

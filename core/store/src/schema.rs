@@ -23,7 +23,8 @@ pub(crate) const DEAR_TABLES: &[&str] = &[
     "entry",
 ];
 
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
 -- Who this device is and where it stands: small values by name.
 CREATE TABLE setting(name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
 
@@ -195,7 +196,12 @@ CREATE TABLE item(
     UNIQUE(id, record)
 ) STRICT;
 CREATE INDEX item_record ON item(record);
-"];
+",
+    "
+-- Where an envelope lay in a log that the server has no more: it is offered again, with what that log said of it.
+ALTER TABLE envelope ADD COLUMN earlier INTEGER;
+",
+];
 
 /// Newest schema that this program knows.
 pub const SCHEMA_VERSION: i64 = MIGRATIONS.len() as i64;

@@ -141,8 +141,11 @@ pub(super) enum Command {
         #[arg(long, value_name = "TEXT")]
         reason: String,
     },
-    /// Write a backup
-    #[command(after_help = "Example:\n  karwan backup org org.backup")]
+    /// Write a backup, also while a server runs: FILE, and FILE.keys with the keys of the records
+    #[command(after_help = "Example:\n  karwan backup org org-2026-11-25.backup\n\n\
+        FILE holds logs, names, forms, media and the keys of server and administrator: keep it where only administrators reach it.\n\
+        FILE.keys makes the answers in it readable. Keep it apart from FILE, and for 30 days only: what was erased since is then\n\
+        unreadable in every backup. A restore needs a FILE.keys that was written with FILE or later.")]
     Backup {
         /// Folder of the organisation
         #[arg(value_name = "ORG")]
@@ -151,13 +154,18 @@ pub(super) enum Command {
         file: PathBuf,
     },
     /// Make an organisation's folder from a backup
-    #[command(after_help = "Example:\n  karwan restore org.backup org")]
+    #[command(after_help = "Example:\n  karwan restore org-2026-11-25.backup org\n\n\
+        The server then recovers: devices bring back what came after the backup, and nothing is given out until\n\
+        karwan recovery close ORG.")]
     Restore {
         /// The backup
         file: PathBuf,
         /// Folder to make
         #[arg(value_name = "ORG")]
         organisation: PathBuf,
+        /// The keys of the records; FILE.keys where nothing is said
+        #[arg(long, value_name = "FILE")]
+        keys: Option<PathBuf>,
     },
     /// After a restore
     #[command(subcommand, after_help = "Example:\n  karwan recovery close org")]
@@ -278,7 +286,7 @@ pub(super) enum ProgrammeCommand {
     #[command(after_help = "Example:\n  karwan programme list")]
     List,
     /// Publish the forms of a programme
-    #[command(after_help = "Example:\n  karwan programme add org voluntary_return --caseload mashhad")]
+    #[command(after_help = "Example:\n  karwan programme add org voluntary-return --caseload mashhad")]
     Add {
         /// Folder of the organisation
         #[arg(value_name = "ORG")]
@@ -524,6 +532,13 @@ pub(super) enum DevicesCommand {
 /// Recovery.
 #[derive(Debug, Subcommand)]
 pub(super) enum RecoveryCommand {
+    /// Who has come home since the restore, and what they brought
+    #[command(after_help = "Example:\n  karwan recovery status org")]
+    Status {
+        /// Folder of the organisation
+        #[arg(value_name = "ORG")]
+        organisation: PathBuf,
+    },
     /// Give out again what devices brought back
     #[command(after_help = "Example:\n  karwan recovery close org")]
     Close {

@@ -1,6 +1,7 @@
 //! The command line: arguments into requests and client calls, answers into text or JSON, problems into exit statuses.
 
 mod arguments;
+mod backup;
 mod device;
 mod device_arguments;
 mod forms;
@@ -94,9 +95,9 @@ fn run(command: Command, json: bool) -> Result<Answer, Problem> {
         Command::Device(command) => device::run(command, json),
         Command::Move { .. } => Err(Problem::later("moving a record to another caseload")),
         Command::Erase { .. } => Err(Problem::later("erasing")),
-        Command::Backup { .. } => Err(Problem::later("writing a backup")),
-        Command::Restore { .. } => Err(Problem::later("restoring a backup")),
-        Command::Recovery(_) => Err(Problem::later("recovery")),
+        Command::Backup { organisation, file } => backup::backup(&organisation, &file),
+        Command::Restore { file, organisation, keys } => backup::restore(&file, keys, &organisation),
+        Command::Recovery(command) => backup::recovery(command),
         Command::Bench { .. } => Err(Problem::later("the benchmark")),
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use karwan_proto::log::RecordVerdict;
-use karwan_proto::session::{Ingested, Rejection};
+use karwan_proto::session::{Ingested, Rejection, Testimony};
 use karwan_proto::{
     CaseloadId, DeviceId, Envelope, EnvelopeHeader, Hash, Item, LogEntry, PersonId, Reason, RecordId, Role, SignedHeader, Verdict,
 };
@@ -16,7 +16,7 @@ use karwan_record::{Author, Provenance, Record, SourcedChange, gate};
 use rusqlite::{OptionalExtension, Transaction, params};
 use tokio::sync::oneshot;
 
-use super::{accepted, append, head, payload, provenance, verdict_of};
+use super::{accepted, append, head, payload, provenance, recovery, verdict_of};
 use crate::clock::{now_ms, random};
 use crate::organisation::{Core, Organisation};
 use crate::problem::Problem;
@@ -32,8 +32,21 @@ pub struct Job {
     pub bearer: DeviceId,
     /// The envelope's bytes.
     pub envelope: Vec<u8>,
+    /// What the device remembers of it, where it offers again what another log had.
+    pub testimony: Option<Testimony>,
     /// Told when it is durable.
     pub answer: oneshot::Sender<Option<Ingested>>,
+}
+
+/// An envelope and who brings it.
+#[derive(Debug, Clone, Copy)]
+pub struct Brought<'a> {
+    /// The device of the session.
+    pub bearer: DeviceId,
+    /// The envelope's bytes.
+    pub envelope: &'a [u8],
+    /// What the device remembers of it, where it offers again what another log had.
+    pub testimony: Option<&'a Testimony>,
 }
 
 /// The writer's queue.
@@ -51,10 +64,15 @@ impl Ingest {
     }
 
     /// Queues an envelope; waits where the queue is full. The answer is `None` where the server failed.
-    pub fn offer(&self, bearer: DeviceId, envelope: Vec<u8>) -> oneshot::Receiver<Option<Ingested>> {
+    pub fn offer(
+        &self,
+        bearer: DeviceId,
+        envelope: Vec<u8>,
+        testimony: Option<Testimony>,
+    ) -> oneshot::Receiver<Option<Ingested>> {
         let (answer, answered) = oneshot::channel();
         // A queue that is gone drops the job, and the receiver says so.
-        self.queue.send(Job { bearer, envelope, answer }).ok();
+        self.queue.send(Job { bearer, envelope, testimony, answer }).ok();
         answered
     }
 }
@@ -68,7 +86,10 @@ fn run(organisation: &Arc<Organisation>, jobs: &Receiver<Job>) {
                 Err(_) => break,
             }
         }
-        let envelopes: Vec<(DeviceId, &[u8])> = batch.iter().map(|job| (job.bearer, job.envelope.as_slice())).collect();
+        let envelopes: Vec<Brought<'_>> = batch
+            .iter()
+            .map(|job| Brought { bearer: job.bearer, envelope: &job.envelope, testimony: job.testimony.as_ref() })
+            .collect();
         let outcome = organisation.take_in(&envelopes);
         if let Err(problem) = &outcome {
             tracing::error!(code = problem.code, error = problem.error, "ingest failed");
@@ -82,26 +103,42 @@ fn run(organisation: &Arc<Organisation>, jobs: &Receiver<Job>) {
 
 impl Organisation {
     /// Takes in envelopes in one transaction. When it returns they are durable, judged, and known to whoever waits for the log.
-    pub fn take_in(&self, envelopes: &[(DeviceId, &[u8])]) -> Result<Vec<Ingested>, Problem> {
-        self.take_in_with(&mut *self.writing()?, envelopes, &|_| Ok(()))
+    pub fn take_in(&self, envelopes: &[Brought<'_>]) -> Result<Vec<Ingested>, Problem> {
+        self.take_in_with(&mut *self.writing()?, envelopes, false, &|_| Ok(()))
+    }
+
+    /// Judges envelopes that were held while the server recovered; `release` lets them go in the same transaction.
+    pub(super) fn judge_held(
+        &self,
+        core: &mut Core,
+        envelopes: &[Brought<'_>],
+        release: &dyn Fn(&Transaction<'_>) -> Result<(), Problem>,
+    ) -> Result<Vec<Ingested>, Problem> {
+        self.take_in_with(core, envelopes, true, release)
     }
 
     /// As [`Organisation::take_in`]; `check` may undo everything by an error before it is committed.
     fn take_in_with(
         &self,
         core: &mut Core,
-        envelopes: &[(DeviceId, &[u8])],
+        envelopes: &[Brought<'_>],
+        closing: bool,
         check: &dyn Fn(&Transaction<'_>) -> Result<(), Problem>,
     ) -> Result<Vec<Ingested>, Problem> {
         // Keys first: a key without a change harms nobody, a change without its key is lost.
         let keys = core.keys.unchecked_transaction()?;
         let transaction = core.db.unchecked_transaction()?;
-        let mut writer =
-            Writer { organisation: self, core_membership: &core.membership, records: &mut core.records, keys: &core.keys };
+        let mut writer = Writer {
+            organisation: self,
+            core_membership: &core.membership,
+            records: &mut core.records,
+            keys: &core.keys,
+            holds: core.recovering && !closing,
+        };
         let mut outcomes = Vec::with_capacity(envelopes.len());
         let mut failed = None;
-        for (bearer, bytes) in envelopes {
-            match writer.envelope(&transaction, *bearer, bytes) {
+        for brought in envelopes {
+            match writer.envelope(&transaction, *brought) {
                 Ok(outcome) => outcomes.push(outcome),
                 Err(problem) => {
                     failed = Some(problem);
@@ -138,8 +175,10 @@ impl Organisation {
     /// gate refuses, and then nothing is kept.
     pub fn write(&self, caseload: CaseloadId, person: PersonId, changes: Vec<(RecordId, Vec<u8>)>) -> Result<u64, Problem> {
         let mut core = self.writing()?;
+        core.not_recovering()?;
         let (hash, envelope, device) = self.seal(&mut core, caseload, person, changes)?;
-        let outcomes = self.take_in_with(&mut core, &[(device, &envelope)], &|transaction| accepted_whole(transaction, hash))?;
+        let brought = Brought { bearer: device, envelope: &envelope, testimony: None };
+        let outcomes = self.take_in_with(&mut core, &[brought], false, &|transaction| accepted_whole(transaction, hash))?;
         drop(core);
         match outcomes.first() {
             Some(Ingested::Durable { sequence }) => Ok(*sequence),
@@ -208,18 +247,25 @@ struct Writer<'a> {
     core_membership: &'a karwan_proto::Membership,
     records: &'a mut super::cache::RecordCache,
     keys: &'a rusqlite::Connection,
+    /// The server recovers: what comes is held and not judged.
+    holds: bool,
 }
 
 impl Writer<'_> {
-    fn envelope(&mut self, transaction: &Transaction<'_>, bearer: DeviceId, bytes: &[u8]) -> Result<Ingested, Problem> {
+    fn envelope(&mut self, transaction: &Transaction<'_>, brought: Brought<'_>) -> Result<Ingested, Problem> {
         let rejected = |rejection| Ok(Ingested::Rejected(rejection));
+        let Brought { bearer, envelope: bytes, testimony } = brought;
         let Ok(signed) = SignedHeader::peek(bytes) else { return rejected(Rejection::Malformed) };
         let hash = signed.hash();
+        let header = signed.header().clone();
+        let testimony = testimony.filter(|_| believes(self.core_membership, bearer, &header));
         let mut statement = transaction.prepare_cached("SELECT sequence FROM envelope WHERE hash = ?1")?;
         if let Some(sequence) = statement.query_row([hash.0], |row| row.get::<_, i64>(0)).optional()? {
+            if let Some(testimony) = testimony {
+                self.reconsider(transaction, &signed, testimony)?;
+            }
             return Ok(Ingested::Durable { sequence: sequence as u64 });
         }
-        let header = signed.header().clone();
         let Some(key) = self.core_membership.key_of(header.device) else { return rejected(Rejection::UnknownDevice) };
         if signed.verify(&key).is_err() {
             return rejected(Rejection::Signature);
@@ -229,14 +275,16 @@ impl Writer<'_> {
         if !may_bear || head(transaction, header.caseload)?.is_none() {
             return rejected(Rejection::Caseload);
         }
-        let mut statement = transaction
-            .prepare_cached("SELECT 1 FROM envelope WHERE caseload = ?1 AND device = ?2 AND incarnation = ?3 AND counter = ?4")?;
-        let place = params![header.caseload.0, header.device.0, header.incarnation.0, header.counter as i64];
-        if statement.exists(place)? {
+        if is_of_a_clone(transaction, &header)? {
             return rejected(Rejection::Equivocation);
         }
         let Ok(envelope) = Envelope::decode(bytes) else { return rejected(Rejection::Malformed) };
+        if self.holds {
+            return recovery::hold(transaction, self.keys, bearer, &envelope, bytes, testimony);
+        }
         let entitled = self.core_membership.may_write(header.person, header.device, header.caseload);
+        // What a log that is no more had accepted stays accepted, in the role that it was written in.
+        let entitled = testimony.map_or(entitled, |testimony| Ok(testimony.role));
         let role = entitled.as_ref().copied().unwrap_or(Role::Enumerator);
         let mut by_record: BTreeMap<RecordId, Vec<Vec<u8>>> = BTreeMap::new();
         for item in envelope.items() {
@@ -247,7 +295,11 @@ impl Writer<'_> {
         let mut refused = Vec::new();
         let mut accepted = Vec::new();
         for (record, changes) in by_record {
+            let told = testimony.and_then(|testimony| testimony.refused.iter().find(|told| told.record == record));
             let verdict = match &entitled {
+                _ if told.is_some_and(|told| matches!(told.verdict, Verdict::Quarantined(_))) => {
+                    told.map_or(Verdict::Accepted, |told| told.verdict)
+                }
                 Ok(_) => self.judge(transaction, header.caseload, record, &changes, &signed, role)?,
                 Err(reason) => Verdict::Quarantined(reason_of(reason)),
             };
@@ -267,6 +319,9 @@ impl Writer<'_> {
         };
         let sequence = append(transaction, header.caseload, &entry, Some(hash))?;
         self.keep(transaction, &envelope, sequence, role)?;
+        if testimony.is_some() {
+            set_testified(transaction, hash)?;
+        }
         for RecordVerdict { record, verdict } in refused {
             put_verdict(transaction, hash, record, verdict)?;
         }
@@ -314,6 +369,30 @@ impl Writer<'_> {
         Ok(Verdict::Accepted)
     }
 
+    /// Another device tells that a log which is no more had accepted an envelope that is set aside here because its author may no longer write.
+    fn reconsider(&mut self, transaction: &Transaction<'_>, signed: &SignedHeader, testimony: &Testimony) -> Result<(), Problem> {
+        let (hash, caseload) = (signed.hash(), signed.header().caseload);
+        set_testified(transaction, hash)?;
+        let aside: Vec<RecordId> = {
+            let reasons =
+                [Reason::Revoked, Reason::NotGranted, Reason::Author].map(|reason| reason.number().to_string()).join(", ");
+            let text = format!("SELECT record FROM verdict WHERE envelope = ?1 AND verdict = 2 AND reason IN ({reasons})");
+            let mut statement = transaction.prepare_cached(&text)?;
+            let rows = statement.query_map([hash.0], |row| row.get(0).map(RecordId))?;
+            rows.collect::<Result<_, _>>()?
+        };
+        for record in aside {
+            if testimony.refused.iter().any(|told| told.record == record) {
+                continue;
+            }
+            let changes = self.payloads(transaction, hash, record)?;
+            let verdict = self.judge(transaction, caseload, record, &changes, signed, testimony.role)?;
+            decide(transaction, caseload, hash, record, verdict)?;
+            self.retry_waiting(transaction, caseload, record)?;
+        }
+        Ok(())
+    }
+
     /// What waited for changes of this record may count now.
     fn retry_waiting(&mut self, transaction: &Transaction<'_>, caseload: CaseloadId, record: RecordId) -> Result<(), Problem> {
         loop {
@@ -340,15 +419,7 @@ impl Writer<'_> {
                     continue;
                 }
                 changed = true;
-                let entry = LogEntry::Verdict {
-                    envelope: hash,
-                    record,
-                    verdict,
-                    decided_at_ms: now_ms(),
-                    extra: karwan_proto::codec::Extra::default(),
-                };
-                append(transaction, caseload, &entry, None)?;
-                put_verdict(transaction, hash, record, verdict)?;
+                decide(transaction, caseload, hash, record, verdict)?;
             }
             if !changed {
                 return Ok(());
@@ -395,6 +466,46 @@ impl Writer<'_> {
         }
         payload::keep_salts(self.keys, hash, envelope.salts())
     }
+}
+
+/// Whether what a device tells of another's envelope is believed: it is no party, and stands.
+fn believes(membership: &karwan_proto::Membership, bearer: DeviceId, header: &EnvelopeHeader) -> bool {
+    let known = membership.device(bearer).filter(|known| !known.revoked);
+    bearer != header.device && known.is_some_and(|known| known.person != header.person)
+}
+
+/// Whether another copy of the device's database wrote under the same incarnation: its envelope of this number, or of the one before, is here.
+fn is_of_a_clone(transaction: &Transaction<'_>, header: &EnvelopeHeader) -> Result<bool, Problem> {
+    let text = "SELECT hash FROM envelope WHERE caseload = ?1 AND device = ?2 AND incarnation = ?3 AND counter = ?4";
+    let mut statement = transaction.prepare_cached(text)?;
+    let mut at = |counter: u64| -> Result<Option<Hash>, Problem> {
+        let place = params![header.caseload.0, header.device.0, header.incarnation.0, counter as i64];
+        Ok(statement.query_row(place, |row| row.get(0).map(Hash)).optional()?)
+    };
+    if at(header.counter)?.is_some() {
+        return Ok(true);
+    }
+    let before = header.counter.checked_sub(1).map(&mut at).transpose()?.flatten();
+    Ok(before.is_some_and(|before| Some(before) != header.previous))
+}
+
+fn set_testified(transaction: &Transaction<'_>, envelope: Hash) -> Result<(), Problem> {
+    transaction.prepare_cached("UPDATE envelope SET testified = 1 WHERE hash = ?1")?.execute([envelope.0])?;
+    Ok(())
+}
+
+/// A later verdict: an entry of the log, and what stands from here on.
+pub(crate) fn decide(
+    transaction: &Transaction<'_>,
+    caseload: CaseloadId,
+    envelope: Hash,
+    record: RecordId,
+    verdict: Verdict,
+) -> Result<(), Problem> {
+    let extra = karwan_proto::codec::Extra::default();
+    let entry = LogEntry::Verdict { envelope, record, verdict, decided_at_ms: now_ms(), extra };
+    append(transaction, caseload, &entry, None)?;
+    put_verdict(transaction, envelope, record, verdict)
 }
 
 fn put_verdict(transaction: &Transaction<'_>, envelope: Hash, record: RecordId, verdict: Verdict) -> Result<(), Problem> {

@@ -4,6 +4,7 @@
 pub(crate) mod cache;
 pub mod ingest;
 mod payload;
+pub mod recovery;
 
 use std::collections::BTreeMap;
 
@@ -100,7 +101,7 @@ fn verdict_of(kind: i64, reason: i64) -> Verdict {
     }
 }
 
-fn signed_header(header: Vec<u8>, signature: [u8; 64]) -> Result<SignedHeader, Problem> {
+pub(crate) fn signed_header(header: Vec<u8>, signature: [u8; 64]) -> Result<SignedHeader, Problem> {
     Ok(SignedHeader::new(header, Signature(signature))?)
 }
 

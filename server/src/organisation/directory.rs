@@ -34,6 +34,12 @@ pub(crate) fn put(db: &Connection, named: Named, id: [u8; 16], name: &str) -> Re
     Ok(())
 }
 
+/// Names something that has no name yet.
+pub(crate) fn fill(db: &Connection, named: Named, id: [u8; 16], name: &str) -> Result<(), Problem> {
+    db.execute("INSERT OR IGNORE INTO directory(kind, id, name) VALUES(?1, ?2, ?3)", params![kind(named), id, name])?;
+    Ok(())
+}
+
 impl Organisation {
     /// Rows after a version: the version of the last, the rows, and whether there are more.
     pub fn directory_after(&self, version: u64, limit: usize) -> Result<(u64, Vec<DirectoryRow>, bool), Problem> {

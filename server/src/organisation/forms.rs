@@ -111,6 +111,7 @@ impl Organisation {
         };
         let names: Vec<(String, Hash)> = files.into_iter().map(|file| (file.name, file.hash)).collect();
         let mut core = self.writing()?;
+        core.not_recovering()?;
         let transaction = core.db.transaction()?;
         transaction.execute(
             "INSERT OR REPLACE INTO form(hash, caseload, form_id, version, title, file_name, media, retired) VALUES(?1,?2,?3,?4,?5,?6,?7,0)",
@@ -149,6 +150,7 @@ impl Organisation {
                 extra: karwan_proto::codec::Extra::default(),
             };
             let mut core = self.writing()?;
+            core.not_recovering()?;
             let transaction = core.db.transaction()?;
             transaction.execute(
                 "UPDATE form SET retired = 1 WHERE hash = ?1 AND caseload = ?2",
@@ -217,6 +219,11 @@ impl Organisation {
             std::fs::rename(&unfinished, &path)?;
         }
         Ok(hash)
+    }
+
+    /// Whether bytes with this hash are here.
+    pub(crate) fn blob_exists(&self, hash: Hash) -> bool {
+        self.blob_path(hash).exists()
     }
 
     /// Bytes by their hash.

@@ -82,6 +82,9 @@ impl Organisation {
     pub(crate) fn enrol(&self, key: PublicKey, enrolment: &Enrolment) -> Result<Result<(), Refusal>, Problem> {
         let hash = secret_hash(&enrolment.secret);
         let mut core = self.writing()?;
+        if core.recovering {
+            return Ok(Err(Refusal::Recovering));
+        }
         let Some(invited) = core.membership.invitations().get(&hash).cloned() else { return Ok(Err(Refusal::InvitationUnknown)) };
         if let Some(device) = invited.used_by {
             return Ok(if device == key.device() { Ok(()) } else { Err(Refusal::InvitationUsed) });

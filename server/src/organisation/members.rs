@@ -22,6 +22,18 @@ pub(crate) fn replay(db: &Connection, id: OrganisationId) -> Result<Membership, 
 }
 
 impl Core {
+    /// Refuses while the server recovers: a decision would stand beside those that devices are bringing back.
+    pub(crate) fn not_recovering(&self) -> Result<(), Problem> {
+        if !self.recovering {
+            return Ok(());
+        }
+        Err(Problem::refused(
+            "recovering",
+            "the server was restored from a backup, and devices are bringing back what came after it",
+            "When they have come home, close it: karwan recovery close ORG.",
+        ))
+    }
+
     /// Signs a decision, takes it in and keeps it.
     pub(crate) fn sign(&mut self, organisation: OrganisationId, act: Act, key: &SigningKey) -> Result<(), Problem> {
         let entry = MembershipEntry {

@@ -3,6 +3,7 @@
 //! One process writes, under the folder's lock; inside it one connection writes ([`Organisation::writing`]) and any number read.
 //! [`people`], [`invitations`], [`forms`] and [`directory`] are what administrators do; [`crate::log`] is what devices bring.
 
+pub(crate) mod brought_back;
 pub mod devices;
 pub mod directory;
 pub mod folder;
@@ -56,6 +57,8 @@ pub(crate) struct Core {
     pub(crate) incarnation: IncarnationId,
     pub(crate) sealed: BTreeMap<CaseloadId, (u64, Option<Hash>)>,
     pub(crate) records: RecordCache,
+    /// The server was restored and its recovery is not closed.
+    pub(crate) recovering: bool,
 }
 
 /// What `init` made.
@@ -152,7 +155,9 @@ impl Organisation {
         let administrator_key = read_key(&folder, "administrator.key")?;
         // Never read from the database: a copy of it must not go on as the same writer.
         let incarnation = IncarnationId::from_random(random());
-        let core = Core { db, keys, membership, incarnation, sealed: BTreeMap::new(), records: RecordCache::default() };
+        let recovering = crate::log::recovery::since(&db)?.is_some();
+        let core =
+            Core { db, keys, membership, incarnation, sealed: BTreeMap::new(), records: RecordCache::default(), recovering };
         let readers = Readers::of(folder.database());
         Ok(Self {
             folder,
@@ -234,6 +239,7 @@ impl Organisation {
 
     /// A decision of the administrator, whose key this folder holds.
     pub(crate) fn decide(&self, core: &mut Core, act: Act) -> Result<(), Problem> {
+        core.not_recovering()?;
         core.sign(self.id, act, &self.administrator_key)
     }
 

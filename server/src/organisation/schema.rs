@@ -5,7 +5,8 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::problem::Problem;
 
 /// Everything but keys and projections.
-pub const MAIN: &[&str] = &["
+pub const MAIN: &[&str] = &[
+    "
 CREATE TABLE setting(name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
 CREATE TABLE membership(position INTEGER PRIMARY KEY, bytes BLOB NOT NULL, chain BLOB NOT NULL) STRICT;
 -- Names of the organisation, people, devices and caseloads; a row that changes gets a new version.
@@ -80,7 +81,30 @@ CREATE TABLE form(
     retired INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY(hash, caseload)
 ) STRICT;
-"];
+",
+    "
+-- Where each log ended when the server was restored from a backup; 0: never.
+ALTER TABLE caseload ADD COLUMN restored_head INTEGER NOT NULL DEFAULT 0;
+-- Another device told that a log which is no more had it.
+ALTER TABLE envelope ADD COLUMN testified INTEGER NOT NULL DEFAULT 0;
+-- What devices brought back since a restore, until recovery is closed; encrypted as changes are.
+CREATE TABLE recovered(
+    hash BLOB NOT NULL UNIQUE,
+    caseload BLOB NOT NULL,
+    bearer BLOB NOT NULL,
+    sealed BLOB NOT NULL,
+    earlier INTEGER,
+    testimony BLOB
+) STRICT;
+CREATE TABLE recovered_form(
+    caseload BLOB NOT NULL,
+    hash BLOB NOT NULL,
+    entry BLOB NOT NULL,
+    bearer BLOB NOT NULL,
+    PRIMARY KEY(caseload, hash)
+) STRICT;
+",
+];
 
 /// Keys.
 pub const KEYS: &[&str] = &["

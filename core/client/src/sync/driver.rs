@@ -11,7 +11,8 @@ use karwan_proto::session::{DeviceEffect, DeviceSession, DeviceStart, Head};
 use karwan_store::StoreError;
 
 use super::incoming::Incoming;
-use super::outgoing::{self, Outbox, Receipt};
+use super::outgoing::{self, Next, Outbox, Receipt};
+use super::repair;
 use super::report::{Listener, Phase, Progress, SyncReport};
 use super::stream::{Exchange, session_error};
 use super::transport::Connection;
@@ -32,6 +33,8 @@ pub(crate) struct Driver<'a> {
     introduced: Vec<Introduction>,
     report: SyncReport,
     phase: Phase,
+    /// The server recovers and waits for what it has forgotten.
+    brings_back: bool,
     finished: bool,
 }
 
@@ -47,6 +50,7 @@ impl<'a> Driver<'a> {
             introduced: Vec::new(),
             report: SyncReport::default(),
             phase: Phase::Sending,
+            brings_back: false,
             finished: false,
         })
     }
@@ -135,18 +139,26 @@ impl<'a> Driver<'a> {
     fn act(&mut self, effect: DeviceEffect, exchange: &mut Exchange) -> Result<(), ClientError> {
         match effect {
             DeviceEffect::Send(bytes) => exchange.send(bytes),
-            DeviceEffect::NextOffer => match self.outbox.next(self.inner)? {
-                Some(bytes) => exchange.session.offer(bytes).map_err(session_error)?,
-                None => exchange.session.offers_end().map_err(session_error)?,
-            },
+            DeviceEffect::NextOffer => self.offer(exchange)?,
             DeviceEffect::Welcome { epoch, recovering, clock_ahead_ms } => {
                 self.phase = Phase::Receiving;
                 self.report.recovering = recovering;
+                self.brings_back = recovering;
                 self.report.clock_ahead_ms = (clock_ahead_ms.abs() > CLOCK_TOLERANCE_MS).then_some(clock_ahead_ms);
-                locked(&self.inner.store).write(|batch| {
+                let mut store = locked(&self.inner.store);
+                let before = store.setting("epoch")?;
+                store.write(|batch| {
+                    if before.is_some_and(|before| before != epoch.to_be_bytes()) {
+                        // Another epoch: a receipt that no log entry followed says nothing any more.
+                        for state in batch.view().caseloads()? {
+                            batch.offer_again(state.caseload)?;
+                        }
+                    }
                     batch.set("epoch", &epoch.to_be_bytes())?;
                     batch.set("clock_ahead_ms", &clock_ahead_ms.to_be_bytes())
                 })?;
+                drop(store);
+                self.outbox.look_again(self.inner)?;
             }
             DeviceEffect::Membership { first, entries } => self.incoming.membership(first, &entries)?,
             DeviceEffect::Directory { version, reset, rows } => self.incoming.directory(version, reset, &rows)?,
@@ -160,16 +172,26 @@ impl<'a> Driver<'a> {
                 exchange.session.points(caseload, points).map_err(session_error)?;
             }
             DeviceEffect::Rewind { caseload, cursor } => {
-                let names = self.incoming.rewind(caseload, cursor)?;
-                self.outbox.again(names);
+                self.incoming.rewind(caseload, cursor)?;
+                self.outbox.look_again(self.inner)?;
             }
+            DeviceEffect::ReadMembershipPoints => {
+                exchange.session.membership_points(repair::membership_points(self.inner)?).map_err(session_error)?;
+            }
+            DeviceEffect::OfferMembership { after } => {
+                exchange.session.offer_membership(&repair::membership_after(self.inner, after)?).map_err(session_error)?;
+            }
+            DeviceEffect::Deferred { envelope } => self.outbox.deferred(envelope),
+            DeviceEffect::Lacking { prefixes, .. } => self.outbox.lacking(self.inner, &prefixes)?,
             DeviceEffect::Withdrawn { caseload } => self.incoming.withdrawn(caseload)?,
             DeviceEffect::Evict { records, .. } => self.incoming.evict(&records)?,
             DeviceEffect::Envelopes { caseload, envelopes } => self.incoming.envelopes(caseload, &envelopes, &mut self.report)?,
             DeviceEffect::BlobChunk { hash, length, offset, bytes } => self.blob_chunk(hash, length, offset, &bytes)?,
             DeviceEffect::NoBlob { hash } => drop(self.blobs.remove(&hash)),
-            // Attachments are not sent in this version.
-            DeviceEffect::ReadBlob { hash, .. } => exchange.session.no_blob(hash).map_err(session_error)?,
+            DeviceEffect::ReadBlob { hash, offset, limit } => match repair::piece_of_file(self.inner, hash, offset, limit)? {
+                Some((length, bytes)) => exchange.session.blob_chunk(hash, length, offset, bytes).map_err(session_error)?,
+                None => exchange.session.no_blob(hash).map_err(session_error)?,
+            },
             DeviceEffect::BlobStored { .. } => {}
             DeviceEffect::Settled { heads } => self.settled(&heads, exchange)?,
             DeviceEffect::Finished(_) => self.finished = true,
@@ -177,18 +199,43 @@ impl<'a> Driver<'a> {
         Ok(())
     }
 
+    fn offer(&mut self, exchange: &mut Exchange) -> Result<(), ClientError> {
+        match self.outbox.next(self.inner)? {
+            Next::Offer(bytes, None) => exchange.session.offer(bytes),
+            Next::Offer(bytes, Some(testimony)) => exchange.session.reoffer(bytes, testimony),
+            Next::Ask(caseload, prefixes) => exchange.session.prefixes(caseload, prefixes),
+            Next::End => {
+                if std::mem::take(&mut self.brings_back) {
+                    let known = repair::Known::of(self.inner)?;
+                    exchange.session.bring_back(&known.names, &known.forms, &known.files).map_err(session_error)?;
+                }
+                exchange.session.offers_end()
+            }
+        }
+        .map_err(session_error)
+    }
+
     fn settled(&mut self, heads: &[Head], exchange: &mut Exchange) -> Result<(), ClientError> {
         let missing = {
             let mut store = locked(&self.inner.store);
             let introduced = std::mem::take(&mut self.introduced);
+            let recovering = self.report.recovering;
             store.write(|batch| {
                 for head in heads {
                     if batch.view().caseload(head.caseload)?.is_some_and(|state| state.backed_up != head.backed_up) {
                         batch.set_backed_up(head.caseload, head.backed_up)?;
                     }
                 }
+                if recovering {
+                    // It may be lost once more before its log says anything.
+                    return Ok(());
+                }
                 for introduction in &introduced {
                     batch.set_introduced(introduction.person)?;
+                }
+                // The log was told to its end: what it does not name is not there, whatever was confirmed.
+                for state in batch.view().caseloads()? {
+                    batch.offer_again(state.caseload)?;
                 }
                 Ok::<_, StoreError>(())
             })?;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use karwan_proto::directory::DirectoryRow;
 use karwan_proto::envelope::{Envelope, Item};
 use karwan_proto::ids::{CaseloadId, Hash, RecordId};
-use karwan_proto::log::{Cursor, LogEntry, RecordVerdict, Verdict};
+use karwan_proto::log::{Cursor, LogEntry, Reason, RecordVerdict, Verdict};
 use karwan_proto::membership::{Membership, Role, SignedEntry};
 use karwan_proto::session::Delivered;
 use karwan_record::{Record, SourcedChange, gate};
@@ -57,11 +57,28 @@ impl<'a> Incoming<'a> {
         Ok(Self { inner, items_before, changed: BTreeSet::new(), forms: false, people: false })
     }
 
-    /// Checks and keeps entries of the membership log; caseloads that they grant are held from now on.
+    /// Checks and keeps entries of the membership log; caseloads that they grant are held from now on. Where they are others than those held,
+    /// the server's take their place: it has taken in ours before.
     pub(crate) fn membership(&mut self, first: u64, entries: &[SignedEntry]) -> Result<(), ClientError> {
         let mut store = locked(&self.inner.store);
         let mut membership = locked(&self.inner.membership);
         let mut next = membership.clone();
+        let mut forget_from = None;
+        let held = next.cursor().sequence;
+        if first <= held {
+            let ours = store.view()?.membership()?;
+            let place = |position: u64| usize::try_from(position).ok().and_then(|position| position.checked_sub(1));
+            let differs = (first..).zip(entries).find(|(position, entry)| {
+                *position <= held && place(*position).and_then(|place| ours.get(place)) != Some(&entry.encode())
+            });
+            if let Some((position, _)) = differs {
+                next = Membership::new(next.organisation());
+                for bytes in ours.iter().take(place(position).unwrap_or(0)) {
+                    next.replay(&SignedEntry::decode(bytes)?)?;
+                }
+                forget_from = Some(position);
+            }
+        }
         let held = next.cursor().sequence;
         let mut kept = Vec::new();
         for (position, entry) in (first..).zip(entries) {
@@ -76,6 +93,9 @@ impl<'a> Incoming<'a> {
         }
         let granted = next.readable(self.inner.device).unwrap_or_default();
         store.write(|batch| {
+            if let Some(position) = forget_from {
+                batch.forget_membership_from(position)?;
+            }
             for (position, bytes) in &kept {
                 batch.put_membership(*position, bytes)?;
             }
@@ -180,14 +200,13 @@ impl<'a> Incoming<'a> {
         Ok(())
     }
 
-    /// Goes back to a point of a caseload's log; gives the names of all envelopes that lay above.
-    pub(crate) fn rewind(&mut self, caseload: CaseloadId, cursor: Cursor) -> Result<Vec<Hash>, ClientError> {
-        locked(&self.inner.store).write(|batch| {
-            let names = batch.view().envelope_names_above(caseload, cursor.sequence)?;
+    /// Goes back to a point of a caseload's log: all that lay above is to be offered again.
+    pub(crate) fn rewind(&mut self, caseload: CaseloadId, cursor: Cursor) -> Result<(), ClientError> {
+        Ok(locked(&self.inner.store).write(|batch| {
+            batch.rewind_envelopes(caseload, cursor.sequence)?;
             batch.forget_entries_above(caseload, cursor.sequence)?;
-            batch.set_cursor(caseload, cursor.sequence, cursor.chain)?;
-            Ok(names)
-        })
+            batch.set_cursor(caseload, cursor.sequence, cursor.chain)
+        })?)
     }
 
     /// The device may not read a caseload any more: what is not its own unsent work goes.
@@ -311,6 +330,20 @@ fn state_of(verdict: Verdict) -> ChangeState {
     }
 }
 
+/// The verdict that was kept in words; `None` where a newer version wrote them.
+pub(crate) fn verdict_in_words(word: &str, reason: &str) -> Option<Verdict> {
+    let known = (1..=REASONS_MAX).map(Reason::of_number).find(|known| known.to_string() == reason);
+    Some(match word {
+        ACCEPTED => Verdict::Accepted,
+        "erased" => Verdict::Erased,
+        "waiting" => Verdict::Waiting(known?),
+        "quarantined" => Verdict::Quarantined(known?),
+        _ => return None,
+    })
+}
+
+/// Reasons that are looked through for their words.
+const REASONS_MAX: u64 = 64;
 /// Word of the verdict that counts.
 const ACCEPTED: &str = "accepted";
 
@@ -356,12 +389,16 @@ impl<'a, 'b> Page<'a, 'b> {
         self.batch.put_entry(self.caseload, point.sequence, point.chain, kind, body)?;
         match entry {
             LogEntry::Envelope { envelope, role, refused, .. } => {
+                self.batch.clear_verdicts(envelope)?;
                 for RecordVerdict { record, verdict } in &refused {
                     let (word, reason) = words(*verdict);
                     self.batch.put_verdict(envelope, *record, word, &reason, point.sequence)?;
                 }
                 match &delivered.envelope {
-                    Some(bytes) => self.envelope(bytes, point.sequence, role)?,
+                    Some(bytes) => {
+                        self.envelope(bytes, point.sequence, role)?;
+                        self.not_accepted(envelope, &refused)?;
+                    }
                     None if self.batch.view().envelope(envelope)?.is_some() => {
                         self.own_envelope(envelope, point.sequence, role, &refused)?;
                     }
@@ -416,6 +453,16 @@ impl<'a, 'b> Page<'a, 'b> {
         Ok(())
     }
 
+    /// What another log may have accepted of an envelope that is held, and this one has not.
+    fn not_accepted(&mut self, envelope: Hash, refused: &[RecordVerdict]) -> Result<(), ClientError> {
+        for RecordVerdict { record, verdict } in refused {
+            if !self.batch.set_envelope_changes(envelope, Some(*record), state_of(*verdict))?.is_empty() {
+                self.again(*record);
+            }
+        }
+        Ok(())
+    }
+
     fn tell_refused(&mut self, envelope: Hash, verdict: Verdict) {
         if matches!(verdict, Verdict::Quarantined(_) | Verdict::Other(..)) {
             let (word, reason) = words(verdict);
@@ -462,6 +509,7 @@ impl<'a, 'b> Page<'a, 'b> {
             counter: header.counter,
             changes: u32::try_from(envelope.items().len()).unwrap_or(u32::MAX),
             role: Some(role),
+            earlier: None,
         })?;
         self.changes += envelope.items().len() as u64;
         for item in envelope.items() {

@@ -4,10 +4,13 @@ use std::collections::{BTreeSet, VecDeque};
 
 use karwan_proto::envelope::{EnvelopeHeader, Item, fitting, seal};
 use karwan_proto::ids::{CaseloadId, Hash};
-use karwan_proto::limits::MAX_CHANGES_PER_ENVELOPE;
-use karwan_proto::session::Rejection;
+use karwan_proto::limits::{MAX_CHANGES_PER_ENVELOPE, MAX_PREFIXES_PER_FRAME};
+use karwan_proto::log::RecordVerdict;
+use karwan_proto::session::{Prefix, Rejection, Testimony};
+use karwan_store::View;
 use karwan_store::change::{ChangeState, EnvelopeState, PlacedChange, StoredEnvelope};
 
+use super::incoming::verdict_in_words;
 use super::report::{RefusedEnvelope, SyncReport};
 use crate::device::{Inner, locked, random};
 use crate::error::ClientError;
@@ -17,6 +20,9 @@ pub(crate) struct Outbox {
     caseloads: VecDeque<CaseloadId>,
     waiting: VecDeque<Hash>,
     offered: BTreeSet<Hash>,
+    /// Asked about by the beginnings of their names, in this order.
+    asked: Vec<Hash>,
+    asked_before: BTreeSet<Hash>,
 }
 
 /// What the server said of one envelope.
@@ -25,25 +31,64 @@ pub(crate) struct Receipt {
     pub(crate) sequence: u64,
 }
 
+/// What to say next.
+pub(crate) enum Next {
+    /// An envelope, and what a log that is no more said of it.
+    Offer(Vec<u8>, Option<Testimony>),
+    /// The server may have these.
+    Ask(CaseloadId, Vec<Prefix>),
+    /// There is nothing more.
+    End,
+}
+
 impl Outbox {
     /// Everything that the server does not have, of all caseloads.
     pub(crate) fn new(inner: &Inner) -> Result<Self, ClientError> {
-        let caseloads = locked(&inner.store).view()?.caseloads()?.into_iter().map(|state| state.caseload).collect();
-        Ok(Self { caseloads, waiting: VecDeque::new(), offered: BTreeSet::new() })
+        let mut outbox = Self {
+            caseloads: VecDeque::new(),
+            waiting: VecDeque::new(),
+            offered: BTreeSet::new(),
+            asked: Vec::new(),
+            asked_before: BTreeSet::new(),
+        };
+        outbox.look_again(inner)?;
+        Ok(outbox)
     }
 
-    /// The next envelope to offer, as its bytes; each is offered once a session.
-    pub(crate) fn next(&mut self, inner: &Inner) -> Result<Option<Vec<u8>>, ClientError> {
+    /// More may be to offer than before.
+    pub(crate) fn look_again(&mut self, inner: &Inner) -> Result<(), ClientError> {
+        self.caseloads = locked(&inner.store).view()?.caseloads()?.into_iter().map(|state| state.caseload).collect();
+        Ok(())
+    }
+
+    /// The next envelope to offer, or what to ask; each is offered once a session.
+    pub(crate) fn next(&mut self, inner: &Inner) -> Result<Next, ClientError> {
         loop {
             while let Some(name) = self.waiting.pop_front() {
                 if !self.offered.insert(name) {
                     continue;
                 }
-                if let Some(envelope) = locked(&inner.store).view()?.envelope(name)? {
-                    return Ok(Some(envelope.bytes));
+                let store = locked(&inner.store);
+                let view = store.view()?;
+                if let Some(envelope) = view.envelope(name)? {
+                    let testimony = testimony(&view, &envelope)?;
+                    return Ok(Next::Offer(envelope.bytes, testimony));
                 }
             }
-            let Some(caseload) = self.caseloads.front().copied() else { return Ok(None) };
+            let Some(caseload) = self.caseloads.front().copied() else { return Ok(Next::End) };
+            let again: Vec<Hash> = locked(&inner.store)
+                .view()?
+                .envelopes_to_offer_again(caseload)?
+                .into_iter()
+                .filter(|name| !self.asked_before.contains(name))
+                .take(MAX_PREFIXES_PER_FRAME)
+                .collect();
+            if !again.is_empty() {
+                self.asked_before.extend(again.iter().copied());
+                let prefixes = again.iter().copied().map(Prefix::of).collect();
+                self.asked = again;
+                return Ok(Next::Ask(caseload, prefixes));
+            }
             let held: Vec<Hash> =
                 locked(&inner.store).view()?.envelopes_to_offer(caseload)?.into_iter().map(|envelope| envelope.hash).collect();
             self.waiting.extend(held.into_iter().filter(|name| !self.offered.contains(name)));
@@ -57,13 +102,34 @@ impl Outbox {
         }
     }
 
-    /// Offers again all that lies above a point of a caseload's log.
-    pub(crate) fn again(&mut self, names: Vec<Hash>) {
-        for name in names {
-            self.offered.remove(&name);
-            self.waiting.push_back(name);
+    /// The server said which of those asked about it wants; the others it has.
+    pub(crate) fn lacking(&mut self, inner: &Inner, prefixes: &[Prefix]) -> Result<(), ClientError> {
+        let lacking: BTreeSet<Prefix> = prefixes.iter().copied().collect();
+        let (wanted, known): (Vec<Hash>, Vec<Hash>) =
+            std::mem::take(&mut self.asked).into_iter().partition(|name| lacking.contains(&Prefix::of(*name)));
+        self.waiting.extend(wanted);
+        locked(&inner.store)
+            .write(|batch| known.iter().try_for_each(|name| batch.set_envelope_state(*name, EnvelopeState::Durable, None)))?;
+        Ok(())
+    }
+
+    /// Nothing was kept of an offer: it is made again.
+    pub(crate) fn deferred(&mut self, envelope: Hash) {
+        self.offered.remove(&envelope);
+        self.waiting.push_back(envelope);
+    }
+}
+
+/// What the log in which an envelope lay said of it; `None` where it lay in none.
+fn testimony(view: &View<'_>, envelope: &StoredEnvelope) -> Result<Option<Testimony>, ClientError> {
+    let (Some(sequence), Some(role)) = (envelope.earlier, envelope.role) else { return Ok(None) };
+    let mut refused = Vec::new();
+    for (record, word, reason) in view.verdicts_on(envelope.hash)? {
+        if let Some(verdict) = verdict_in_words(&word, &reason).filter(|verdict| !verdict.is_accepted()) {
+            refused.push(RecordVerdict { record, verdict });
         }
     }
+    Ok(Some(Testimony { sequence, role, refused }))
 }
 
 /// Seals the oldest unsealed changes of a caseload that one envelope may hold; `None` where there are none.
@@ -116,6 +182,7 @@ fn seal_next(inner: &Inner, caseload: CaseloadId) -> Result<Option<Hash>, Client
         counter,
         changes: u32::try_from(count).unwrap_or(u32::MAX),
         role: None,
+        earlier: None,
     };
     store.author(|batch| {
         batch.put_envelope(&envelope)?;

@@ -1,0 +1,228 @@
+//! After a restore: the server takes in what devices bring back and gives out nothing, until an administrator closes recovery.
+//!
+//! What comes is held apart, encrypted and not judged, because the entry that revokes its author may still be on its way. Closing judges it in the
+//! order in which the log that is no more had it, and then the logs grow as ever.
+
+use karwan_proto::session::{Ingested, Prefix, Testimony};
+use karwan_proto::{CaseloadId, DeviceId, Envelope, Hash, LogEntry, RecordId, codec};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use serde_json::{Value, json};
+
+use super::ingest::Brought;
+use super::payload;
+use crate::clock::{now_ms, rfc3339};
+use crate::organisation::{Core, Organisation};
+use crate::problem::Problem;
+
+/// Envelopes judged in one transaction.
+const BATCH_MAX: usize = 256;
+
+/// Begins recovery in a database just restored; gives the new epoch, which no earlier restore of the same backup had.
+pub(crate) fn begin(transaction: &Transaction<'_>, epoch_before: u64, at_ms: i64) -> Result<u64, Problem> {
+    let epoch = u64::try_from(at_ms / 1000).unwrap_or(0).max(epoch_before + 1);
+    let put = "INSERT OR REPLACE INTO setting VALUES(?1, ?2)";
+    transaction.execute(put, params!["epoch", epoch.to_le_bytes()])?;
+    transaction.execute(put, params!["recovering", at_ms.to_le_bytes()])?;
+    transaction.execute(put, params!["restored", at_ms.to_le_bytes()])?;
+    transaction.execute("UPDATE caseload SET backed_up = head, restored_head = head", [])?;
+    // Who came home before the backup has not come home since.
+    transaction.execute("DELETE FROM device_state", [])?;
+    Ok(epoch)
+}
+
+/// When the server was restored, if its recovery is not closed.
+pub(crate) fn since(db: &Connection) -> Result<Option<i64>, Problem> {
+    let bytes: Option<Vec<u8>> =
+        db.query_row("SELECT value FROM setting WHERE name = 'recovering'", [], |row| row.get(0)).optional()?;
+    Ok(bytes.and_then(|bytes| bytes.try_into().ok()).map(i64::from_le_bytes))
+}
+
+/// The record under whose key an envelope is held: its key goes when the envelope is judged.
+fn held_under(envelope: Hash) -> RecordId {
+    let mut half = [0u8; 16];
+    half.copy_from_slice(envelope.0.get(..16).unwrap_or(&[0; 16]));
+    RecordId(half)
+}
+
+/// Holds an envelope until recovery is closed; of several testimonies the first that is believed stays.
+pub(super) fn hold(
+    transaction: &Transaction<'_>,
+    keys: &Connection,
+    bearer: DeviceId,
+    envelope: &Envelope,
+    bytes: &[u8],
+    testimony: Option<&Testimony>,
+) -> Result<Ingested, Problem> {
+    let (hash, header) = (envelope.hash(), envelope.header());
+    let under = held_under(hash);
+    let sealed = payload::close(&payload::key_for(keys, under)?, under, bytes)?;
+    let text = "INSERT OR IGNORE INTO recovered(hash, caseload, bearer, sealed) VALUES(?1, ?2, ?3, ?4)";
+    transaction.prepare_cached(text)?.execute(params![hash.0, header.caseload.0, bearer.0, sealed])?;
+    if let Some(testimony) = testimony {
+        let text = "UPDATE recovered SET bearer = ?2, earlier = ?3, testimony = ?4 WHERE hash = ?1 AND earlier IS NULL";
+        let parameters = params![hash.0, bearer.0, testimony.sequence as i64, codec::encode(testimony)];
+        transaction.prepare_cached(text)?.execute(parameters)?;
+    }
+    // It has no place in a log yet: that is told when it is judged.
+    Ok(Ingested::Durable { sequence: 0 })
+}
+
+struct Held {
+    hash: Hash,
+    bearer: DeviceId,
+    bytes: Vec<u8>,
+    testimony: Option<Testimony>,
+}
+
+fn held(core: &Core, limit: usize) -> Result<Vec<Held>, Problem> {
+    let text = "SELECT hash, bearer, sealed, testimony FROM recovered ORDER BY earlier IS NULL, earlier, rowid LIMIT ?1";
+    let mut statement = core.db.prepare_cached(text)?;
+    let mut rows = statement.query([limit as i64])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let hash = Hash(row.get(0)?);
+        let under = held_under(hash);
+        let sealed: Vec<u8> = row.get(2)?;
+        let bytes = payload::open(&payload::key_for(&core.keys, under)?, under, &sealed)?;
+        let testimony: Option<Vec<u8>> = row.get(3)?;
+        let testimony = testimony.and_then(|bytes| codec::decode(&bytes, "testimony").ok());
+        found.push(Held { hash, bearer: DeviceId(row.get(1)?), bytes, testimony });
+    }
+    Ok(found)
+}
+
+impl Organisation {
+    /// When the server was restored, if its recovery is not closed.
+    pub fn recovering_since(&self) -> Result<Option<i64>, Problem> {
+        self.read(since)
+    }
+
+    /// The server's epoch.
+    pub fn epoch(&self) -> Result<u64, Problem> {
+        Ok(self.setting("epoch")?.and_then(|bytes| bytes.try_into().ok()).map_or(1, u64::from_le_bytes))
+    }
+
+    /// Of envelopes of a caseload, by the beginnings of their names, those that are to be offered: those that are not here, and those whose
+    /// author may no longer write, of which only another device can tell what had been accepted.
+    pub(crate) fn lacking(&self, bearer: DeviceId, caseload: CaseloadId, asked: &[Prefix]) -> Result<Vec<Prefix>, Problem> {
+        let core = self.writing()?;
+        if !core.membership.readable(bearer).is_ok_and(|caseloads| caseloads.contains(&caseload)) {
+            return Ok(asked.to_vec());
+        }
+        let mut lacking = Vec::new();
+        for prefix in asked {
+            let mut low = [0u8; 32];
+            let mut high = [0xffu8; 32];
+            for (place, byte) in prefix.0.iter().enumerate() {
+                if let (Some(low), Some(high)) = (low.get_mut(place), high.get_mut(place)) {
+                    (*low, *high) = (*byte, *byte);
+                }
+            }
+            let text = "SELECT testified, header FROM envelope WHERE hash BETWEEN ?1 AND ?2 AND caseload = ?3 LIMIT 1";
+            let kept: Option<(bool, Vec<u8>)> = core
+                .db
+                .prepare_cached(text)?
+                .query_row(params![low, high, caseload.0], |row| Ok((row.get(0)?, row.get(1)?)))
+                .optional()?;
+            let text = "SELECT earlier IS NOT NULL FROM recovered WHERE hash BETWEEN ?1 AND ?2 AND caseload = ?3 LIMIT 1";
+            let held: Option<bool> =
+                core.db.prepare_cached(text)?.query_row(params![low, high, caseload.0], |row| row.get(0)).optional()?;
+            let enough = match (kept, held) {
+                (Some((testified, header)), _) => testified || may_still_write(&core, &header),
+                // Its author brought it: whether it counted in the log that is no more, another tells.
+                (None, Some(testified)) => testified,
+                (None, None) => false,
+            };
+            if !enough {
+                lacking.push(*prefix);
+            }
+        }
+        Ok(lacking)
+    }
+
+    /// How recovery stands.
+    pub fn recovery_status(&self) -> Result<Value, Problem> {
+        let since = self.recovering_since()?;
+        let count = |text: &str| -> Result<i64, Problem> { self.read(|db| Ok(db.query_row(text, [], |row| row.get(0))?)) };
+        let devices = self.devices()?;
+        let active = devices.iter().filter(|device| !device.revoked);
+        let (home, away): (Vec<_>, Vec<_>) = active.partition(|device| device.last_sync_ms.is_some());
+        let names = |rows: Vec<&crate::organisation::devices::DeviceRow>| {
+            rows.into_iter().map(|row| row.name.clone()).collect::<Vec<_>>()
+        };
+        Ok(json!({
+            "recovering": since.is_some(),
+            "since": since.map(rfc3339),
+            "epoch": self.epoch()?,
+            "envelopes_held": count("SELECT count(*) FROM recovered")?,
+            "forms_held": count("SELECT count(*) FROM recovered_form")?,
+            "devices_home": names(home),
+            "devices_away": names(away),
+        }))
+    }
+
+    /// Ends recovery: publishes the forms and judges the envelopes that came back, and gives out again.
+    pub fn close_recovery(&self) -> Result<Value, Problem> {
+        if self.recovering_since()?.is_none() {
+            let error = "the server is not in recovery";
+            return Err(Problem::input("not-recovering", error, "Nothing is to be closed: karwan recovery status ORG."));
+        }
+        let (forms, lacking_forms) = self.publish_recovered_forms()?;
+        let mut judged = 0u64;
+        let mut rejected = 0u64;
+        loop {
+            let mut core = self.writing()?;
+            let batch = held(&core, BATCH_MAX)?;
+            if batch.is_empty() {
+                core.db.execute("DELETE FROM setting WHERE name = 'recovering'", [])?;
+                core.recovering = false;
+                break;
+            }
+            let brought: Vec<Brought<'_>> = batch
+                .iter()
+                .map(|held| Brought { bearer: held.bearer, envelope: &held.bytes, testimony: held.testimony.as_ref() })
+                .collect();
+            let release = |transaction: &Transaction<'_>| {
+                let mut statement = transaction.prepare_cached("DELETE FROM recovered WHERE hash = ?1")?;
+                for held in &batch {
+                    statement.execute([held.hash.0])?;
+                }
+                Ok(())
+            };
+            let outcomes = self.judge_held(&mut core, &brought, &release)?;
+            judged += outcomes.len() as u64;
+            rejected += outcomes.iter().filter(|outcome| matches!(outcome, Ingested::Rejected(_))).count() as u64;
+            for held in &batch {
+                core.keys.execute("DELETE FROM record_key WHERE record = ?1", [held_under(held.hash).0])?;
+            }
+        }
+        self.grown.notify_waiters();
+        Ok(json!({
+            "envelopes": judged, "rejected": rejected, "forms": forms, "forms_lacking": lacking_forms,
+            "closed": rfc3339(now_ms()), "epoch": self.epoch()?,
+        }))
+    }
+
+    /// Keeps form entries that a device brings back, until recovery is closed.
+    pub(crate) fn hold_forms(&self, bearer: DeviceId, caseload: CaseloadId, entries: &[Vec<u8>]) -> Result<(), Problem> {
+        let core = self.writing()?;
+        if !core.recovering || !core.membership.readable(bearer).is_ok_and(|caseloads| caseloads.contains(&caseload)) {
+            return Ok(());
+        }
+        for bytes in entries {
+            let Ok(LogEntry::Form { definition, .. }) = LogEntry::decode(bytes) else { continue };
+            let text = "INSERT OR REPLACE INTO recovered_form(caseload, hash, entry, bearer) VALUES(?1, ?2, ?3, ?4)";
+            core.db.prepare_cached(text)?.execute(params![caseload.0, definition.0, bytes, bearer.0])?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether the author of an envelope may write where it stands, now.
+fn may_still_write(core: &Core, header: &[u8]) -> bool {
+    let signed = super::signed_header(header.to_vec(), [0; 64]);
+    signed.is_ok_and(|signed| {
+        let header = signed.header();
+        core.membership.may_write(header.person, header.device, header.caseload).is_ok()
+    })
+}
