@@ -15,6 +15,7 @@ use rustls::crypto::{CryptoProvider, ring, verify_tls13_signature_with_raw_key};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, SubjectPublicKeyInfoDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 
 use crate::log::ingest::Ingest;
@@ -193,7 +194,7 @@ impl Listener {
             tokio::spawn(async move {
                 let Ok(connection) = incoming.await else { return };
                 let Some(key) = peer(&connection) else { return };
-                while let Ok((send, receive)) = connection.accept_bi().await {
+                while let Ok((mut send, mut receive)) = connection.accept_bi().await {
                     let busy = sessions.fetch_add(1, Ordering::Relaxed) >= SESSIONS_MAX;
                     let driver = Driver {
                         organisation: organisation.clone(),
@@ -202,12 +203,25 @@ impl Listener {
                         device: key.device(),
                         files: tokio::sync::Mutex::default(),
                     };
-                    driver.run(send, receive, busy).await;
+                    driver.run(&mut send, &mut receive, busy).await;
+                    tokio::time::timeout(CLOSE_WAIT, send.stopped()).await.ok();
                     sessions.fetch_sub(1, Ordering::Relaxed);
                 }
             });
         }
     }
+}
+
+/// One session over a stream that the caller made, with a device that has proved this key to it.
+pub async fn converse(
+    organisation: Arc<Organisation>,
+    ingest: Ingest,
+    key: PublicKey,
+    send: &mut (impl AsyncWrite + Unpin),
+    receive: &mut (impl AsyncRead + Unpin),
+) {
+    let driver = Driver { organisation, ingest, key, device: key.device(), files: tokio::sync::Mutex::default() };
+    driver.run(send, receive, false).await;
 }
 
 fn peer(connection: &quinn::Connection) -> Option<PublicKey> {
@@ -233,7 +247,7 @@ fn entitled(organisation: &Organisation, device: DeviceId) -> Result<Result<BTre
 }
 
 impl Driver {
-    async fn run(self, mut send: quinn::SendStream, mut receive: quinn::RecvStream, busy: bool) {
+    async fn run(self, send: &mut (impl AsyncWrite + Unpin), receive: &mut (impl AsyncRead + Unpin), busy: bool) {
         let began = Instant::now();
         let clock = move || began.elapsed().as_millis() as u64;
         let mut session = ServerSession::new(clock());
@@ -289,15 +303,15 @@ impl Driver {
                     }
                 }
                 read = receive.read(&mut buffer), if session.wants_input() && !ended => match read {
-                    Ok(Some(length)) => {
+                    Ok(0) => {
+                        ended = true;
+                        session.ended().ok();
+                    }
+                    Ok(length) => {
                         let bytes = buffer.get(..length).unwrap_or_default();
                         if let Err(error) = session.receive(clock(), bytes) {
                             tracing::warn!(device = %self.device, %error, "session ended");
                         }
-                    }
-                    Ok(None) => {
-                        ended = true;
-                        session.ended().ok();
                     }
                     Err(_) => break,
                 },
@@ -306,8 +320,7 @@ impl Driver {
                 }
             }
         }
-        send.finish().ok();
-        tokio::time::timeout(CLOSE_WAIT, send.stopped()).await.ok();
+        send.shutdown().await.ok();
     }
 
     async fn answer(&self, session: &mut ServerSession, effect: ServerEffect) -> Result<(), Problem> {

@@ -25,6 +25,8 @@ use crate::error::ClientError;
 use crate::rewrite;
 use driver::Driver;
 use report::{Listener, Phase, Progress, SyncReport};
+use tokio::io::{AsyncRead, AsyncWrite};
+use transport::Connection;
 
 impl Device {
     /// Syncs with the server: at `with`, or where it was last, or where the invitation said. Ends early, with all that was done kept,
@@ -37,22 +39,37 @@ impl Device {
         }
         let connection = transport::connect(&self.inner.key, &servers, &addresses).await?;
         let address = connection.address.clone();
-        let mut driver = Driver::new(&self.inner, listener)?;
-        let outcome = driver.run(connection).await;
-        let mut report = driver.into_report();
-        self.inner.after_session(&report);
-        match outcome {
-            Ok(()) => {}
-            Err(ClientError::Refused(Refusal::CloneSuspected)) => {
-                locked(&self.inner.store).begin_again()?;
-                rewrite::rewrite_where_needed(&self.inner)?;
-                return Err(ClientError::Refused(Refusal::CloneSuspected));
-            }
-            Err(error) => return Err(error),
-        }
+        let mut report = self.session(connection, listener).await?;
         self.inner.remember_address(&address)?;
         report.ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         Ok(report)
+    }
+
+    /// The same over a stream that the caller made, to a server whose key the caller has proved and which knows by whose key it is
+    /// reached: a tunnel, or a test without a network.
+    pub async fn sync_over(
+        &self,
+        send: impl AsyncWrite + Send + Unpin + 'static,
+        receive: impl AsyncRead + Send + Unpin + 'static,
+        listener: &dyn Listener,
+    ) -> Result<SyncReport, ClientError> {
+        self.session(Connection::over(send, receive), listener).await
+    }
+
+    async fn session(&self, connection: Connection, listener: &dyn Listener) -> Result<SyncReport, ClientError> {
+        let mut driver = Driver::new(&self.inner, listener)?;
+        let outcome = driver.run(connection).await;
+        let report = driver.into_report();
+        self.inner.after_session(&report);
+        match outcome {
+            Ok(()) => Ok(report),
+            Err(ClientError::Refused(Refusal::CloneSuspected)) => {
+                locked(&self.inner.store).begin_again()?;
+                rewrite::rewrite_where_needed(&self.inner)?;
+                Err(ClientError::Refused(Refusal::CloneSuspected))
+            }
+            Err(error) => Err(error),
+        }
     }
 }
 

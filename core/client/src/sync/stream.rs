@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use karwan_proto::error::SessionError;
 use karwan_proto::session::DeviceSession;
+use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -11,7 +12,7 @@ use super::transport::{Connection, Link};
 use crate::error::ClientError;
 
 /// Bytes read at once at most.
-const READ_BYTES: usize = 256 * 1024;
+const READ_BYTES: usize = 128 * 1024;
 /// How long the last bytes may take on their way out.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -20,7 +21,8 @@ pub(crate) struct Exchange {
     pub(crate) session: DeviceSession,
     out: Option<mpsc::UnboundedSender<Vec<u8>>>,
     writer: JoinHandle<()>,
-    receive: quinn::RecvStream,
+    receive: Box<dyn AsyncRead + Send + Unpin>,
+    buffer: Vec<u8>,
     link: Link,
     began: Instant,
 }
@@ -33,14 +35,13 @@ impl Exchange {
         let writer = tokio::spawn(async move {
             while let Some(bytes) = bytes.recv().await {
                 // A broken stream shows on the reading side.
-                if send.write_all(&bytes).await.is_err() {
+                if !send.write(&bytes).await {
                     return;
                 }
             }
-            let _ = send.finish();
-            let _ = send.stopped().await;
+            send.finish().await;
         });
-        Self { session, out: Some(out), writer, receive, link, began: Instant::now() }
+        Self { session, out: Some(out), writer, receive, buffer: vec![0; READ_BYTES], link, began: Instant::now() }
     }
 
     /// Hands bytes to the transport. What is outstanding is bounded by the session's own limits. Who no longer reads may have said why:
@@ -59,12 +60,12 @@ impl Exchange {
     /// Waits for bytes and gives them to the session.
     pub(crate) async fn listen(&mut self) -> Result<(), ClientError> {
         let wait = Duration::from_millis(self.session.deadline_ms().saturating_sub(self.now_ms()).max(1));
-        let read = tokio::time::timeout(wait, self.receive.read_chunk(READ_BYTES, true)).await;
+        let read = tokio::time::timeout(wait, self.receive.read(&mut self.buffer)).await;
         let now_ms = self.now_ms();
         match read {
             Err(_) => self.session.tick(now_ms).map_err(session_error),
-            Ok(Ok(Some(chunk))) => self.session.receive(now_ms, &chunk.bytes).map_err(session_error),
-            Ok(Ok(None)) => self.session.ended().map_err(session_error),
+            Ok(Ok(0)) => self.session.ended().map_err(session_error),
+            Ok(Ok(length)) => self.session.receive(now_ms, self.buffer.get(..length).unwrap_or_default()).map_err(session_error),
             Ok(Err(error)) => Err(ClientError::Interrupted(error.to_string())),
         }
     }

@@ -1,9 +1,10 @@
-//! Making the QUIC connection and its one stream.
+//! Making the QUIC connection and its one stream, or taking a stream that somebody else has made.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use karwan_proto::keys::{PublicKey, SigningKey};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use super::tls::{SERVER_NAME, client_config};
 use crate::error::ClientError;
@@ -17,24 +18,60 @@ const CERTIFICATE_ALERTS: std::ops::RangeInclusive<u64> = 0x100 + 41..=0x100 + 4
 
 /// An open stream with a server that proved its key.
 pub(crate) struct Connection {
+    /// Empty where the caller made the stream.
     pub(crate) address: String,
-    pub(crate) send: quinn::SendStream,
-    pub(crate) receive: quinn::RecvStream,
+    pub(crate) send: Sending,
+    pub(crate) receive: Box<dyn AsyncRead + Send + Unpin>,
     pub(crate) link: Link,
 }
 
+impl Connection {
+    /// Over a stream whose peer the caller has proved.
+    pub(crate) fn over(send: impl AsyncWrite + Send + Unpin + 'static, receive: impl AsyncRead + Send + Unpin + 'static) -> Self {
+        Self { address: String::new(), send: Sending::Given(Box::new(send)), receive: Box::new(receive), link: Link::Given }
+    }
+}
+
+/// The stream's way out.
+pub(crate) enum Sending {
+    Quic(quinn::SendStream),
+    Given(Box<dyn AsyncWrite + Send + Unpin>),
+}
+
+impl Sending {
+    /// Writes; says whether the stream still takes anything.
+    pub(crate) async fn write(&mut self, bytes: &[u8]) -> bool {
+        match self {
+            Self::Quic(stream) => stream.write_all(bytes).await.is_ok(),
+            Self::Given(stream) => stream.write_all(bytes).await.is_ok(),
+        }
+    }
+
+    /// Ends the stream; returns when the peer has everything or is gone.
+    pub(crate) async fn finish(&mut self) {
+        match self {
+            Self::Quic(stream) => {
+                let _ = stream.finish();
+                let _ = stream.stopped().await;
+            }
+            Self::Given(stream) => drop(stream.shutdown().await),
+        }
+    }
+}
+
 /// What a stream runs over.
-pub(crate) struct Link {
-    connection: quinn::Connection,
-    endpoint: quinn::Endpoint,
+pub(crate) enum Link {
+    Quic { connection: quinn::Connection, endpoint: quinn::Endpoint },
+    Given,
 }
 
 impl Link {
     /// Ends it in good order.
     pub(crate) async fn close(self) {
-        self.connection.close(0u32.into(), b"done");
+        let Self::Quic { connection, endpoint } = self else { return };
+        connection.close(0u32.into(), b"done");
         // A peer that does not hear of the end finds out by itself.
-        let _ = tokio::time::timeout(CLOSE_TIMEOUT, self.endpoint.wait_idle()).await;
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, endpoint.wait_idle()).await;
     }
 }
 
@@ -79,7 +116,8 @@ async fn attempt_socket(config: &quinn::ClientConfig, address: &str, socket: Soc
         .map_err(|_| unreachable(format!("nothing came for {} s", CONNECT_TIMEOUT.as_secs())))?
         .map_err(|error| if is_wrong_key(&error) { wrong(address) } else { unreachable(error.to_string()) })?;
     let (send, receive) = connection.open_bi().await.map_err(|error| interrupted(&error))?;
-    Ok(Connection { address: address.to_owned(), send, receive, link: Link { connection, endpoint } })
+    let (send, receive) = (Sending::Quic(send), Box::new(receive));
+    Ok(Connection { address: address.to_owned(), send, receive, link: Link::Quic { connection, endpoint } })
 }
 
 fn wrong(address: &str) -> ClientError {
