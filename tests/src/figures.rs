@@ -5,6 +5,7 @@
 //! inputs or records.
 
 pub mod bytes;
+pub mod disk;
 pub mod hostile;
 pub mod kills;
 pub mod sessions;
@@ -24,6 +25,7 @@ pub const MEASUREMENTS: &[Measurement] = &[
     (&["secrets_found"], sessions::secrets),
     (&["hostile_inputs", "hostile_escapes"], hostile::mutated),
     (&["kill_cycles", "kill_acknowledged_lost", "kill_during_commit_share"], kills::measure),
+    (&["disk_fault_points", "disk_fault_lost"], disk::measure),
     (&["demo_ready_s"], demo_ready),
 ];
 

@@ -13,10 +13,12 @@
 pub mod browser;
 pub mod command;
 pub mod corpus;
+pub mod faults;
 pub mod figures;
 pub mod form_made;
 pub mod form_oracle;
 pub mod form_speed;
+pub mod home;
 pub mod scenario;
 pub mod secrets;
 pub mod workbook;

@@ -1,0 +1,208 @@
+//! An organisation and its phones inside this process: the real server and the real devices in folders of their own, their sessions over
+//! streams in memory. What simulation and disk faults drive.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant};
+
+use karwan_client::sync::report::Quiet;
+use karwan_client::{ClientError, DatabaseKey, MemoryKey};
+use karwan_client::{Clock, Device, EnrolRequest, Folder, SyncReport};
+use karwan_proto::Role;
+use karwan_server::host::Host;
+use karwan_server::listener;
+use karwan_server::log::ingest::Ingest;
+use karwan_server::organisation::{self, Organisation};
+use karwan_server::problem::Problem;
+use karwan_server::serve::Running;
+use tempfile::TempDir;
+use tokio::io::{DuplexStream, duplex, split};
+use tokio::runtime::Runtime;
+
+use crate::workbook::household_form;
+
+/// The caseload that every phone has.
+pub const CASELOAD: &str = "mashhad";
+/// What a stream in memory holds before its writer waits.
+const PIPE_BYTES: usize = 1 << 20;
+/// How long a server that was let go may take to close its files.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(20);
+const INVITATION_MS: i64 = 3_600_000;
+
+/// A clock that shows what it is told.
+#[derive(Debug)]
+pub struct GivenClock(AtomicI64);
+
+impl GivenClock {
+    /// Shows this time, in milliseconds since 1970.
+    pub fn at(ms: i64) -> Arc<Self> {
+        Arc::new(Self(AtomicI64::new(ms)))
+    }
+
+    /// From now on shows this one.
+    pub fn set(&self, ms: i64) {
+        self.0.store(ms, Ordering::Relaxed);
+    }
+}
+
+impl Clock for GivenClock {
+    fn now_ms(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn offset_minutes(&self) -> i32 {
+        210
+    }
+}
+
+/// A folder in memory where the system has one: many small worlds are made and thrown away.
+pub fn quick_folder() -> TempDir {
+    let shared = Path::new("/dev/shm");
+    if shared.is_dir() { TempDir::new_in(shared).or_else(|_| TempDir::new()) } else { TempDir::new() }
+        .expect("a temporary folder")
+}
+
+/// Copies a folder as it lies there.
+pub fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a folder is made");
+    for entry in std::fs::read_dir(from).expect("the folder is read") {
+        let entry = entry.expect("an entry is read");
+        let kind = entry.file_type().expect("its kind is known");
+        let target = to.join(entry.file_name());
+        if kind.is_dir() {
+            copy_folder(&entry.path(), &target);
+        } else if kind.is_file() {
+            std::fs::copy(entry.path(), &target).expect("a file is copied");
+        }
+    }
+}
+
+/// Replaces a folder by a copy of another.
+pub fn restore_folder(from: &Path, to: &Path) {
+    std::fs::remove_dir_all(to).ok();
+    copy_folder(from, to);
+}
+
+/// An organisation with the household form and enrolled phones, closed, to be copied.
+#[derive(Debug)]
+pub struct Template {
+    folder: TempDir,
+}
+
+impl Template {
+    /// Makes it, over the real network on this machine.
+    pub fn make(phones: usize) -> Self {
+        let template = Self { folder: quick_folder() };
+        let path = template.folder.path();
+        let runtime = Runtime::new().expect("a runtime");
+        Organisation::init(&organisation_in(path), "Simulated").expect("an organisation");
+        runtime.block_on(async {
+            let any = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+            let running = Running::start(&organisation_in(path), any, any).await.expect("the server starts");
+            let organisation = running.host.organisation.clone();
+            organisation.add_caseload(CASELOAD).expect("a caseload");
+            let form = household_form().expect("a form");
+            organisation.publish("household.xlsx", &form, Vec::new(), CASELOAD).expect("the form is published");
+            for number in 0..phones {
+                let address = vec![running.ready.sync.clone()];
+                let invitation = organisation.invite(Role::Enumerator, &[CASELOAD.to_owned()], INVITATION_MS, address);
+                let request = EnrolRequest {
+                    folder: Folder::new(phone_in(path, number)),
+                    key: Arc::new(phone_key(number)),
+                    clock: GivenClock::at(1_795_428_000_000),
+                    invitation: invitation.expect("an invitation").to_text(),
+                    name: format!("phone-{number}"),
+                    person: Some(format!("Person {number}")),
+                };
+                let device = Device::enrol(request).await.expect("the phone joins");
+                device.sync(None, &Quiet).await.expect("the phone syncs");
+                device.close().expect("the phone closes");
+            }
+            running.stop().await;
+        });
+        runtime.shutdown_timeout(CLOSE_PATIENCE);
+        template
+    }
+
+    /// Puts a copy into a folder.
+    pub fn unpack(&self, into: &Path) {
+        copy_folder(self.folder.path(), into);
+    }
+}
+
+/// Where the organisation is in a world's folder.
+pub fn organisation_in(world: &Path) -> PathBuf {
+    world.join("org")
+}
+
+/// Where a phone is in a world's folder.
+pub fn phone_in(world: &Path, number: usize) -> PathBuf {
+    world.join(format!("phone-{number}"))
+}
+
+/// What the platform keeps for a phone: its key, also when the phone's files are copied.
+pub fn phone_key(number: usize) -> MemoryKey {
+    MemoryKey(DatabaseKey::new([number as u8 + 1; 32]))
+}
+
+/// Opens the phone in a folder.
+pub fn open_phone(folder: &Path, number: usize, clock: Arc<dyn Clock>) -> Result<Device, ClientError> {
+    Device::open(Folder::new(folder), &phone_key(number), clock)
+}
+
+/// A server that serves streams in memory.
+pub struct Server {
+    pub host: Host,
+    ingest: Ingest,
+}
+
+impl Server {
+    /// Opens the organisation in a folder.
+    pub fn open(folder: &Path) -> Result<Self, Problem> {
+        let host = Host::open(folder)?;
+        let ingest = Ingest::start(host.organisation.clone());
+        Ok(Self { host, ingest })
+    }
+
+    /// Lets everything go, as the end of its process would; the files are closed when this returns.
+    pub fn close(self) {
+        let folder = organisation::folder::Folder(self.host.organisation.folder().to_owned());
+        drop(self);
+        let began = Instant::now();
+        // The writer's thread may be the last to let go; the lock goes last of all.
+        while !matches!(organisation::folder::Lock::attempt(&folder), Ok(Some(_))) {
+            assert!(began.elapsed() < CLOSE_PATIENCE, "somebody still holds the organisation");
+            std::thread::yield_now();
+        }
+    }
+
+    /// Serves one device on its end of a stream.
+    pub async fn serve(&self, device: karwan_proto::DeviceId, stream: DuplexStream) {
+        let membership = self.host.organisation.membership().expect("the membership is read");
+        let key = membership.key_of(device).expect("the device is known");
+        let (mut receive, mut send) = split(stream);
+        listener::converse(self.host.organisation.clone(), self.ingest.clone(), key, &mut send, &mut receive).await;
+    }
+
+    /// Waits until what was handed to the writer is judged and durable, or refused.
+    pub fn settle(&self) {
+        let nobody = karwan_proto::DeviceId([0; 16]);
+        self.ingest.offer(nobody, Vec::new()).blocking_recv().ok();
+    }
+}
+
+/// One thread and a clock.
+pub fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime")
+}
+
+/// One session over a stream that loses nothing.
+pub fn sync(runtime: &Runtime, phone: &Device, server: &Server) -> Result<SyncReport, ClientError> {
+    let (here, there) = duplex(PIPE_BYTES);
+    let (receive, send) = split(here);
+    let outcome =
+        runtime.block_on(async { tokio::join!(phone.sync_over(send, receive, &Quiet), server.serve(phone.id(), there)) }).0;
+    server.settle();
+    outcome
+}
