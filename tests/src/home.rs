@@ -188,7 +188,7 @@ impl Server {
     /// Waits until what was handed to the writer is judged and durable, or refused.
     pub fn settle(&self) {
         let nobody = karwan_proto::DeviceId([0; 16]);
-        self.ingest.offer(nobody, Vec::new()).blocking_recv().ok();
+        self.ingest.offer(nobody, Vec::new(), None).blocking_recv().ok();
     }
 }
 
