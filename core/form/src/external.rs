@@ -7,6 +7,9 @@ use serde_json::Value;
 use crate::table::Table;
 use crate::xform;
 
+/// The file that holds the lists of all `select_one_external`, told apart by its column `list_name`.
+pub const ITEMSETS: &str = "itemsets.csv";
+
 /// Most cells of one file.
 const CELLS_MAX: usize = 50_000_000;
 
@@ -17,7 +20,15 @@ pub fn read(bytes: &[u8], file_name: &str) -> Table {
     match ending.as_str() {
         "xml" => xform::read_table(bytes).unwrap_or_default(),
         "geojson" | "json" => geojson(bytes).unwrap_or_default(),
-        _ => csv(bytes),
+        _ => {
+            let mut table = csv(bytes);
+            if file_name == ITEMSETS
+                && let Some(name) = table.columns.iter_mut().find(|name| *name == "list name")
+            {
+                "list_name".clone_into(name);
+            }
+            table
+        }
     }
 }
 

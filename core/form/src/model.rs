@@ -36,6 +36,9 @@ pub struct Form {
     pub instance_name: Option<Expression>,
     /// `style` of the settings sheet (`pages`, `theme-grid`, …).
     pub style: String,
+    /// Further settings, which other tools read and this one only hands on: `submission_url`, `public_key`, `auto_send`,
+    /// `auto_delete`, `client_editable`, `namespaces`, `instance_xmlns`, `prefix`, `delimiter`, `attribute::NAME`.
+    pub settings: BTreeMap<String, String>,
     /// All nodes in document order; 0 is the root.
     pub nodes: Vec<Node>,
     /// Path without instances (`/data/member/m_name`) to node.
@@ -246,6 +249,33 @@ pub struct Itemset {
     pub randomize: bool,
     /// Seed of the order, where one is given.
     pub seed: Option<Expression>,
+    /// The appearance `search()`: which rows of a file are offered.
+    pub search: Option<Search>,
+}
+
+/// Rows of a file as choices (the appearance `search()`); the file is the itemset's instance.
+#[derive(Debug, Clone)]
+pub struct Search {
+    /// The list whose choices name the columns of value and label; those with a number for a name are choices themselves.
+    pub list: String,
+    /// How a cell fits.
+    pub kind: SearchKind,
+    /// Columns of which one fits; none: every row does.
+    pub columns: Vec<String>,
+    /// What a cell is compared with.
+    pub value: Option<Expression>,
+    /// A column and what it holds in the rows that are offered.
+    pub filter: Option<(String, Expression)>,
+}
+
+/// How a cell fits what is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum SearchKind {
+    Contains,
+    StartsWith,
+    EndsWith,
+    Matches,
 }
 
 /// Words in every language, with outputs in them.

@@ -1,6 +1,7 @@
 //! Rows of a secondary instance: a choice list, a CSV file, an entity list. Held once and read by every interview; a look-up by
 //! a column's value goes through an index that is made the first time somebody asks.
 
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use crate::model::Text;
@@ -15,6 +16,8 @@ pub struct Table {
     pub rows: Vec<Vec<String>>,
     /// Translated labels by row, where the list is translated.
     pub labels: Vec<Text>,
+    /// Pictures, sounds and films of the labels by row and kind, where any row has one: names of files.
+    pub media: Vec<BTreeMap<String, Text>>,
     /// Name of the element that holds the rows; empty: `root`.
     pub root_name: String,
     /// Name of a row's element; empty: `item`.

@@ -94,7 +94,7 @@ fn groups_repeats_and_questions_become_a_tree() {
     let bye = node(&form, "/data/bye");
     assert_eq!(bye.control.as_ref().unwrap().kind, ControlKind::Note);
     assert_eq!(source(bye.bind.readonly.as_ref()), "true()");
-    assert_eq!(said(bye.control.as_ref().unwrap().label.as_ref(), 0), "Bye < /data/name >, < /data/home/people >!");
+    assert_eq!(said(bye.control.as_ref().unwrap().label.as_ref(), 0), " Bye < /data/name >, < /data/home/people >! ");
     assert_eq!(node(&form, "/data/meta/instanceID").bind.preload.as_deref(), Some("uid"));
 }
 
@@ -225,12 +225,14 @@ fn words_come_in_languages() {
     // Words without a language are said in every language.
     assert_eq!((said(control.hint.as_ref(), 0), said(control.hint.as_ref(), 1)), ("In years".to_owned(), "In years".to_owned()));
     assert_eq!(said(control.media.get("image"), 0), "age.png");
-    assert_eq!(age.bind.constraint_message.as_ref().unwrap().by_language[0], None);
+    // What a language lacks it shows as `-`, but for pictures.
+    assert_eq!(said(age.bind.constraint_message.as_ref(), 0), "-");
+    assert_eq!(control.media["image"].by_language[1], None);
     assert_eq!(said(age.bind.constraint_message.as_ref(), 1), "نه");
-    assert_eq!(node(&form, "/data/only_en").control.as_ref().unwrap().label.as_ref().unwrap().by_language[1], None);
+    assert_eq!(said(node(&form, "/data/only_en").control.as_ref().unwrap().label.as_ref(), 1), "-");
     let yn = table(&form, "yn");
     assert_eq!(yn.rows[0][1], "بله");
-    assert_eq!(said(Some(&yn.labels[0]), 0), "Yes < /data/age >");
+    assert_eq!(said(Some(&yn.labels[0]), 0), " Yes < /data/age > ");
 }
 
 #[test]
@@ -241,6 +243,33 @@ fn words_with_and_without_a_language_in_one_row_make_a_default_language() {
     let label = |name: &str, language| said(node(&form, name).control.as_ref().unwrap().label.as_ref(), language);
     assert_eq!((label("/data/a", 0), label("/data/a", 1)), ("Age".to_owned(), "Âge".to_owned()));
     assert_eq!((label("/data/b", 0), label("/data/b", 1)), ("Both".to_owned(), "Both".to_owned()));
+}
+
+#[test]
+fn texts_that_need_a_language_are_of_the_default_one() {
+    let form = read(
+        "#survey
+        type|name|label|label::French|guidance_hint|image
+        text|a||Âge|Ask twice
+        text|b|Both|||b.png
+        select_one yn|c||Choix
+        #choices
+        list_name|name|label::French|label::English
+        yn|y|Oui|Yes",
+    );
+    // The lists' languages come first, as pyxform writes them.
+    assert_eq!(form.languages, ["French", "English", "default"]);
+    assert_eq!(form.default_language, 2);
+    let control = |path: &str| node(&form, path).control.as_ref().unwrap();
+    let guidance = control("/data/a").guidance_hint.as_ref();
+    assert_eq!((said(guidance, 0), said(guidance, 2)), ("-".to_owned(), "Ask twice".to_owned()));
+    assert_eq!(said(control("/data/a").label.as_ref(), 2), "-");
+    assert_eq!(
+        (said(control("/data/b").label.as_ref(), 0), said(control("/data/b").label.as_ref(), 2)),
+        ("-".to_owned(), "Both".to_owned())
+    );
+    let guided = read("#survey\ntype|name|label|guidance_hint\ntext|a|A|Ask twice");
+    assert!(guided.languages.is_empty());
 }
 
 #[test]

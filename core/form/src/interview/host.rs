@@ -167,14 +167,21 @@ impl View<'_> {
         if word.is_empty() { usual } else { word }
     }
 
-    /// The label of a row of a list.
+    /// A table by the number of its instance.
+    pub(super) fn table_at(&self, number: u16) -> Option<&Table> {
+        self.world.table(number).map(|table| &**table)
+    }
+
+    /// The label of a row of a list; a file may have one column a language, `label::English`.
     pub(super) fn row_label(&self, table: u16, row: u32, label_ref: &str, element: u32) -> String {
         let label = || {
             let found = self.world.table(table)?;
             if let Some(words) = found.labels.get(row as usize).and_then(|text| self.words(text, element)) {
                 return Some(words);
             }
-            let column = self.world.column(table, label_ref).or_else(|| self.world.column(table, "label"))?;
+            let language = self.plan.form.languages.get(self.world.language);
+            let spoken = language.and_then(|language| self.world.column(table, &format!("{label_ref}::{language}")));
+            let column = spoken.or_else(|| self.world.column(table, label_ref)).or_else(|| self.world.column(table, "label"))?;
             Some(self.world.cell(table, row, column).to_owned())
         };
         label().unwrap_or_default()
@@ -355,6 +362,11 @@ impl Host for View<'_> {
         let Node::Element(element) = question else { return None };
         let node = self.plan.form.nodes.get(self.tree.node_of(element))?;
         let itemset = node.control.as_ref()?.itemset.as_ref()?;
+        if let Some(search) = &itemset.search {
+            let offered = self.searched(itemset, search, element);
+            let (_, item) = offered.into_iter().find(|(name, _)| name == value)?;
+            return Some(self.searched_label(search, item, element));
+        }
         let Some(Node::Table(table)) = self.instance(&itemset.instance) else { return None };
         let rows = self.rows_equal(Node::TableRoot(table), &itemset.value_ref, value)?;
         let Some(Node::Row(table, row)) = rows.first().copied() else { return None };

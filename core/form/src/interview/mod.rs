@@ -10,6 +10,7 @@ mod entity;
 mod host;
 pub mod plan;
 mod references;
+mod search;
 mod settle;
 mod show;
 pub mod state;

@@ -154,6 +154,12 @@ impl Plan {
             if let Some(itemset) = itemset {
                 aspects.push((Aspect::Choices, &itemset.nodeset));
                 aspects.extend(itemset.seed.iter().map(|seed| (Aspect::Choices, seed)));
+                let search = itemset.search.iter();
+                aspects.extend(
+                    search
+                        .flat_map(|search| search.value.iter().chain(search.filter.iter().map(|(_, value)| value)))
+                        .map(|value| (Aspect::Choices, value)),
+                );
             }
             let mut filtered = false;
             for (aspect, expression) in aspects {
@@ -190,7 +196,9 @@ impl Plan {
                 plan.external_constraint = external(node.bind.constraint.as_ref());
                 plan.external_required = external(node.bind.required.as_ref());
                 plan.external_choices = external(itemset.map(|itemset| &itemset.nodeset));
-                plan.whole_list = itemset.filter(|itemset| !itemset.randomize).and_then(|itemset| whole_list(&itemset.nodeset));
+                plan.whole_list = itemset
+                    .filter(|itemset| !itemset.randomize && itemset.search.is_none())
+                    .and_then(|itemset| whole_list(&itemset.nodeset));
                 plan.filtered = filtered;
             }
         }

@@ -209,6 +209,10 @@ impl Engine {
     pub(super) fn offered(&self, node: NodeId, element: ElementId) -> Option<Vec<(String, crate::xpath::Node)>> {
         let itemset = self.plan.form.nodes.get(node)?.control.as_ref()?.itemset.as_ref()?;
         let view = self.view();
+        if let Some(search) = &itemset.search {
+            let offered = view.searched(itemset, search, element);
+            return Some(if itemset.randomize { self.shuffled(itemset, element, offered) } else { offered });
+        }
         let nodes = match view.value(&itemset.nodeset, element) {
             Some(crate::xpath::Value::Nodes(nodes)) => nodes,
             _ => Vec::new(),

@@ -158,7 +158,10 @@ impl Engine {
     fn choice_states(&self, node: usize, id: ElementId) -> Vec<ChoiceState> {
         let label_ref = self.label_ref(node);
         let view = self.view();
+        let itemset = self.plan.form.nodes.get(node).and_then(|node| node.control.as_ref()?.itemset.as_ref());
+        let search = itemset.and_then(|itemset| itemset.search.as_ref());
         let label = |item: Node| match item {
+            item if search.is_some() => search.map(|search| view.searched_label(search, item, id)).unwrap_or_default(),
             Node::Row(table, row) => view.row_label(table, row, &label_ref, id),
             other => {
                 let mut below = Vec::new();

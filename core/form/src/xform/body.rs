@@ -6,7 +6,7 @@ use crate::model::{Control, ControlKind, DataType, MergeRule, NodeId, NodeKind};
 use crate::xpath::Expression;
 
 /// Attributes of controls and the parameters that they are in the model.
-const PARAMETERS: [(&str, &str); 13] = [
+const PARAMETERS: [(&str, &str); 16] = [
     ("mediatype", "mediatype"),
     ("start", "start"),
     ("end", "end"),
@@ -20,6 +20,19 @@ const PARAMETERS: [(&str, &str); 13] = [
     ("accuracyThreshold", "capture-accuracy"),
     ("unacceptableAccuracyThreshold", "warning-accuracy"),
     ("odk:allow-mock-accuracy", "allow-mock-accuracy"),
+    ("incremental", "incremental"),
+    ("odk:tick-interval", "tick_interval"),
+    ("odk:placeholder", "placeholder"),
+];
+
+/// Attributes that the model has a place for beside the parameters.
+const KNOWN: [&str; 9] = ["ref", "nodeset", "bind", "appearance", "query", "jr:count", "jr:noAddRemove", "id", "class"];
+
+/// Attributes of binds that are parameters of the control.
+const FROM_BIND: [(&str, &str); 3] = [
+    ("bind::orx:max-pixels", "max-pixels"),
+    ("bind::odk:quality", "quality"),
+    ("bind::odk:allow-mock-accuracy", "allow-mock-accuracy"),
 ];
 
 impl Reader {
@@ -98,9 +111,7 @@ impl Reader {
             self.fault(element, "ref", "a control needs a node without elements in it", "refer to a question");
             return;
         }
-        if element.has("query") {
-            self.fault(element, "query", "a select by a query is not read", "use an `itemset` with a nodeset");
-        }
+        let kind = if element.has("query") { ControlKind::SelectOne } else { kind };
         self.ask(element, id, kind);
         self.actions(element, Some(id));
         if matches!(kind, ControlKind::SelectOne | ControlKind::SelectMultiple | ControlKind::Rank) {
@@ -124,11 +135,24 @@ impl Reader {
                 parameters.push((parameter.to_owned(), value.to_owned()));
             }
         }
+        for (name, value) in &element.attributes {
+            if !KNOWN.contains(&name.as_str()) && !PARAMETERS.iter().any(|(attribute, _)| attribute == name) {
+                parameters.push((format!("body::{name}"), value.clone()));
+            }
+        }
+        if kind == ControlKind::Range || kind == ControlKind::Input {
+            parameters.extend(places(element, kind));
+        }
         let appearance = element.attribute("appearance").unwrap_or_default().to_owned();
         let Some(node) = self.nodes.get_mut(id) else { return };
         if node.control.is_some() && kind != ControlKind::Group {
             // ODK asks it twice; one place is enough to know how.
             return;
+        }
+        for (attribute, parameter) in FROM_BIND {
+            if let Some(value) = node.bind.extra.remove(attribute) {
+                parameters.push((parameter.to_owned(), value));
+            }
         }
         let is_text = node.bind.data_type == DataType::String;
         let fixed = node.bind.readonly.as_ref().and_then(Expression::constant_truth) == Some(true);
@@ -155,4 +179,13 @@ impl Reader {
             media: media.into_iter().collect(),
         });
     }
+}
+
+/// The list of a range's tick labels, or of the places that a map shows beside a question.
+fn places(element: &Element, kind: ControlKind) -> Option<(String, String)> {
+    let nodeset = element.child("itemset")?.attribute("nodeset")?;
+    let list = nodeset.split(['\'', '"']).nth(1).filter(|_| nodeset.trim_start().starts_with("instance("));
+    let source = list.unwrap_or_else(|| nodeset.split('[').next().unwrap_or_default().trim());
+    let name = if kind == ControlKind::Range { "tick_labelset" } else { "reference-geometry" };
+    Some((name.to_owned(), source.to_owned()))
 }

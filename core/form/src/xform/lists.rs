@@ -6,7 +6,9 @@ use std::sync::Arc;
 use super::document::Element;
 use super::reader::Reader;
 use super::words::itext_column;
+use crate::external;
 use crate::model::{InstanceSource, Itemset, NodeId, SecondaryInstance, Table, Text, TextPart};
+use crate::search;
 use crate::xpath::Expression;
 use crate::xpath::syntax::Tree;
 
@@ -32,12 +34,59 @@ impl Reader {
     /// The choices of a select: an itemset, or items in place.
     pub(super) fn choices(&mut self, select: &Element, id: NodeId) {
         let itemset = match select.child("itemset") {
+            _ if select.has("query") => self.query(select),
             Some(itemset) => self.itemset(itemset),
             None => self.items(select, id),
         };
+        let itemset = itemset.map(|itemset| self.searched(select, itemset));
         if let Some(control) = self.nodes.get_mut(id).and_then(|node| node.control.as_mut()) {
             control.itemset = itemset;
         }
+    }
+
+    /// The appearance `search()` takes the choices from rows of a file.
+    fn searched(&mut self, select: &Element, itemset: Itemset) -> Itemset {
+        let appearance = select.attribute("appearance").unwrap_or_default();
+        let Some(call) = search::call(appearance) else { return itemset };
+        let found = call.search(&itemset.instance, |argument| {
+            let from = if argument.starts_with('.') { "current()/" } else { "" };
+            Expression::parse(&format!("{from}{argument}"))
+        });
+        let name = call.file().map(|file| format!("{file}.csv")).unwrap_or_default();
+        let file = call.file().unwrap_or_default();
+        let is_list = self.instances.get(file).is_some_and(|instance| matches!(instance.source, InstanceSource::Internal(_)));
+        let instance = if is_list { name.clone() } else { file.to_owned() };
+        let nodeset = Expression::parse(&format!("instance('{instance}')/root/item"));
+        match (found, nodeset) {
+            (Ok(found), Ok(nodeset)) if !instance.is_empty() => {
+                let source = InstanceSource::External { file: name };
+                let made = SecondaryInstance { id: instance.clone(), source };
+                self.instances.entry(instance.clone()).or_insert(made);
+                Itemset { instance, nodeset, search: Some(found), ..itemset }
+            }
+            _ => {
+                self.warn(select, "`search()` cannot be read, and is ignored");
+                itemset
+            }
+        }
+    }
+
+    /// `query="instance('towns')/root/item[state = …]"`: the rows of the list `towns` in the file that holds all such lists.
+    fn query(&mut self, select: &Element) -> Option<Itemset> {
+        let query = select.attribute("query").unwrap_or_default();
+        let written = self.parsed(select, "query", query)?;
+        let Some(list) = written.instances().first().cloned() else {
+            self.fault(select, "query", "the query names no list", "write `instance('LIST')/root/item[…]`");
+            return None;
+        };
+        let (before, rest) = query.split_once("/root/item").unwrap_or((query, ""));
+        let nodeset = format!("{before}/root/item[list_name = '{list}']{rest}");
+        let nodeset = self.parsed(select, "query", &nodeset)?;
+        let source = InstanceSource::External { file: external::ITEMSETS.to_owned() };
+        let made = SecondaryInstance { id: list.clone(), source };
+        self.instances.entry(list.clone()).or_insert(made);
+        let (value_ref, label_ref) = ("name".to_owned(), "label".to_owned());
+        Some(Itemset { instance: list, nodeset, value_ref, label_ref, randomize: false, seed: None, search: None })
     }
 
     fn itemset(&mut self, itemset: &Element) -> Option<Itemset> {
@@ -65,7 +114,7 @@ impl Reader {
             }
             None => label.to_owned(),
         };
-        Some(Itemset { instance, nodeset, value_ref, label_ref, randomize, seed })
+        Some(Itemset { instance, nodeset, value_ref, label_ref, randomize, seed, search: None })
     }
 
     /// Gives the rows of a list the words that a column of theirs names.
@@ -77,8 +126,13 @@ impl Reader {
         let Some(place) = table.column(column) else { return };
         let labels: Vec<Text> =
             (0..table.rows.len()).map(|row| self.form_of(table.cell(row, place), "").unwrap_or_default()).collect();
+        let media: Vec<BTreeMap<String, Text>> =
+            (0..table.rows.len()).map(|row| self.media_of_text(table.cell(row, place)).into_iter().collect()).collect();
         let mut spoken = (**table).clone();
         spoken.labels = labels;
+        if media.iter().any(|media| !media.is_empty()) {
+            spoken.media = media;
+        }
         if let Some(instance) = self.instances.get_mut(instance) {
             instance.source = InstanceSource::Internal(Arc::new(spoken));
         }
@@ -117,6 +171,7 @@ impl Reader {
             label_ref: "label".to_owned(),
             randomize: false,
             seed: None,
+            search: None,
         })
     }
 

@@ -88,6 +88,7 @@ impl Reader {
             default_language: self.default_language,
             instance_name,
             style: body.attribute("class").unwrap_or_default().to_owned(),
+            settings: settings(model, root),
             languages: self.languages,
             nodes: self.nodes,
             by_path: self.by_path,
@@ -171,6 +172,30 @@ impl Reader {
         }
         found
     }
+}
+
+/// What the form says to other tools.
+fn settings(model: &Element, root: &Element) -> BTreeMap<String, String> {
+    let mut settings = BTreeMap::new();
+    let mut take = |element: &Element, pairs: &[(&str, &str)]| {
+        for (attribute, setting) in pairs {
+            if let Some(value) = element.attribute(attribute) {
+                settings.insert((*setting).to_owned(), value.to_owned());
+            }
+        }
+    };
+    take(root, &[("odk:prefix", "prefix"), ("odk:delimiter", "delimiter")]);
+    if let Some(submission) = model.child("submission") {
+        let pairs = [
+            ("action", "submission_url"),
+            ("base64RsaPublicKey", "public_key"),
+            ("orx:auto-send", "auto_send"),
+            ("orx:auto-delete", "auto_delete"),
+            ("odk:client-editable", "client_editable"),
+        ];
+        take(submission, &pairs);
+    }
+    settings
 }
 
 /// Where an element or one of its attributes stands, for messages.

@@ -100,10 +100,14 @@ impl Reader {
 
     /// Images, sounds and films of a label, by kind; the text is the file's name.
     pub(super) fn media_of(&self, label: &Element) -> Vec<(String, Text)> {
-        let Some(id) = label.attribute("ref").and_then(itext_id) else { return Vec::new() };
+        label.attribute("ref").and_then(itext_id).map(|id| self.media_of_text(&id)).unwrap_or_default()
+    }
+
+    /// Those of a text of `itext`.
+    pub(super) fn media_of_text(&self, id: &str) -> Vec<(String, Text)> {
         let mut found = Vec::new();
         for kind in ["image", "big-image", "audio", "video"] {
-            let Some(mut text) = self.form_of(&id, kind) else { continue };
+            let Some(mut text) = self.form_of(id, kind) else { continue };
             for part in text.by_language.iter_mut().flatten().flatten() {
                 if let TextPart::Literal(file) = part {
                     *file = file.trim().rsplit('/').next().unwrap_or_default().to_owned();

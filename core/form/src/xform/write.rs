@@ -7,10 +7,11 @@ use super::write_body::body;
 use crate::answers::{Answer, Answers};
 use crate::interview::complete::{ENTITY_ID, completed};
 use crate::model::{
-    Action, ActionValue, Bind, ControlKind, DataType, EntityDeclaration, Form, InstanceSource, MergeRule, Node, NodeId, NodeKind,
-    SecondaryInstance, Text, TextPart,
+    Action, ActionValue, Bind, ControlKind, DataType, EntityDeclaration, Form, InstanceSource, Itemset, MergeRule, Node, NodeId,
+    NodeKind, SecondaryInstance, Text, TextPart,
 };
 use crate::submission::escape;
+use crate::xlsform::{is_name, is_yes};
 use crate::xpath::Expression;
 
 const NAMESPACES: &str = "xmlns=\"http://www.w3.org/2002/xforms\" xmlns:h=\"http://www.w3.org/1999/xhtml\" \
@@ -18,6 +19,10 @@ const NAMESPACES: &str = "xmlns=\"http://www.w3.org/2002/xforms\" xmlns:h=\"http
      xmlns:jr=\"http://openrosa.org/javarosa\" xmlns:orx=\"http://openrosa.org/xforms\" \
      xmlns:odk=\"http://www.opendatakit.org/xforms\" xmlns:entities=\"http://www.opendatakit.org/xforms/entities\" \
      xmlns:karwan=\"urn:karwan:xforms\"";
+
+/// Parameters of controls that are attributes of the bind.
+const BIND_PARAMETERS: [(&str, &str); 3] =
+    [("max-pixels", "orx:max-pixels"), ("quality", "odk:quality"), ("allow-mock-accuracy", "odk:allow-mock-accuracy")];
 
 /// Prefixes that [`NAMESPACES`] declares: an attribute of another one is left out.
 const PREFIXES: [&str; 7] = ["jr", "orx", "odk", "entities", "xsd", "ev", "karwan"];
@@ -27,7 +32,8 @@ const PREFIXES: [&str; 7] = ["jr", "orx", "odk", "entities", "xsd", "ev", "karwa
 pub fn write(form: &Form) -> String {
     let whole = completed(form);
     let form = whole.as_ref().unwrap_or(form);
-    let mut writer = Writer { form, xml: String::new(), spoken: BTreeMap::new() };
+    let namespaces = form.settings.get("namespaces").map(|text| namespaces(text)).unwrap_or_default();
+    let mut writer = Writer { form, xml: String::new(), spoken: BTreeMap::new(), namespaces };
     writer.whole();
     writer.xml
 }
@@ -45,6 +51,17 @@ pub(super) struct Writer<'form> {
     pub(super) xml: String,
     /// Texts of `itext` by id: forms and their texts.
     spoken: BTreeMap<String, Vec<(String, Text)>>,
+    /// Prefixes that the form's own settings declare, with their addresses.
+    namespaces: BTreeMap<String, String>,
+}
+
+/// `a="http://…" b="http://…"` in pieces.
+fn namespaces(text: &str) -> BTreeMap<String, String> {
+    text.split_whitespace()
+        .filter_map(|part| part.split_once('='))
+        .filter(|(prefix, address)| is_name(prefix) && !PREFIXES.contains(prefix) && *prefix != "h" && !address.contains('='))
+        .map(|(prefix, address)| (prefix.to_owned(), address.replace(['"', '\''], "")))
+        .collect()
 }
 
 impl Writer<'_> {
@@ -57,14 +74,47 @@ impl Writer<'_> {
         self.model_actions();
         let model = std::mem::take(&mut self.xml);
         let title = escape(&self.form.title, false);
-        let _ = write!(self.xml, "<?xml version=\"1.0\"?>\n<h:html {NAMESPACES}>\n<h:head>\n<h:title>{title}</h:title>\n");
+        let mut declared = String::new();
+        for (prefix, address) in &self.namespaces {
+            let _ = write!(declared, " xmlns:{prefix}=\"{}\"", escape(address, true));
+        }
+        let _ =
+            write!(self.xml, "<?xml version=\"1.0\"?>\n<h:html {NAMESPACES}{declared}>\n<h:head>\n<h:title>{title}</h:title>\n");
         self.xml.push_str("<model odk:xforms-version=\"1.0.0\"");
-        if !self.form.entities.is_empty() {
-            self.xml.push_str(" entities:entities-version=\"2025.1.0\"");
+        match self.form.entities.as_slice() {
+            [] => {}
+            // One entity of the whole form is what the older version has.
+            [only] if only.scope == 0 => self.xml.push_str(" entities:entities-version=\"2024.1.0\""),
+            _ => self.xml.push_str(" entities:entities-version=\"2025.1.0\""),
         }
         self.xml.push_str(">\n");
+        self.submission();
         self.itext();
         let _ = write!(self.xml, "{model}</model>\n</h:head>\n{body}</h:html>\n");
+    }
+
+    /// Where and how other tools send, as the settings say.
+    fn submission(&mut self) {
+        let mut attributes = String::new();
+        let settings = [
+            ("submission_url", "action"),
+            ("public_key", "base64RsaPublicKey"),
+            ("auto_send", "orx:auto-send"),
+            ("auto_delete", "orx:auto-delete"),
+        ];
+        for (setting, attribute) in settings {
+            let Some(value) = self.form.settings.get(setting) else { continue };
+            let _ = write!(attributes, " {attribute}=\"{}\"", escape(value, true));
+            if setting == "submission_url" {
+                attributes.push_str(" method=\"post\"");
+            }
+        }
+        if self.form.settings.get("client_editable").is_some_and(|value| is_yes(value)) {
+            attributes.push_str(" odk:client-editable=\"true\"");
+        }
+        if !attributes.is_empty() {
+            let _ = writeln!(self.xml, "<submission{attributes}/>");
+        }
     }
 
     fn itext(&mut self) {
@@ -102,6 +152,22 @@ impl Writer<'_> {
         self.xml.push_str("</itext>\n");
     }
 
+    /// Whether an attribute of a name can be written: its prefix is declared.
+    pub(super) fn is_writable(&self, name: &str) -> bool {
+        match name.split_once(':') {
+            Some((prefix, local)) => (PREFIXES.contains(&prefix) || self.namespaces.contains_key(prefix)) && is_name(local),
+            None => is_name(name),
+        }
+    }
+
+    /// The words of a text that is the same in every language and has no outputs.
+    pub(super) fn plain(&self, text: &Text) -> Option<String> {
+        if self.form.languages.len() == 1 {
+            return None;
+        }
+        plain(text)
+    }
+
     /// Notes a text of `itext`; gives the reference to it.
     pub(super) fn speak(&mut self, id: &str, forms: Vec<(String, Text)>) -> String {
         self.spoken.insert(id.to_owned(), forms);
@@ -112,8 +178,15 @@ impl Writer<'_> {
         self.xml.push_str("<instance>\n");
         self.node(0, Around::Form, false, &self.form.initial, "");
         self.xml.push_str("\n</instance>\n");
+        // A list that names columns for a search stands in the select, and the file that is searched in its appearance.
+        let itemsets = self.form.nodes.iter().filter_map(|node| node.control.as_ref()?.itemset.as_ref());
+        let searches: Vec<&Itemset> = itemsets.filter(|itemset| itemset.search.is_some()).collect();
         for instance in self.form.instances.values() {
-            self.secondary(instance);
+            let is_list = searches.iter().any(|itemset| itemset.search.as_ref().is_some_and(|search| search.list == instance.id));
+            let is_searched = instance.id.ends_with(".csv") && searches.iter().any(|itemset| itemset.instance == instance.id);
+            if !is_list && !is_searched {
+                self.secondary(instance);
+            }
         }
     }
 
@@ -125,16 +198,14 @@ impl Writer<'_> {
         }
         let _ = write!(self.xml, "<{}", node.name);
         if id == 0 {
-            let _ = write!(self.xml, " id=\"{}\"", escape(&self.form.id, true));
-            if !self.form.version.is_empty() {
-                let _ = write!(self.xml, " version=\"{}\"", escape(&self.form.version, true));
-            }
+            self.root_attributes();
         }
         if template {
             self.xml.push_str(" jr:template=\"\"");
         }
         let own = node.bind.extra.iter().filter_map(|(name, value)| Some((name.strip_prefix("instance::")?, value)));
-        for (name, value) in own.filter(|(name, _)| is_writable(name)) {
+        let own: Vec<(&str, &String)> = own.filter(|(name, _)| self.is_writable(name)).collect();
+        for (name, value) in own {
             let _ = write!(self.xml, " {name}=\"{}\"", escape(value, true));
         }
         if node.name == "entity" && node.path.ends_with("/meta/entity") {
@@ -179,6 +250,27 @@ impl Writer<'_> {
         let _ = write!(self.xml, "</{}>", node.name);
     }
 
+    fn root_attributes(&mut self) {
+        let form = self.form;
+        let _ = write!(self.xml, " id=\"{}\"", escape(&form.id, true));
+        if !form.version.is_empty() {
+            let _ = write!(self.xml, " version=\"{}\"", escape(&form.version, true));
+        }
+        for (setting, attribute) in [("instance_xmlns", "xmlns"), ("prefix", "odk:prefix"), ("delimiter", "odk:delimiter")] {
+            if let Some(value) = form.settings.get(setting) {
+                let _ = write!(self.xml, " {attribute}=\"{}\"", escape(value, true));
+            }
+        }
+        for (setting, value) in &form.settings {
+            if let Some(name) = setting.strip_prefix("attribute::")
+                && self.is_writable(name)
+                && !matches!(name, "id" | "version" | "xmlns")
+            {
+                let _ = write!(self.xml, " {name}=\"{}\"", escape(value, true));
+            }
+        }
+    }
+
     fn declaration(&self, entity: &Node) -> Option<&EntityDeclaration> {
         let scope = entity.path.strip_suffix("/meta/entity")?;
         let scope = *self.form.by_path.get(scope)?;
@@ -214,7 +306,7 @@ impl Writer<'_> {
         };
         let named = |name: &str, usual: &str| if name.is_empty() { usual.to_owned() } else { name.to_owned() };
         let (root, row_name) = (named(&table.root_name, "root"), named(&table.row_name, "item"));
-        let spoken = table.labels.iter().any(|label| plain(label).is_none());
+        let spoken = !table.media.is_empty() || table.labels.iter().any(|label| self.plain(label).is_none());
         let _ = write!(self.xml, "<instance id=\"{id}\"><{root}>");
         for (number, row) in table.rows.iter().enumerate() {
             let _ = write!(self.xml, "<{row_name}");
@@ -231,7 +323,12 @@ impl Writer<'_> {
             }
             if let Some(label) = table.labels.get(number).filter(|_| spoken) {
                 let known = table.column("itextId").map(|column| table.cell(number, column).to_owned());
-                self.speak(&known.unwrap_or_else(|| format!("{}-{number}", instance.id)), vec![(String::new(), label.clone())]);
+                let mut forms: Vec<(String, Text)> =
+                    table.media.get(number).into_iter().flatten().map(|(kind, text)| (kind.clone(), text.clone())).collect();
+                if !label.by_language.is_empty() {
+                    forms.insert(0, (String::new(), label.clone()));
+                }
+                self.speak(&known.unwrap_or_else(|| format!("{}-{number}", instance.id)), forms);
             }
             for (column, cell) in cells {
                 if !(column.starts_with('@') || spoken && column == "label") {
@@ -302,14 +399,20 @@ impl Writer<'_> {
         }
         for (name, value) in &node.bind.extra {
             let name = name.strip_prefix("bind::").unwrap_or(name);
-            if !name.starts_with("instance::") && is_writable(name) {
+            if !name.starts_with("instance::") && self.is_writable(name) {
                 add(name, value);
+            }
+        }
+        let parameters = node.control.as_ref().map(|control| &control.parameters);
+        for (name, attribute) in BIND_PARAMETERS {
+            if let Some(value) = parameters.and_then(|parameters| parameters.get(name)) {
+                add(attribute, value);
             }
         }
         for (name, text) in [("jr:constraintMsg", &node.bind.constraint_message), ("jr:requiredMsg", &node.bind.required_message)]
         {
             let Some(text) = text else { continue };
-            let words = match plain(text) {
+            let words = match self.plain(text) {
                 Some(words) => words,
                 None => self.speak(&format!("{}:{name}", node.path), vec![(String::new(), text.clone())]),
             };
@@ -407,11 +510,9 @@ impl Writer<'_> {
             }
             ActionValue::GeoPoint => writeln!(self.xml, "<odk:setgeopoint ref=\"{path}\" event=\"{events}\"/>"),
             ActionValue::RecordAudio(quality) => {
-                writeln!(
-                    self.xml,
-                    "<odk:recordaudio ref=\"{path}\" event=\"{events}\" odk:quality=\"{}\"/>",
-                    escape(quality, true)
-                )
+                let quality =
+                    if quality.is_empty() { String::new() } else { format!(" odk:quality=\"{}\"", escape(quality, true)) };
+                writeln!(self.xml, "<odk:recordaudio ref=\"{path}\" event=\"{events}\"{quality}/>")
             }
         };
     }
@@ -435,7 +536,8 @@ fn repeat_around(form: &Form, id: NodeId) -> Option<NodeId> {
 
 /// The words of a text that is the same in every language and has no outputs.
 pub(super) fn plain(text: &Text) -> Option<String> {
-    let [Some(parts)] = text.by_language.as_slice() else { return None };
+    let (first, others) = text.by_language.split_first()?;
+    let parts = first.as_ref().filter(|_| others.iter().all(|other| other == first))?;
     parts
         .iter()
         .map(|part| match part {
@@ -467,10 +569,6 @@ fn folder(form: &str) -> &'static str {
         "video" => "jr://video/",
         _ => "",
     }
-}
-
-fn is_writable(name: &str) -> bool {
-    name.split_once(':').is_none_or(|(prefix, _)| PREFIXES.contains(&prefix)) && !name.starts_with('@')
 }
 
 fn preload(preload: &str) -> (&str, &str) {

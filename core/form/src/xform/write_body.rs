@@ -2,12 +2,13 @@
 
 use std::fmt::Write as _;
 
-use super::write::{Writer, parts_xml, plain};
-use crate::model::{Control, ControlKind, InstanceSource, Itemset, Node, NodeId, NodeKind, Text};
+use super::write::{Writer, parts_xml};
+use crate::model::{Control, ControlKind, InstanceSource, Itemset, Node, NodeId, NodeKind, Search, Text};
 use crate::submission::escape;
+use crate::xpath::Expression;
 
 /// Parameters that are attributes of a control.
-const ATTRIBUTES: [(&str, &str); 10] = [
+const ATTRIBUTES: [(&str, &str); 13] = [
     ("mediatype", "mediatype"),
     ("start", "start"),
     ("end", "end"),
@@ -15,7 +16,10 @@ const ATTRIBUTES: [(&str, &str); 10] = [
     ("rows", "rows"),
     ("autoplay", "autoplay"),
     ("intent", "intent"),
-    ("max-pixels", "orx:max-pixels"),
+    ("app", "intent"),
+    ("incremental", "incremental"),
+    ("tick_interval", "odk:tick-interval"),
+    ("placeholder", "odk:placeholder"),
     ("capture-accuracy", "accuracyThreshold"),
     ("warning-accuracy", "unacceptableAccuracyThreshold"),
 ];
@@ -55,7 +59,6 @@ impl Writer<'_> {
                 let _ = write!(self.xml, "<repeat nodeset=\"{}\"", node.path);
                 if let Some(count) = count {
                     let _ = write!(self.xml, " jr:count=\"{}\"", escape(&count.source, true));
-                    self.xml.push_str(" jr:noAddRemove=\"true()\"");
                 }
                 self.xml.push_str(">\n");
                 self.repeat_actions(id);
@@ -81,8 +84,14 @@ impl Writer<'_> {
             let _ = write!(self.xml, " appearance=\"{}\"", escape(&control.appearance, true));
         }
         for (parameter, attribute) in ATTRIBUTES {
-            if let Some(value) = control.parameters.get(parameter) {
+            let plain_or_annotated = matches!(control.appearance.as_str(), "" | "annotate");
+            if let Some(value) = control.parameters.get(parameter).filter(|_| parameter != "app" || plain_or_annotated) {
                 let _ = write!(self.xml, " {attribute}=\"{}\"", escape(value, true));
+            }
+        }
+        for (parameter, value) in &control.parameters {
+            if let Some(name) = parameter.strip_prefix("body::").filter(|name| self.is_writable(name)) {
+                let _ = write!(self.xml, " {name}=\"{}\"", escape(value, true));
             }
         }
         self.xml.push_str(">\n");
@@ -95,7 +104,9 @@ impl Writer<'_> {
 
     fn words(&mut self, element: &str, node: &Node, text: Option<&Text>, others: &mut Vec<(String, Text)>) {
         if let (Some(text), true) = (text, others.is_empty())
-            && let [Some(parts)] = text.by_language.as_slice()
+            && let Some(Some(parts)) = text.by_language.first()
+            && self.form.languages.len() != 1
+            && text.by_language.iter().all(|other| other.as_ref() == Some(parts))
         {
             let _ = writeln!(self.xml, "<{element}>{}</{element}>", parts_xml(parts));
             return;
@@ -124,11 +135,57 @@ impl Writer<'_> {
         if let Some(itemset) = &control.itemset {
             self.itemset(itemset);
         }
+        self.places(control);
         self.triggered(id);
         let _ = writeln!(self.xml, "</{element}>");
     }
 
+    /// The labels of a range's ticks, and the places that a map shows beside a question.
+    fn places(&mut self, control: &Control) {
+        let ticks = control.parameters.get("tick_labelset");
+        let Some(source) = ticks.or_else(|| control.parameters.get("reference-geometry")) else { return };
+        if source.starts_with('/') {
+            let nodeset = escape(&format!("{source}[./geometry != '']"), true);
+            let _ =
+                writeln!(self.xml, "<itemset nodeset=\"{nodeset}\"><value ref=\"geometry\"/><label ref=\"geometry\"/></itemset>");
+        } else if let Ok(nodeset) = Expression::parse(&format!("instance('{source}')/root/item")) {
+            self.itemset(&Itemset {
+                instance: source.clone(),
+                nodeset,
+                value_ref: "name".to_owned(),
+                label_ref: "label".to_owned(),
+                randomize: false,
+                seed: None,
+                search: None,
+            });
+        }
+    }
+
+    /// The choices of a `search()` stand in the select itself: Collect reads the columns from them.
+    fn items(&mut self, search: &Search) {
+        let Some(InstanceSource::Internal(table)) = self.form.instances.get(&search.list).map(|instance| &instance.source) else {
+            return;
+        };
+        let (names, labels) = (table.column("name"), table.column("label"));
+        for row in 0..table.rows.len() {
+            let cell = |column: Option<usize>| column.map_or("", |column| table.cell(row, column));
+            let spoken = table.labels.get(row).filter(|label| self.plain(label).is_none());
+            let label = match spoken {
+                Some(label) => {
+                    let reference = self.speak(&format!("{}-{row}", search.list), vec![(String::new(), label.clone())]);
+                    format!("<label ref=\"{}\"/>", escape(&reference, true))
+                }
+                None => format!("<label>{}</label>", escape(cell(labels), false)),
+            };
+            let _ = writeln!(self.xml, "<item>{label}<value>{}</value></item>", escape(cell(names), false));
+        }
+    }
+
     fn itemset(&mut self, itemset: &Itemset) {
+        if let Some(search) = &itemset.search {
+            self.items(search);
+            return;
+        }
         let mut nodeset = itemset.nodeset.source.clone();
         if itemset.randomize {
             let seed = itemset.seed.as_ref().map(|seed| format!(", {}", seed.source)).unwrap_or_default();
@@ -138,7 +195,8 @@ impl Writer<'_> {
             InstanceSource::Internal(table) => Some(table),
             _ => None,
         });
-        let spoken = table.is_some_and(|table| table.labels.iter().any(|label| plain(label).is_none()));
+        let spoken =
+            table.is_some_and(|table| !table.media.is_empty() || table.labels.iter().any(|label| self.plain(label).is_none()));
         let label = if spoken && itemset.label_ref == "label" { "jr:itext(itextId)" } else { itemset.label_ref.as_str() };
         let _ = writeln!(
             self.xml,

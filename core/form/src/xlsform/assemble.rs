@@ -3,9 +3,11 @@
 use super::compile::Compiler;
 use super::draft::{List, Pending};
 use super::dynamic::is_dynamic;
+use super::languages::{is_label_spoken, refers};
 use super::references::{Names, ReferenceFault, Source, Style};
 use super::report::Place;
-use crate::model::{Action, ActionValue, DataType, Itemset, Node, NodeId, NodeKind};
+use crate::model::{Action, ActionValue, Control, ControlKind, DataType, Itemset, Node, NodeId, NodeKind};
+use crate::search::{self, SearchFault};
 use crate::xpath::Expression;
 
 /// Headers as the author wrote them, for messages.
@@ -29,6 +31,7 @@ pub fn node(compiler: &mut Compiler<'_>, id: NodeId, pending: &Pending, node: &m
         "trigger",
         "repeat_count",
         "choice_filter",
+        "appearance",
         "label",
         "hint",
         "type",
@@ -51,8 +54,9 @@ pub fn node(compiler: &mut Compiler<'_>, id: NodeId, pending: &Pending, node: &m
     node.bind.constraint = compiler.condition(&pending.constraint, source, at("constraint"));
     node.bind.required = compiler.condition(&pending.required, source, at("required"));
     node.bind.readonly = compiler.condition(&pending.readonly, source, at("read_only"));
-    node.bind.constraint_message = compiler.text(&pending.constraint_message, source, at("constraint_message"));
-    node.bind.required_message = compiler.text(&pending.required_message, source, at("required_message"));
+    let (constraint, required) = (&pending.constraint_message, &pending.required_message);
+    node.bind.constraint_message = compiler.text(constraint, refers(constraint), source, at("constraint_message"));
+    node.bind.required_message = compiler.text(required, refers(required), source, at("required_message"));
     if pending.trigger.is_empty() {
         node.bind.calculate = compiler.condition(&pending.calculation, source, calculation_at);
     } else {
@@ -72,19 +76,21 @@ pub fn node(compiler: &mut Compiler<'_>, id: NodeId, pending: &Pending, node: &m
         node.actions.push(Action { events: vec!["odk-instance-load".to_owned()], trigger: None, value });
     }
 
+    attributes(compiler, node, source, pending.row);
     let itemset = itemset(compiler, pending, source, at("type"), at("choice_filter"), at("parameters"));
     let Some(control) = &mut node.control else { return };
-    control.label = compiler.text(&pending.label, source, at("label"));
-    control.hint = compiler.text(&pending.hint, source, at("hint"));
-    control.guidance_hint = compiler.text(&pending.guidance_hint, source, at("guidance_hint"));
+    control.label = compiler.text(&pending.label, is_label_spoken(pending), source, at("label"));
+    control.hint = compiler.text(&pending.hint, !pending.guidance_hint.is_empty(), source, at("hint"));
+    control.guidance_hint = compiler.text(&pending.guidance_hint, true, source, at("guidance_hint"));
     for (medium, words) in &pending.media {
         let column = header(&format!("media::{medium}"));
         let place = Place { sheet: "survey", row: pending.row, column: &column };
-        if let Some(text) = compiler.text(words, source, place) {
+        if let Some(text) = compiler.media(words, source, place) {
             control.media.insert(medium.clone(), text);
         }
     }
     control.itemset = itemset;
+    appearance(compiler, control, pending.list.as_ref(), source, at("appearance"));
 }
 
 const FIRST_LOAD: &str = "odk-instance-first-load";
@@ -203,5 +209,66 @@ fn itemset(
         label_ref: leaf.unwrap_or_else(|| pending.label_ref.clone()),
         randomize: pending.randomize,
         seed,
+        search: None,
     })
+}
+
+/// References in attributes of the columns `bind::`, `body::` and `instance::` become paths.
+fn attributes(compiler: &mut Compiler<'_>, node: &mut Node, source: Source, row: u32) {
+    let parameters = node.control.iter_mut().flat_map(|control| control.parameters.iter_mut());
+    let parameters = parameters.filter(|(name, _)| name.starts_with("body::"));
+    for (name, value) in node.bind.extra.iter_mut().chain(parameters).filter(|(_, value)| value.contains("${")) {
+        let place = Place { sheet: "survey", row, column: name };
+        if let Some(resolved) = compiler.words(value, source, place) {
+            resolved.trim().clone_into(value);
+        }
+    }
+}
+
+/// The appearance with its references as paths; and where it is a `search()`, the rows of its file as choices.
+fn appearance(compiler: &mut Compiler<'_>, control: &mut Control, list: Option<&List>, source: Source, place: Place<'_>) {
+    if control.appearance.contains("${")
+        && let Some(resolved) = compiler.words(&control.appearance, source, place)
+    {
+        control.appearance = resolved;
+    }
+    let select = matches!(control.kind, ControlKind::SelectOne | ControlKind::SelectMultiple | ControlKind::Rank);
+    let Some(call) = search::call(&control.appearance).filter(|_| select) else { return };
+    let Some(List::Choices(list)) = list else {
+        let message = "`search()` needs a list of the choices sheet that names the columns of the file";
+        compiler.report.fault(place, message, "remove `search()`, or use such a list");
+        return;
+    };
+    let Some(file) = call.file().map(str::to_owned) else {
+        compiler.report.warn(place, "`search()` names no file in quotes, and is ignored");
+        return;
+    };
+    let found = call.search(list, |argument| {
+        let from = if argument.trim_start().starts_with('.') { "current()/" } else { "" };
+        Expression::parse(&format!("{from}{argument}"))
+    });
+    match found {
+        Ok(found) => {
+            let name = format!("{file}.csv");
+            // A list may have the name of the file that it searches.
+            let id = if compiler.list_names.contains(&file) { name.clone() } else { file };
+            compiler.file(&id, &name, place);
+            let nodeset = Expression::parse(&format!("instance('{id}')/root/item"));
+            if let (Some(itemset), Ok(nodeset)) = (&mut control.itemset, nodeset) {
+                itemset.search = Some(found);
+                itemset.instance = id;
+                itemset.nodeset = nodeset;
+            }
+        }
+        Err(SearchFault::Count(count)) => {
+            compiler.report.warn(place, &format!("`search()` takes 1, 4 or 6 arguments, not {count}, and is ignored"));
+        }
+        Err(SearchFault::Literal(argument)) => {
+            compiler.report.warn(place, &format!("`{argument}` in `search()` is not in quotes, and the search is ignored"));
+        }
+        Err(SearchFault::Expression(error)) => {
+            let mend = "write a value, or `${question}`";
+            compiler.report.fault(place, format!("in `search()`: {error}"), mend);
+        }
+    }
 }

@@ -21,7 +21,7 @@ impl Reader<'_> {
             }
         }
         for (name, value) in self.sheet.with_prefix(row, "body::") {
-            parameters.insert(name.to_owned(), value.to_owned());
+            parameters.insert(format!("body::{name}"), value.to_owned());
         }
         if let Some(word) = appearance.split_whitespace().find(|word| !parameters::is_appearance(word)) {
             let message = format!("the appearance `{word}` is not known and is ignored");
@@ -55,20 +55,15 @@ impl Reader<'_> {
                         );
                     }
                 }
-                "type" => match data_type(&value) {
-                    Some(data_type) => {
-                        let select = self.draft.pending.get(id).is_some_and(|pending| pending.list.is_some());
-                        if !select {
-                            self.bind(id, |bind| bind.data_type = data_type);
-                        }
+                "type" => {
+                    let select = self.draft.pending.get(id).is_some_and(|pending| pending.list.is_some());
+                    if let Some(data_type) = data_type(&value).filter(|_| !select) {
+                        self.bind(id, |bind| bind.data_type = data_type);
+                    } else if data_type(&value).is_none() {
+                        let message = format!("the data type `{value}` is not known, and is read as text");
+                        self.warn(row, "bind::type", &message);
                     }
-                    None => self.fault(
-                        row,
-                        "bind::type",
-                        format!("`{value}` is not a data type"),
-                        "use one of string, int, decimal, date, time, dateTime, boolean",
-                    ),
-                },
+                }
                 "jr:preload" | "jr:preloadParams" => {
                     // `property` and `deviceid`, `timestamp` and `start`: the parameter says which.
                     let both = self.sheet.text(row, "bind::jr:preloadParams");
@@ -108,31 +103,6 @@ impl Reader<'_> {
             return;
         }
         self.bind(id, |bind| bind.merge = rule);
-    }
-
-    /// Bounds and step of a range, with their defaults.
-    pub fn range(&mut self, row: &Row, id: NodeId) {
-        let Some(control) = self.draft.nodes.get(id).and_then(|node| node.control.clone()) else { return };
-        let mut numbers = Vec::new();
-        let mut filled = control.parameters;
-        for (key, default) in [("start", "1"), ("end", "10"), ("step", "1")] {
-            let text = filled.entry(key.to_owned()).or_insert_with(|| default.to_owned()).clone();
-            match text.parse::<f64>() {
-                Ok(number) if number.is_finite() => numbers.push(number),
-                _ => self.fault(row, "parameters", format!("`{key}` of the range is `{text}`, not a number"), "write a number"),
-            }
-        }
-        if let [start, end, step] = numbers.as_slice() {
-            if *step == 0.0 {
-                self.fault(row, "parameters", "the range's step is 0", "write a step above 0");
-            } else if *step > (end - start).abs() {
-                self.fault(row, "parameters", "the range's step is larger than the range", "write a smaller step");
-            }
-        }
-        if numbers.iter().any(|number| number.fract() != 0.0) {
-            self.bind(id, |bind| bind.data_type = DataType::Decimal);
-        }
-        self.control(id, |control| control.parameters = filled);
     }
 
     /// A photo's default is a file of the form's media.

@@ -76,6 +76,20 @@ pub fn lists(draft: &Draft, sheet: &Sheet, lists: &mut Lists, has_sheet: impl Fn
     }
 }
 
+/// A list that names columns for `search()` is of no use to a select without it.
+pub fn searches(nodes: &[Node], column: &str, report: &mut Report) {
+    let itemsets = || nodes.iter().filter_map(|node| Some((node, node.control.as_ref()?.itemset.as_ref()?)));
+    for (node, search) in itemsets().filter_map(|(node, itemset)| Some((node, itemset.search.as_ref()?))) {
+        let other = itemsets().find(|(_, itemset)| itemset.search.is_none() && itemset.instance == search.list);
+        if let Some((other, _)) = other {
+            let message =
+                format!("`{}` searches by the list `{}`, which `{}` shows as it is", node.name, search.list, other.name);
+            let mend = "use `search()` for both, or a list of its own for each";
+            report.fault(Place { sheet: "survey", row: node.row, column }, message, mend);
+        }
+    }
+}
+
 /// `${name}` in cells that say nothing else to the reader: notes, rows that are disabled, attributes. Faults of other cells
 /// are known by now.
 pub fn references(sheets: &BTreeMap<String, Sheet>, compiler: &mut Compiler<'_>) {

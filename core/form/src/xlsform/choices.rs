@@ -15,6 +15,15 @@ pub struct ChoiceList {
     pub rows: Vec<Choice>,
 }
 
+impl ChoiceList {
+    /// Whether the labels need a language: some have one, or a picture, or `${}` in them.
+    pub fn is_spoken(&self) -> bool {
+        self.rows.iter().any(|choice| {
+            !choice.media.is_empty() || choice.label.iter().any(|(language, text)| language.is_some() || text.contains("${"))
+        })
+    }
+}
+
 /// One choice.
 #[derive(Debug, Default, Clone)]
 pub struct Choice {
@@ -127,9 +136,15 @@ pub fn add_other(list: &mut ChoiceList) {
     if list.rows.iter().any(|choice| choice.name == "other") {
         return;
     }
-    let languages: BTreeSet<Option<String>> =
-        list.rows.iter().flat_map(|choice| choice.label.iter().map(|(language, _)| language.clone())).collect();
-    let label = languages.into_iter().map(|language| (language, "Other".to_owned())).collect();
+    let mut label: Words = Vec::new();
+    for (language, _) in list.rows.iter().flat_map(|choice| &choice.label) {
+        if !label.iter().any(|(other, _)| other == language) {
+            label.push((language.clone(), "Other".to_owned()));
+        }
+    }
+    if label.is_empty() {
+        label.push((None, "Other".to_owned()));
+    }
     let row = list.rows.last().map_or(0, |choice| choice.row);
     list.rows.push(Choice { row, name: "other".to_owned(), label, ..Choice::default() });
 }

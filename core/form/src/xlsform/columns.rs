@@ -71,7 +71,8 @@ const SURVEY: &[(&str, &str)] = &[
     ("jr:constraintmsg", "constraint_message"),
     ("jr:requiredmsg", "required_message"),
     ("requiredmsg", "required_message"),
-    ("noapperrorstring", "no_app_error_string"),
+    ("noapperrorstring", "bind::jr:noAppErrorString"),
+    ("no_app_error_string", "bind::jr:noAppErrorString"),
     ("command", "type"),
     ("tag", "name"),
     ("value", "name"),
@@ -86,7 +87,7 @@ const SURVEY: &[(&str, &str)] = &[
     ("compact_tag", "instance::odk:tag"),
 ];
 
-const SURVEY_KNOWN: [&str; 24] = [
+const SURVEY_KNOWN: [&str; 23] = [
     "type",
     "name",
     "label",
@@ -110,7 +111,6 @@ const SURVEY_KNOWN: [&str; 24] = [
     "rows",
     "disabled",
     "intent",
-    "no_app_error_string",
 ];
 
 const GROUPED: &[(&str, &str)] = &[

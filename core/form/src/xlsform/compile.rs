@@ -10,6 +10,9 @@ use super::report::{Place, Report};
 use crate::model::{InstanceSource, SecondaryInstance, Table, Text, TextPart};
 use crate::xpath::{Expression, XPathError, functions};
 
+/// What a language shows that lacks a text.
+const UNSAID: &str = "-";
+
 /// Reads cells of any sheet.
 pub struct Compiler<'read> {
     pub names: Names<'read>,
@@ -143,16 +146,29 @@ impl Compiler<'_> {
         }
     }
 
-    /// Words in all languages. Words without a language are said in every language, unless the row has others too.
-    pub fn text(&mut self, words: &Words, source: Source, place: Place<'_>) -> Option<Text> {
+    /// Words in all languages. Words without a language are said in every language, unless the text has others too or is
+    /// `spoken`: then they are those of the default language, and a language that lacks them shows `-`, as pyxform has it.
+    pub fn text(&mut self, words: &Words, spoken: bool, source: Source, place: Place<'_>) -> Option<Text> {
+        self.said(words, spoken, true, source, place)
+    }
+
+    /// Names of files in all languages; a language without one shows nothing.
+    pub fn media(&mut self, words: &Words, source: Source, place: Place<'_>) -> Option<Text> {
+        self.said(words, true, false, source, place)
+    }
+
+    fn said(&mut self, words: &Words, spoken: bool, spaced: bool, source: Source, place: Place<'_>) -> Option<Text> {
         if words.is_empty() {
             return None;
         }
         let count = self.languages.len().max(1);
         let mut by_language: Vec<Option<Vec<TextPart>>> = vec![None; count];
-        let translated = words.iter().any(|(language, _)| language.is_some());
+        let spoken = spoken || words.iter().any(|(language, _)| language.is_some());
         for (language, words) in words {
-            let parts = self.parts(words, source, place);
+            let mut parts = self.parts(words, source, place);
+            if spaced {
+                space(&mut parts);
+            }
             match language {
                 Some(language) => {
                     let at = self.languages.iter().position(|other| other == language).unwrap_or(0);
@@ -160,7 +176,7 @@ impl Compiler<'_> {
                         *slot = Some(parts);
                     }
                 }
-                None if translated => {
+                None if spoken => {
                     if let Some(slot) = by_language.get_mut(self.default_language)
                         && slot.is_none()
                     {
@@ -168,6 +184,11 @@ impl Compiler<'_> {
                     }
                 }
                 None => by_language.fill(Some(parts)),
+            }
+        }
+        if spaced {
+            for missing in by_language.iter_mut().filter(|slot| slot.is_none()) {
+                *missing = Some(vec![TextPart::Literal(UNSAID.to_owned())]);
             }
         }
         Some(Text { by_language })
@@ -199,33 +220,32 @@ impl Compiler<'_> {
     /// A list of the choices sheet as a table.
     pub fn table(&mut self, list: &ChoiceList) -> Table {
         let nowhere = Source { container: None, steps: 0 };
-        let media: Vec<String> = ["image", "audio", "video", "big-image"]
-            .iter()
-            .filter(|medium| list.rows.iter().any(|row| row.media.contains_key(**medium)))
-            .map(|medium| (*medium).to_owned())
-            .collect();
         let mut columns = vec!["name".to_owned(), "label".to_owned()];
-        columns.extend(media.iter().cloned());
         columns.extend(list.columns.iter().cloned());
-        let spoken =
-            list.rows.iter().any(|row| row.label.iter().any(|(language, text)| language.is_some() || text.contains("${")));
-        let mut labels = Vec::new();
+        let spoken = list.is_spoken();
+        let (mut labels, mut media) = (Vec::new(), Vec::new());
         let mut rows = Vec::with_capacity(list.rows.len());
         for choice in &list.rows {
             let mut cells = vec![choice.name.clone(), self.shown(&choice.label)];
-            for medium in &media {
-                cells.push(choice.media.get(medium).map(|words| self.shown(words)).unwrap_or_default());
-            }
             for column in &list.columns {
                 cells.push(extra(choice, column));
             }
             rows.push(cells);
             if spoken {
                 let place = Place { sheet: "choices", row: choice.row, column: "label" };
-                labels.push(self.text(&choice.label, nowhere, place).unwrap_or_default());
+                labels.push(self.text(&choice.label, true, nowhere, place).unwrap_or_default());
+                let files = choice.media.iter();
+                media.push(
+                    files
+                        .filter_map(|(medium, words)| Some((medium.clone(), self.media(words, nowhere, place)?)))
+                        .collect::<BTreeMap<String, Text>>(),
+                );
             }
         }
-        Table { labels, ..Table::new(columns, rows) }
+        if media.iter().all(BTreeMap::is_empty) {
+            media.clear();
+        }
+        Table { labels, media, ..Table::new(columns, rows) }
     }
 
     /// The words of the language that is shown first.
@@ -296,6 +316,11 @@ impl Compiler<'_> {
         }
     }
 
+    /// A text with its references as paths.
+    pub fn words(&mut self, text: &str, source: Source, place: Place<'_>) -> Option<String> {
+        self.resolved(text, source, Style::default(), place).map(|(resolved, _)| resolved)
+    }
+
     fn resolved(&mut self, text: &str, source: Source, style: Style, place: Place<'_>) -> Option<(String, bool)> {
         match self.names.resolve(text, source, style) {
             Ok(resolved) => Some(resolved),
@@ -310,6 +335,20 @@ impl Compiler<'_> {
 /// The id of a list of the sheet `external_choices`: its name, where the choices sheet has no such list.
 pub fn external_id(name: &str, choices: &BTreeSet<String>) -> String {
     if choices.contains(name) { format!("{name}.external") } else { name.to_owned() }
+}
+
+/// Words around an output stand a space away from the text's ends, as pyxform writes them.
+fn space(parts: &mut Vec<TextPart>) {
+    if parts.len() < 2 {
+        return;
+    }
+    if let Some(TextPart::Literal(words)) = parts.first_mut() {
+        words.insert(0, ' ');
+    }
+    match parts.last_mut() {
+        Some(TextPart::Literal(words)) => words.push(' '),
+        _ => parts.push(TextPart::Literal(" ".to_owned())),
+    }
 }
 
 fn extra(choice: &Choice, column: &str) -> String {

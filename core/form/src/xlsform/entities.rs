@@ -1,5 +1,7 @@
 //! The entities sheet: which lists an interview creates or updates entities of, and where in the form each one is.
 
+use std::collections::BTreeSet;
+
 use super::assemble::Header;
 use super::columns::Sheet;
 use super::compile::Compiler;
@@ -236,6 +238,8 @@ fn boundary(nodes: &[Node], container: NodeId) -> NodeId {
 /// For each declaration the group, repeat or root whose `meta` holds it. One container holds one entity.
 fn scopes(declared: &[Declared], compiler: &mut Compiler<'_>, nodes: &[Node]) -> Vec<NodeId> {
     let mut scopes: Vec<NodeId> = Vec::new();
+    // What an entity is saved from stands in no entity's container but its own, so the way from there up to it is taken too.
+    let mut taken: BTreeSet<NodeId> = BTreeSet::new();
     for entity in declared {
         let depth = |container: NodeId| chain(nodes, container).len();
         let scope = entity.uses.iter().map(|used| boundary(nodes, used.container)).max_by_key(|scope| depth(*scope)).unwrap_or(0);
@@ -276,7 +280,15 @@ fn scopes(declared: &[Declared], compiler: &mut Compiler<'_>, nodes: &[Node]) ->
             let end = above.iter().position(|id| *id == scope).unwrap_or(0);
             above.into_iter().take(end + 1).collect()
         };
-        if let Some(free) = room.iter().find(|id| !scopes.contains(id)) {
+        let crossed = saved.iter().any(|container| taken.contains(container));
+        let free = room.iter().find(|id| !taken.contains(id)).filter(|free| !crossed || room.first() == Some(*free));
+        if let Some(free) = free {
+            taken.extend(saved.iter().flat_map(|container| {
+                let above = chain(nodes, *container);
+                let end = above.iter().position(|id| id == free).map_or(0, |end| end + 1);
+                above.into_iter().take(end)
+            }));
+            taken.insert(*free);
             scopes.push(*free);
         } else {
             let path = nodes.get(scope).map(|node| node.path.clone()).unwrap_or_default();

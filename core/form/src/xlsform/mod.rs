@@ -13,7 +13,10 @@ mod compile;
 mod draft;
 mod dynamic;
 mod entities;
+mod geometry;
+mod languages;
 mod parameters;
+mod range;
 mod references;
 pub(crate) mod report;
 mod selects;
@@ -37,6 +40,8 @@ use crate::fault::Fault;
 use crate::interview::plan::Prepared;
 use crate::model::Form;
 
+pub(crate) use references::is_name;
+pub(crate) use settings::is_yes;
 pub use workbook::{BYTES_MAX, COLUMNS_MAX, ROWS_MAX, UNPACKED_BYTES_MAX};
 
 /// Reads a workbook. All faults that can be found are given, not only the first. `file_name` names the form where its
@@ -113,15 +118,21 @@ fn read_sheets(bytes: &[u8], file_name: &str, report: &mut Report) -> Result<For
             .unwrap_or_default(),
         external: sheets.get("external_choices").map(|sheet| choices::read(sheet, true, report)).unwrap_or_default(),
     };
-    let draft = survey::read(survey_sheet, &settings, report);
+    let mut draft = survey::read(survey_sheet, &settings, report);
     settings.amend(&draft.settings);
     if report.faults.is_empty() && draft.nodes.iter().skip(1).all(|node| node.row == 0) {
         report.warn(Place { sheet: "survey", row: 0, column: "" }, "the survey sheet asks nothing");
     }
     check::lists(&draft, survey_sheet, &mut lists, |sheet| sheets.contains_key(sheet), report);
+    let entity_lists: Vec<&str> =
+        sheets.get("entities").iter().flat_map(|sheet| sheet.rows.iter().map(|row| sheet.text(row, "list_name"))).collect();
+    geometry::check(&mut draft, &survey_sheet.header_text("parameters"), &lists, &entity_lists, report);
+    range::check(&draft, &survey_sheet.header_text("parameters"), &lists, report);
 
-    let languages = languages(&sheets);
-    let default_language = default_language(&languages, &settings, report);
+    let languages = languages::found(&draft, &lists.choices, &settings);
+    let default_language = languages::first_shown(&languages, &settings, report);
+    let other_added = survey_sheet.rows.iter().any(|row| types::adds_other(survey_sheet.text(row, "type")));
+    languages::check(&sheets, &languages, other_added, report);
     let skeleton = draft.nodes.clone();
     let mut compiler = Compiler {
         names: Names::new(&skeleton).with_computed(draft.computed()),
@@ -155,6 +166,7 @@ fn read_sheets(bytes: &[u8], file_name: &str, report: &mut Report) -> Result<For
     }
     let instances = std::mem::take(&mut compiler.instances);
     let status_rules = sheets.get("karwan_status").map(|sheet| status::read(sheet, &nodes, report)).unwrap_or_default();
+    check::searches(&nodes, &header("type"), report);
     check::cycles(&nodes, &header, report);
     check::paths(&nodes, report);
 
@@ -173,6 +185,7 @@ fn read_sheets(bytes: &[u8], file_name: &str, report: &mut Report) -> Result<For
         default_language,
         instance_name,
         style: settings.style,
+        settings: settings.others,
         nodes,
         by_path,
         instances,
@@ -204,58 +217,6 @@ fn files(compiler: &mut Compiler<'_>, draft: &Draft) {
             }
         }
     }
-}
-
-/// Languages in the order of the sheets. `default` is one where a text has words both with and without a language.
-fn languages(sheets: &BTreeMap<String, Sheet>) -> Vec<String> {
-    let mut languages: Vec<String> = Vec::new();
-    for name in ["survey", "choices"] {
-        let Some(sheet) = sheets.get(name) else { continue };
-        for header in sheet.headers.values() {
-            if let Some(language) = &header.language
-                && !languages.contains(language)
-            {
-                languages.push(language.clone());
-            }
-        }
-    }
-    if languages.is_empty() {
-        return languages;
-    }
-    let default =
-        sheets.get("settings").and_then(|sheet| sheet.rows.first().map(|row| sheet.text(row, "default_language").to_owned()));
-    let default = default.filter(|language| !language.is_empty()).unwrap_or_else(|| "default".to_owned());
-    let mixed = ["survey", "choices"].iter().filter_map(|name| sheets.get(*name)).any(|sheet| {
-        ["label", "hint", "guidance_hint", "constraint_message", "required_message"].iter().any(|key| {
-            let mut own = sheet.headers.values().filter(|header| header.key == *key);
-            sheet.headers.values().any(|header| header.key == *key && header.language.is_none())
-                && own.any(|header| header.language.is_some())
-        })
-    });
-    if mixed && !languages.contains(&default) {
-        languages.insert(0, default);
-    }
-    languages
-}
-
-fn default_language(languages: &[String], settings: &settings::Settings, report: &mut Report) -> usize {
-    let wanted = settings.default_language.as_str();
-    if wanted.is_empty() {
-        return languages.iter().position(|language| language == "default").unwrap_or(0);
-    }
-    let exact = languages.iter().position(|language| language == wanted);
-    let found = exact.or_else(|| languages.iter().position(|language| language.to_lowercase() == wanted.to_lowercase()));
-    if found.is_none() && !languages.is_empty() {
-        let place = Place { sheet: "settings", row: settings.row, column: "default_language" };
-        report.warn(
-            place,
-            &format!(
-                "no column has the language `{wanted}`; the form begins in `{}`",
-                languages.first().map_or("", String::as_str)
-            ),
-        );
-    }
-    found.unwrap_or(0)
 }
 
 fn misspelt_sheets(sheets: &BTreeMap<String, Sheet>, names: &[String], report: &mut Report) {

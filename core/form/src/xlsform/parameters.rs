@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::references::is_element_name;
+
 /// Reads `start=1 end=5; step = 0.5`: pairs separated by spaces, commas or semicolons.
 pub fn parse(text: &str) -> Result<BTreeMap<String, String>, String> {
     let mut parameters = BTreeMap::new();
@@ -43,8 +45,8 @@ pub fn faults(of: &str, parameters: &BTreeMap<String, String>) -> Vec<(String, S
         "range" => &["end", "placeholder", "start", "step", "tick_interval", "tick_labelset"],
         "image" => &["app", "max-pixels"],
         "audio" | "background-audio" => &["quality"],
-        "geopoint" => &["allow-mock-accuracy", "capture-accuracy", "warning-accuracy"],
-        "geotrace" => &["allow-mock-accuracy", "incremental"],
+        "geopoint" => &["allow-mock-accuracy", "capture-accuracy", "reference-geometry", "warning-accuracy"],
+        "geotrace" => &["allow-mock-accuracy", "incremental", "reference-geometry"],
         "text" => &["rows"],
         "select" => &["randomize", "seed"],
         "select from file" => &["label", "randomize", "seed", "value"],
@@ -75,7 +77,7 @@ pub fn faults(of: &str, parameters: &BTreeMap<String, String>) -> Vec<(String, S
             "allow-mock-accuracy" | "randomize" | "track-changes" | "identify-user" if !one_of(&["true", "false"]) => {
                 bad(name, value, "write `true` or `false`");
             }
-            "incremental" if value != "true" => bad(name, value, "write `true`, or leave the parameter out"),
+            "incremental" if !one_of(&["true", "yes", "true()"]) => bad(name, value, "write `true`, or leave the parameter out"),
             "track-changes-reasons" if value != "on-form-edit" => bad(name, value, "write `on-form-edit`"),
             "location-priority" if !one_of(&["no-power", "low-power", "balanced", "high-accuracy"]) => {
                 bad(name, value, "write `no-power`, `low-power`, `balanced` or `high-accuracy`");
@@ -86,7 +88,13 @@ pub fn faults(of: &str, parameters: &BTreeMap<String, String>) -> Vec<(String, S
             "quality" if of == "background-audio" && !one_of(&["voice-only", "low", "normal"]) => {
                 bad(name, value, "write `voice-only`, `low` or `normal`");
             }
-            "seed" if value.parse::<f64>().is_err() && !value.starts_with("${") => {
+            "location-min-interval" | "location-max-age" if value.starts_with('-') => {
+                bad(name, value, "write seconds, 0 or more");
+            }
+            "value" | "label" if !is_element_name(value) => {
+                bad(name, value, "write the name of a column or property of the file");
+            }
+            "seed" if parameters.contains_key("randomize") && value.parse::<f64>().is_err() && !value.starts_with("${") => {
                 bad(name, value, "write a number or `${question}`");
             }
             "app" if !is_package(value) => bad(name, value, "write the name of an Android package, such as `org.example.app`"),
@@ -254,7 +262,7 @@ mod tests {
             ("geotrace", "incremental=false"),
             ("audit", "location-priority=balanced"),
             ("audit", "location-priority=balanced location-min-interval=60 location-max-age=12"),
-            ("select", "seed=abc"),
+            ("select", "randomize=true seed=abc"),
             ("text", "rows=many"),
         ] {
             assert_eq!(told(of, text), 1, "{of} {text}");

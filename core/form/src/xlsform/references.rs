@@ -53,11 +53,14 @@ enum Piece<'text> {
 }
 
 impl<'nodes> Names<'nodes> {
-    /// Names of everything but the root.
+    /// Names of everything but the root and its `meta`, of which only the instance's id may be referred to.
     pub fn new(nodes: &'nodes [Node]) -> Self {
         let mut by_name: BTreeMap<&str, Vec<NodeId>> = BTreeMap::new();
+        let meta = nodes.iter().position(|node| node.parent == Some(0) && node.name == "meta");
         for (id, node) in nodes.iter().enumerate().skip(1) {
-            by_name.entry(&node.name).or_default().push(id);
+            if Some(id) != meta && (node.parent != meta || meta.is_none() || node.name == "instanceID") {
+                by_name.entry(&node.name).or_default().push(id);
+            }
         }
         Self { nodes, by_name, computed: BTreeSet::new() }
     }
@@ -152,6 +155,11 @@ impl<'nodes> Names<'nodes> {
             }
         }
         if faults.is_empty() { Ok(parts) } else { Err(faults) }
+    }
+
+    /// Whether a text is one reference and nothing else.
+    pub fn is_reference(text: &str) -> bool {
+        matches!(pieces(text).as_slice(), [Piece::Reference { .. }])
     }
 
     /// Names that a text refers to, found or not.

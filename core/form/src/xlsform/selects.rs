@@ -43,7 +43,7 @@ impl Reader<'_> {
         pending.label_ref = parameters.remove("label").unwrap_or_else(|| if geojson { "title" } else { "label" }.to_owned());
         pending.randomize = parameters.get("randomize").is_some_and(|value| value == "true");
         pending.seed = parameters.get("seed").cloned().unwrap_or_default();
-        if !pending.seed.is_empty() && !pending.randomize {
+        if !pending.seed.is_empty() && !parameters.contains_key("randomize") {
             self.fault(
                 row,
                 "parameters",
@@ -77,7 +77,8 @@ impl Reader<'_> {
             node.bind.merge = MergeRule::Union;
         }
         self.finish(row, id);
-        self.check_parameters(row, if from == From::File { "select from file" } else { "select" });
+        let named = self.cell(row, "type").starts_with("select_") && from == From::File;
+        self.check_parameters(row, if named { "select from file" } else { "select" });
         if shared {
             self.control(id, |control| "list-nolabel".clone_into(&mut control.appearance));
         }

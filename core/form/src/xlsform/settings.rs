@@ -1,5 +1,7 @@
 //! The settings sheet: one row of facts about the whole form.
 
+use std::collections::BTreeMap;
+
 use super::columns::Sheet;
 use super::references::is_element_name;
 use super::report::{Place, Report};
@@ -18,10 +20,12 @@ pub struct Settings {
     pub allow_choice_duplicates: bool,
     pub omit_instance_id: bool,
     pub keep_spaces: bool,
+    /// Settings that are handed on ([`crate::model::Form::settings`]).
+    pub others: BTreeMap<String, String>,
 }
 
 /// Settings that are understood, or harmless here.
-const KNOWN: [&str; 25] = [
+const KNOWN: [&str; 26] = [
     "form_title",
     "form_id",
     "version",
@@ -39,6 +43,7 @@ const KNOWN: [&str; 25] = [
     "instance_xmlns",
     "namespaces",
     "prefix",
+    "delimiter",
     "instance_id",
     "client_editable",
     "sms_keyword",
@@ -47,6 +52,19 @@ const KNOWN: [&str; 25] = [
     "sms_date_format",
     "sms_datetime_format",
     "sms_response",
+];
+
+/// Settings that are handed on.
+const OTHERS: [&str; 9] = [
+    "submission_url",
+    "public_key",
+    "auto_send",
+    "auto_delete",
+    "client_editable",
+    "namespaces",
+    "instance_xmlns",
+    "prefix",
+    "delimiter",
 ];
 
 /// Reads the row below the header. `file_name` names a form that gives itself no id.
@@ -76,6 +94,12 @@ pub fn read(sheet: Option<&Sheet>, file_name: &str, report: &mut Report) -> Sett
     settings.allow_choice_duplicates = is_yes(&text("allow_choice_duplicates"));
     settings.omit_instance_id = is_yes(&text("omit_instanceid"));
     settings.keep_spaces = is_no(&text("clean_text_values"));
+    settings.others = OTHERS.iter().map(|key| ((*key).to_owned(), text(key))).filter(|(_, value)| !value.is_empty()).collect();
+    for (header, value) in sheet.cells(row) {
+        if let Some(name) = header.text.strip_prefix("attribute::") {
+            settings.others.insert(format!("attribute::{}", name.trim()), value.to_owned());
+        }
+    }
     let root_name = text("name");
     if !root_name.is_empty() {
         if is_element_name(&root_name) {

@@ -303,10 +303,7 @@ impl Reader<'_> {
 
     /// A count that is more than a reference is calculated beside the repeat.
     fn count(&mut self, row: &Row, parent: NodeId, name: &str, count: String) -> String {
-        let mentioned = Names::mentioned(&count);
-        if let [only] = mentioned.as_slice()
-            && count.trim() == format!("${{{only}}}")
-        {
+        if Names::is_reference(count.trim()) {
             return count;
         }
         let count_name = format!("{name}_count");
@@ -433,11 +430,11 @@ impl Reader<'_> {
     }
 
     pub fn check_seen(&mut self, row: &Row, id: NodeId, name: &str) {
+        let asked = self.draft.nodes.get(id).is_some_and(|node| node.control.is_some());
         let media = self.draft.pending.get(id).map(|pending| &pending.media);
-        if media.is_some_and(|media| media.contains_key("big-image") && !media.contains_key("image")) {
+        if asked && media.is_some_and(|media| media.contains_key("big-image") && !media.contains_key("image")) {
             self.fault(row, "media::big-image", "a `big-image` needs an `image` too", "name the image that is shown first");
         }
-        let asked = self.draft.nodes.get(id).is_some_and(|node| node.control.is_some());
         let says = self
             .draft
             .pending

@@ -180,6 +180,11 @@ pub fn parse(text: &str) -> RowType {
     asked(text).or_else(|| unasked(text)).unwrap_or(RowType::Unknown)
 }
 
+/// Whether the type is a select with `or_other`.
+pub fn adds_other(text: &str) -> bool {
+    matches!(parse(text), RowType::Select { or_other: true, .. })
+}
+
 /// Types that a person answers, with all their names.
 fn asked(text: &str) -> Option<RowType> {
     Some(match text {
@@ -250,7 +255,7 @@ fn unasked(text: &str) -> Option<RowType> {
         "subscriberid" | "subscriber id" | "get subscriber id" => preload(DataType::String, "subscriberid"),
         "uri:subscriberid" => preload(DataType::String, "uri:subscriberid"),
         "start-geopoint" => special(DataType::GeoPoint, None, Special::StartGeopoint),
-        "background-geopoint" => special(DataType::GeoPoint, None, Special::BackgroundGeopoint),
+        "background-geopoint" => special(DataType::GeoPoint, Some(ControlKind::Trigger), Special::BackgroundGeopoint),
         "background-audio" => with_parameters(special(DataType::Binary, None, Special::BackgroundAudio), "background-audio"),
         "csv-external" => RowType::ExternalInstance("csv"),
         "xml-external" => RowType::ExternalInstance("xml"),
