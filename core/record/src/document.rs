@@ -57,7 +57,8 @@ impl Record {
         Self { id, doc: AutoCommit::new(), graph: BTreeMap::new() }
     }
 
-    /// Loads accepted changes, which may come in any order. They have passed the gate ([`crate::gate`]) before.
+    /// Loads accepted changes, which may come in any order. They have passed the gate ([`crate::gate`]) before. One that stands on a change that is
+    /// not among them, because that one does not count, is left out, on every replica alike.
     pub fn load(id: RecordId, changes: Vec<SourcedChange>) -> Result<Self, RecordError> {
         let mut record = Self::empty(id);
         let mut waiting: Vec<(Change, Provenance)> = Vec::with_capacity(changes.len());
@@ -81,7 +82,7 @@ impl Record {
                 }
             }
             if still.len() == before {
-                return Err(RecordError::Incomplete(before));
+                break;
             }
             waiting = still;
         }

@@ -24,14 +24,17 @@ use crate::state::State;
 pub const MAX_ANSWERS: usize = 50_000;
 
 /// Answers by path, as the document keeps them.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Flat {
-    registers: BTreeMap<String, String>,
-    members: BTreeMap<String, BTreeSet<String>>,
+    pub(crate) registers: BTreeMap<String, String>,
+    pub(crate) members: BTreeMap<String, BTreeSet<String>>,
     /// Instances that have maps, with their order keys.
-    instances: BTreeMap<String, String>,
-    events: BTreeMap<String, String>,
+    pub(crate) instances: BTreeMap<String, String>,
+    pub(crate) events: BTreeMap<String, String>,
 }
+
+/// Events to be put, by their whole key, as JSON.
+pub(crate) type EventTexts = BTreeMap<String, String>;
 
 impl Flat {
     pub(crate) fn of(answers: &Answers, shape: &Shape) -> Result<Self, RecordError> {
@@ -102,6 +105,24 @@ impl Record {
         stamp: &Stamp,
     ) -> Result<(Self, Vec<u8>), RecordError> {
         let flat = Flat::of(answers, shape)?;
+        let mut entries = EventTexts::new();
+        for (number, (path, value)) in flat.events.iter().enumerate() {
+            let body = EventBody { value: value.clone(), seen: Vec::new(), decision: false };
+            entries.insert(format!("{path}!{}", stamp.identifier(number)), json(&body)?);
+        }
+        Self::begin(id, form, &flat, entries, notes, author, stamp)
+    }
+
+    /// The first change, from answers and events as the document keeps them.
+    pub(crate) fn begin(
+        id: RecordId,
+        form: Hash,
+        flat: &Flat,
+        entries: EventTexts,
+        notes: &[EntityNote],
+        author: &Author,
+        stamp: &Stamp,
+    ) -> Result<(Self, Vec<u8>), RecordError> {
         let mut maps: BTreeMap<String, Map> = BTreeMap::new();
         maps.insert(String::new(), Map::default());
         for (path, order) in &flat.instances {
@@ -116,11 +137,6 @@ impl Record {
             let (container, key) = place::container(path);
             let map = maps.entry(container.to_owned()).or_default();
             map.flags.extend(members.iter().map(|choice| format!("{key}{{{choice}}}")));
-        }
-        let mut entries = BTreeMap::new();
-        for (number, (path, value)) in flat.events.iter().enumerate() {
-            let body = EventBody { value: value.clone(), seen: Vec::new(), decision: false };
-            entries.insert(format!("{path}!{}", stamp.identifier(number)), json(&body)?);
         }
         let seen = notes.iter().map(|note| Ok((note.key(), json(note)?))).collect::<Result<BTreeMap<_, _>, RecordError>>()?;
         let meta = BTreeMap::from([(root::FORM.to_owned(), form.to_string())]);
@@ -166,9 +182,34 @@ impl Record {
         let state = State::read(self, Some(seen));
         let before = Flat::of(&state.answers(shape), shape)?;
         let after = Flat::of(after, shape)?;
+        let mut texts = EventTexts::new();
+        for (number, (path, value)) in
+            after.events.iter().filter(|(path, value)| before.events.get(*path) != Some(*value)).enumerate()
+        {
+            let recorded = state.events.get(path).map_or(&[][..], Vec::as_slice);
+            let rules = shape.rules(&place::form_path(path)).unwrap_or(&[]);
+            let body = EventBody { value: value.clone(), seen: events::fold(recorded, rules).tips, decision: false };
+            texts.insert(format!("{path}!{}", stamp.identifier(number)), json(&body)?);
+        }
+        self.write_difference(&state, seen, form, (&before, &after), &texts, notes, author, stamp)
+    }
+
+    /// Writes what differs between two sets of answers, and events, on top of `seen`; `None` where nothing differs.
+    #[allow(clippy::too_many_arguments, reason = "each is another thing that an edit needs to be told")]
+    pub(crate) fn write_difference(
+        &mut self,
+        state: &State,
+        seen: &[Hash],
+        form: Hash,
+        (before, after): (&Flat, &Flat),
+        event_texts: &EventTexts,
+        notes: &[EntityNote],
+        author: &Author,
+        stamp: &Stamp,
+    ) -> Result<Option<Vec<u8>>, RecordError> {
         let new_notes: Vec<&EntityNote> = notes.iter().filter(|note| !state.notes.contains_key(&note.key())).collect();
         let form_differs = state.form != Some(form);
-        if before == after && new_notes.is_empty() && !form_differs {
+        if before == after && event_texts.is_empty() && new_notes.is_empty() && !form_differs {
             return Ok(None);
         }
         let meta_maps = self.root_maps(root::META)?;
@@ -179,19 +220,11 @@ impl Record {
             for (path, instance) in &state.instances {
                 writer.maps.insert(path.clone(), instance.maps.clone());
             }
-            writer.instances(&before, &after)?;
-            writer.registers(&before, &after)?;
-            writer.members(&before, &after)?;
-            let mut number = 0;
-            for (path, value) in &after.events {
-                if before.events.get(path) == Some(value) {
-                    continue;
-                }
-                let recorded = state.events.get(path).map_or(&[][..], Vec::as_slice);
-                let rules = shape.rules(&place::form_path(path)).unwrap_or(&[]);
-                let body = EventBody { value: value.clone(), seen: events::fold(recorded, rules).tips, decision: false };
-                put_all(writer.doc, &event_maps, &format!("{path}!{}", stamp.identifier(number)), &json(&body)?)?;
-                number += 1;
+            writer.instances(before, after)?;
+            writer.registers(before, after)?;
+            writer.members(before, after)?;
+            for (key, text) in event_texts {
+                put_all(writer.doc, &event_maps, key, text)?;
             }
             for note in new_notes {
                 put_all(writer.doc, &seen_maps, &note.key(), &json(note)?)?;

@@ -3,6 +3,7 @@
 //! [`Record::create`], [`Record::edit`], [`Record::review`] and [`Record::resolve`] write one change each; [`gate::admit`] takes in
 //! changes from outside; [`project`] says what a record comes to: values, review items, entity writes, history.
 
+pub mod again;
 pub mod document;
 pub mod edit;
 pub mod entities;
@@ -18,6 +19,7 @@ pub mod review;
 pub mod shape;
 pub mod state;
 
+pub use again::Made;
 pub use document::Record;
 pub use error::RecordError;
 pub use items::{ItemKind, ItemValue, ReviewItem};
