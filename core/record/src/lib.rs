@@ -10,6 +10,7 @@ pub mod entities;
 pub mod error;
 pub mod events;
 pub mod gate;
+pub mod generation;
 pub mod items;
 pub mod judge;
 pub mod place;
