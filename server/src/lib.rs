@@ -9,6 +9,7 @@ pub mod clock;
 pub mod command;
 pub mod console;
 pub mod control;
+pub mod decisions;
 pub mod demo;
 pub mod export;
 pub mod host;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::clock::rfc3339;
+use crate::decisions::{self, Decide};
 use crate::host::Host;
 use crate::problem::Problem;
 use crate::query::{self, Query};
@@ -17,6 +18,8 @@ pub enum Request {
     Query(Query),
     /// Decides.
     Review(ReviewCommand),
+    /// Decides who has a record.
+    Decide(Decide),
     /// Drops what is projected and reads the logs again.
     RebuildProjection,
     /// Takes everything from a device from here on.
@@ -114,6 +117,7 @@ pub fn run(host: &Host, request: Request) -> Result<Value, Problem> {
     Ok(match request {
         Request::Query(query) => query::run(host, &query)?,
         Request::Review(command) => review::run(host, command)?,
+        Request::Decide(command) => decisions::run(host, command)?,
         Request::RebuildProjection => json!({"entries": host.projector.rebuild(organisation)?}),
         Request::RevokeDevice { device } => json!({"revoked": organisation.revoke_device(&device)?}),
         Request::AddPerson { name, role: role_name, caseloads, password } => {

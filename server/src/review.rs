@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::clock::random;
+use crate::decisions;
 use crate::host::Host;
+use crate::log::decided::Why;
 use crate::problem::Problem;
 use crate::projector::rows::{self, Loaded};
 use crate::query::{FoundItem, Scope, find_item, no_such_item, no_such_record};
@@ -178,6 +180,16 @@ impl Decider<'_> {
             ItemDecision::Reject => Decision::Reject,
         };
         let item = &found.stored.item;
+        if item.kind == ItemKind::Quarantined {
+            let accept = match decision {
+                Decision::Accept => true,
+                Decision::Reject => false,
+                Decision::Value(_) | Decision::Keep(_) => {
+                    return Err(refused(RecordError::Decision { item: item.kind.as_str(), decision: "giving a value" }));
+                }
+            };
+            return decisions::quarantined(self.host, item, accept, &Why { person: self.person, note: self.note });
+        }
         let (record, change) = match &found.list {
             Some(list) => self.entity(&found, list, &decision, &author, &stamp)?,
             None => self.interview(&found, decision, &author, &stamp)?,
@@ -197,10 +209,9 @@ impl Decider<'_> {
         let item = &found.stored.item;
         let id: RecordId = item.record.parse().map_err(|_| no_such_record(&item.record))?;
         let Some(mut loaded) = rows::load(&self.host.projector, &self.host.organisation, found.caseload, id)? else {
-            // Nothing of it counts: there is no record in which a decision could be written.
-            return Err(Problem::later("adopting a record of which nothing counts yet"));
+            return Err(no_such_record(&item.record));
         };
-        let of_record = !matches!(item.kind, ItemKind::Duplicate | ItemKind::Quarantined);
+        let of_record = item.kind != ItemKind::Duplicate;
         // As it is at this moment: what came after it was listed makes it another item.
         if of_record && !loaded.projection.items.iter().any(|now| now.id == item.id) {
             return Err(no_such_item(&item.id));

@@ -6,6 +6,7 @@
 
 pub mod clock;
 pub mod collect;
+mod decided;
 pub mod device;
 mod enrol;
 pub mod error;

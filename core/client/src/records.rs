@@ -35,6 +35,12 @@ pub(crate) fn load(view: &View<'_>, record: RecordId) -> Result<Record, ClientEr
     Record::load(record, changes).map_err(|error| refuses(&error))
 }
 
+/// A generation of a record with all changes that count, also one that does not stand yet.
+pub(crate) fn load_generation(view: &View<'_>, record: RecordId, generation: u32) -> Result<Record, ClientError> {
+    let changes = view.changes_in_generation(record, generation)?.into_iter().map(|placed| sourced(placed.change)).collect();
+    Record::load(record, changes).map_err(|error| refuses(&error))
+}
+
 /// Somebody who writes on this device now.
 pub(crate) struct Writer {
     pub(crate) author: Author,

@@ -204,7 +204,7 @@ impl View<'_> {
         self.select("WHERE envelope = ?1 ORDER BY number", [envelope.0])
     }
 
-    fn select(&self, tail: &str, parameters: impl rusqlite::Params) -> Result<Vec<PlacedChange>, StoreError> {
+    pub(crate) fn select(&self, tail: &str, parameters: impl rusqlite::Params) -> Result<Vec<PlacedChange>, StoreError> {
         let mut statement = self.sql.prepare_cached(&format!("SELECT {COLUMNS} FROM change {tail}"))?;
         let rows = statement.query_map(parameters, placed)?;
         rows.map(|row| {
@@ -377,8 +377,8 @@ impl Batch<'_> {
     /// Keeps an envelope; one that is here already keeps its state unless the new one is further.
     pub fn put_envelope(&self, envelope: &StoredEnvelope) -> Result<(), StoreError> {
         let text = "INSERT INTO envelope(hash, caseload, bytes, own, state, sequence, counter, changes, role) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
-                    ON CONFLICT(hash) DO UPDATE SET state = max(state, excluded.state), sequence = coalesce(excluded.sequence, sequence), earlier = NULL,
-                        role = coalesce(excluded.role, role)";
+                    ON CONFLICT(hash) DO UPDATE SET state = max(state, excluded.state), earlier = NULL, role = coalesce(excluded.role, role),
+                        sequence = CASE WHEN caseload = excluded.caseload THEN coalesce(excluded.sequence, sequence) ELSE sequence END";
         let mut statement = self.transaction.prepare_cached(text)?;
         statement.execute(params![
             envelope.hash.0,
@@ -391,6 +391,12 @@ impl Batch<'_> {
             envelope.changes,
             envelope.role.map(|role| role.number() as i64),
         ])?;
+        Ok(())
+    }
+
+    /// Keeps another copy of an envelope that is here: what one of them has pruned and the other holds is here afterwards.
+    pub fn set_envelope_bytes(&self, hash: Hash, bytes: &[u8]) -> Result<(), StoreError> {
+        self.transaction.prepare_cached("UPDATE envelope SET bytes = ?2 WHERE hash = ?1")?.execute(params![hash.0, bytes])?;
         Ok(())
     }
 

@@ -7,6 +7,7 @@
 pub mod change;
 pub mod draft;
 pub mod entity;
+pub mod erase;
 pub mod error;
 pub mod folder;
 pub mod form;

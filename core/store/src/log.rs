@@ -216,7 +216,7 @@ impl Batch<'_> {
         }
         self.transaction.execute("DELETE FROM form WHERE caseload = ?1", [caseload.0])?;
         self.transaction.execute("DELETE FROM entry WHERE caseload = ?1", [caseload.0])?;
-        self.transaction.execute("DELETE FROM envelope WHERE caseload = ?1 AND own = 0", [caseload.0])?;
+        self.transaction.execute("DELETE FROM envelope WHERE caseload = ?1 AND (own = 0 OR state >= 2)", [caseload.0])?;
         self.transaction.execute("DELETE FROM caseload WHERE id = ?1", [caseload.0])?;
         Ok(records)
     }

@@ -125,6 +125,9 @@ pub(super) enum Command {
         /// The other caseload
         #[arg(long, value_name = "CASELOAD")]
         to: String,
+        /// Who decides; the administrator where nobody is named
+        #[arg(long = "as", value_name = "PERSON")]
+        person: Option<String>,
     },
     /// Erase a record, or a part of it, everywhere
     #[command(after_help = "Example:\n  karwan erase org 3f1c… --reason 'Asked by the family'")]
@@ -137,9 +140,12 @@ pub(super) enum Command {
         /// Only this part
         #[arg(long, value_name = "REF")]
         part: Option<String>,
-        /// Why
+        /// Why: kept on the server only
         #[arg(long, value_name = "TEXT")]
         reason: String,
+        /// Who decides; the administrator where nobody is named
+        #[arg(long = "as", value_name = "PERSON")]
+        person: Option<String>,
     },
     /// Write a backup, also while a server runs: FILE, and FILE.keys with the keys of the records
     #[command(after_help = "Example:\n  karwan backup org org-2026-11-25.backup\n\n\
@@ -500,6 +506,9 @@ pub(super) enum ReviewCommand {
         organisation: PathBuf,
         /// The device
         device: String,
+        /// Who decides; the administrator where nobody is named
+        #[arg(long = "as", value_name = "PERSON")]
+        person: Option<String>,
     },
 }
 

@@ -93,8 +93,10 @@ fn run(command: Command, json: bool) -> Result<Answer, Problem> {
             crate::demo::run(&crate::demo::Options { folder, exit, report }).map(|()| Answer::nothing())
         }
         Command::Device(command) => device::run(command, json),
-        Command::Move { .. } => Err(Problem::later("moving a record to another caseload")),
-        Command::Erase { .. } => Err(Problem::later("erasing")),
+        Command::Move { organisation, record, to, person } => records::move_to(&organisation, record, to, person),
+        Command::Erase { organisation, record, part, reason, person } => {
+            records::erase(&organisation, record, part, reason, person)
+        }
         Command::Backup { organisation, file } => backup::backup(&organisation, &file),
         Command::Restore { file, organisation, keys } => backup::restore(&file, keys, &organisation),
         Command::Recovery(command) => backup::recovery(command),

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::arguments::{RecordsArguments, RecordsCommand, ReviewCommand};
 use super::output::{Answer, isolated, listed, plain, table};
 use crate::control::ask;
+use crate::decisions::{Decide, DecideAct};
 use crate::problem::Problem;
 use crate::query::{Query, RecordsQuery};
 use crate::request::Request;
@@ -115,9 +116,38 @@ pub(super) fn review(command: ReviewCommand) -> Result<Answer, Problem> {
             let act = ReviewAct::Approve { record };
             (organisation, Decision { act, note: String::new(), person }, "Approved.")
         }
-        ReviewCommand::Adopt { .. } => return Err(Problem::later("adopting a device's backlog")),
+        ReviewCommand::Adopt { organisation, device, person } => return adopt(&organisation, device, person),
     };
     Ok(Answer::new(ask(&organisation, &Request::Review(decision))?, text))
+}
+
+fn adopt(folder: &Path, device: String, person: Option<String>) -> Result<Answer, Problem> {
+    let value = ask(folder, &Request::Decide(Decide { act: DecideAct::Adopt { device }, person }))?;
+    let text = format!("{} of its records' changes count from now on; {} still do not.", value["adopted"], value["left"]);
+    Ok(Answer::new(value, text))
+}
+
+/// Erases a record or a part of it.
+pub(super) fn erase(
+    folder: &Path,
+    record: String,
+    part: Option<String>,
+    reason: String,
+    person: Option<String>,
+) -> Result<Answer, Problem> {
+    let value = ask(folder, &Request::Decide(Decide { act: DecideAct::Erase { record, part, reason }, person }))?;
+    let also: Vec<&str> = value["also"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let mut text = "Erased here. Each device erases it at its next sync.".to_owned();
+    if !also.is_empty() {
+        text.push_str(&format!("\nOther interviews tell of the same people, and stay: {}", also.join(", ")));
+    }
+    Ok(Answer::new(value, text))
+}
+
+/// Moves a record to another caseload.
+pub(super) fn move_to(folder: &Path, record: String, to: String, person: Option<String>) -> Result<Answer, Problem> {
+    let text = format!("It is in {} now. Devices see it at their next sync.", isolated(&to));
+    Ok(Answer::new(ask(folder, &Request::Decide(Decide { act: DecideAct::Move { record, to }, person }))?, text))
 }
 
 fn items(folder: &Path) -> Result<Answer, Problem> {

@@ -8,14 +8,17 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use karwan_proto::log::RecordVerdict;
+use karwan_proto::membership::{Act, Membership};
 use karwan_proto::session::{Ingested, Rejection, Testimony};
 use karwan_proto::{
-    CaseloadId, DeviceId, Envelope, EnvelopeHeader, Hash, Item, LogEntry, PersonId, Reason, RecordId, Role, SignedHeader, Verdict,
+    CaseloadId, DeviceId, Envelope, EnvelopeHeader, Hash, IncarnationId, Item, LogEntry, PersonId, Reason, RecordId, Role,
+    SignedHeader, Verdict,
 };
 use karwan_record::{Author, Provenance, Record, SourcedChange, gate};
 use rusqlite::{OptionalExtension, Transaction, params};
 use tokio::sync::oneshot;
 
+use super::decided::Retired;
 use super::{accepted, append, head, payload, provenance, recovery, verdict_of};
 use crate::clock::{now_ms, random};
 use crate::organisation::{Core, Organisation};
@@ -125,39 +128,53 @@ impl Organisation {
         closing: bool,
         check: &dyn Fn(&Transaction<'_>) -> Result<(), Problem>,
     ) -> Result<Vec<Ingested>, Problem> {
+        let holds = core.recovering && !closing;
+        self.writing_log(core, &[], holds, |writer, transaction| {
+            writer.was_held = closing;
+            let outcomes =
+                envelopes.iter().map(|brought| writer.envelope(transaction, *brought)).collect::<Result<Vec<_>, _>>()?;
+            check(transaction)?;
+            Ok(outcomes)
+        })
+    }
+
+    /// Decides something and writes to the logs, all or nothing.
+    pub(super) fn writing_log<T>(
+        &self,
+        core: &mut Core,
+        acts: &[Act],
+        holds: bool,
+        work: impl FnOnce(&mut Writer<'_>, &Transaction<'_>) -> Result<T, Problem>,
+    ) -> Result<T, Problem> {
+        let Core { db, keys, membership, records, .. } = core;
+        let before = (!acts.is_empty()).then(|| membership.clone());
         // Keys first: a key without a change harms nobody, a change without its key is lost.
-        let keys = core.keys.unchecked_transaction()?;
-        let transaction = core.db.unchecked_transaction()?;
-        let mut writer = Writer {
-            organisation: self,
-            core_membership: &core.membership,
-            records: &mut core.records,
-            keys: &core.keys,
-            holds: core.recovering && !closing,
-        };
-        let mut outcomes = Vec::with_capacity(envelopes.len());
-        let mut failed = None;
-        for brought in envelopes {
-            match writer.envelope(&transaction, *brought) {
-                Ok(outcome) => outcomes.push(outcome),
-                Err(problem) => {
-                    failed = Some(problem);
-                    break;
-                }
+        let key_transaction = keys.unchecked_transaction()?;
+        let transaction = db.unchecked_transaction()?;
+        let mut retired = Retired::default();
+        let done = acts.iter().try_for_each(|act| self.sign(&transaction, membership, act)).and_then(|()| {
+            let (membership, retired) = (&*membership, &mut retired);
+            work(
+                &mut Writer { organisation: self, core_membership: membership, records, keys, holds, was_held: false, retired },
+                &transaction,
+            )
+        });
+        let committed = done.and_then(|done| {
+            key_transaction.commit()?;
+            transaction.commit()?;
+            Ok(done)
+        });
+        if committed.is_err() {
+            records.clear();
+            if let Some(before) = before {
+                *membership = before;
             }
+        } else {
+            // What makes erased changes readable goes after them.
+            retired.forget(db, keys)?;
+            self.grown.notify_waiters();
         }
-        let committed = match failed {
-            Some(problem) => Err(problem),
-            None => {
-                check(&transaction).and_then(|()| keys.commit().map_err(Problem::from)).and_then(|()| Ok(transaction.commit()?))
-            }
-        };
-        if let Err(problem) = committed {
-            core.records.clear();
-            return Err(problem);
-        }
-        self.grown.notify_waiters();
-        Ok(outcomes)
+        committed
     }
 
     /// Who this process is when it writes for a person who is signed in.
@@ -176,8 +193,13 @@ impl Organisation {
     pub fn write(&self, caseload: CaseloadId, person: PersonId, changes: Vec<(RecordId, Vec<u8>)>) -> Result<u64, Problem> {
         let mut core = self.writing()?;
         core.not_recovering()?;
-        let (hash, envelope, device) = self.seal(&mut core, caseload, person, changes)?;
-        let brought = Brought { bearer: device, envelope: &envelope, testimony: None };
+        let generations: Vec<u32> = changes.iter().map(|(record, _)| core.membership.records().generation(*record)).collect();
+        let items = changes.into_iter().zip(generations);
+        let items = items.map(|((record, change), generation)| Item::Change { record, generation, change }).collect();
+        let core_now = &mut *core;
+        let sealing = Sealing { incarnation: core_now.incarnation, sealed: &mut core_now.sealed };
+        let (hash, envelope) = self.seal(&core_now.membership, sealing, caseload, person, items)?;
+        let brought = Brought { bearer: self.server_key.public().device(), envelope: &envelope, testimony: None };
         let outcomes = self.take_in_with(&mut core, &[brought], false, &|transaction| accepted_whole(transaction, hash))?;
         drop(core);
         match outcomes.first() {
@@ -191,41 +213,48 @@ impl Organisation {
         }
     }
 
-    fn seal(
+    /// Seals changes as this server's own device.
+    pub(super) fn seal(
         &self,
-        core: &mut Core,
+        membership: &Membership,
+        sealing: Sealing<'_>,
         caseload: CaseloadId,
         person: PersonId,
-        changes: Vec<(RecordId, Vec<u8>)>,
-    ) -> Result<(Hash, Vec<u8>, DeviceId), Problem> {
+        items: Vec<Item>,
+    ) -> Result<(Hash, Vec<u8>), Problem> {
         let device = self.server_key.public().device();
-        core.membership.may_write(person, device, caseload).map_err(|reason| {
+        membership.may_write(person, device, caseload).map_err(|reason| {
             Problem::refused("not-entitled", reason.to_string(), "Look at the person's role and caseloads: karwan user list ORG.")
         })?;
-        let (counter, previous) = core.sealed.get(&caseload).copied().unwrap_or((0, None));
+        let (counter, previous) = sealing.sealed.get(&caseload).copied().unwrap_or((0, None));
         let header = EnvelopeHeader {
             caseload,
             device,
-            incarnation: core.incarnation,
+            incarnation: sealing.incarnation,
             counter: counter + 1,
             previous,
             person,
-            membership_position: core.membership.cursor().sequence,
+            membership_position: membership.cursor().sequence,
             clock_ms: now_ms(),
             offset_minutes: 0,
             change_count: 0,
             root: Hash([0; 32]),
             extra: karwan_proto::codec::Extra::default(),
         };
-        let items = changes.into_iter().map(|(record, change)| Item::Change { record, generation: 0, change }).collect();
         let envelope = karwan_proto::envelope::seal(header, items, random(), &self.server_key)?;
-        core.sealed.insert(caseload, (counter + 1, Some(envelope.hash())));
-        Ok((envelope.hash(), envelope.encode(), device))
+        sealing.sealed.insert(caseload, (counter + 1, Some(envelope.hash())));
+        Ok((envelope.hash(), envelope.encode()))
     }
 }
 
+/// Who seals: an incarnation of this server, and where its envelopes stand by caseload.
+pub(super) struct Sealing<'a> {
+    pub(super) incarnation: IncarnationId,
+    pub(super) sealed: &'a mut BTreeMap<CaseloadId, (u64, Option<Hash>)>,
+}
+
 /// Refuses where something of an envelope does not count.
-fn accepted_whole(transaction: &Transaction<'_>, envelope: Hash) -> Result<(), Problem> {
+pub(super) fn accepted_whole(transaction: &Transaction<'_>, envelope: Hash) -> Result<(), Problem> {
     let mut statement = transaction.prepare_cached("SELECT verdict, reason FROM verdict WHERE envelope = ?1")?;
     let row = statement.query_row([envelope.0], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
     let Some((kind, reason)) = row else { return Ok(()) };
@@ -242,17 +271,20 @@ fn accepted_whole(transaction: &Transaction<'_>, envelope: Hash) -> Result<(), P
 }
 
 /// What one transaction works with.
-struct Writer<'a> {
-    organisation: &'a Organisation,
-    core_membership: &'a karwan_proto::Membership,
-    records: &'a mut super::cache::RecordCache,
-    keys: &'a rusqlite::Connection,
+pub(super) struct Writer<'a> {
+    pub(super) organisation: &'a Organisation,
+    pub(super) core_membership: &'a Membership,
+    pub(super) records: &'a mut super::cache::RecordCache,
+    pub(super) keys: &'a rusqlite::Connection,
     /// The server recovers: what comes is held and not judged.
-    holds: bool,
+    pub(super) holds: bool,
+    /// What comes was held while the server recovered: who brought it was asked then.
+    pub(super) was_held: bool,
+    pub(super) retired: &'a mut Retired,
 }
 
 impl Writer<'_> {
-    fn envelope(&mut self, transaction: &Transaction<'_>, brought: Brought<'_>) -> Result<Ingested, Problem> {
+    pub(super) fn envelope(&mut self, transaction: &Transaction<'_>, brought: Brought<'_>) -> Result<Ingested, Problem> {
         let rejected = |rejection| Ok(Ingested::Rejected(rejection));
         let Brought { bearer, envelope: bytes, testimony } = brought;
         let Ok(signed) = SignedHeader::peek(bytes) else { return rejected(Rejection::Malformed) };
@@ -264,47 +296,49 @@ impl Writer<'_> {
             if let Some(testimony) = testimony {
                 self.reconsider(transaction, &signed, testimony)?;
             }
+            self.fill_in(transaction, hash, bytes)?;
             return Ok(Ingested::Durable { sequence: sequence as u64 });
         }
         let Some(key) = self.core_membership.key_of(header.device) else { return rejected(Rejection::UnknownDevice) };
         if signed.verify(&key).is_err() {
             return rejected(Rejection::Signature);
         }
-        let own = bearer == self.organisation.server_key.public().device();
-        let may_bear = own || self.core_membership.readable(bearer).is_ok_and(|caseloads| caseloads.contains(&header.caseload));
-        if !may_bear || head(transaction, header.caseload)?.is_none() {
+        let Ok(mut envelope) = Envelope::decode(bytes) else { return rejected(Rejection::Malformed) };
+        if !(self.was_held || self.may_bear(bearer, &envelope)) || head(transaction, header.caseload)?.is_none() {
             return rejected(Rejection::Caseload);
         }
         if is_of_a_clone(transaction, &header)? {
             return rejected(Rejection::Equivocation);
         }
-        let Ok(envelope) = Envelope::decode(bytes) else { return rejected(Rejection::Malformed) };
+        let gone = self.take_out(transaction, &mut envelope)?;
         if self.holds {
-            return recovery::hold(transaction, self.keys, bearer, &envelope, bytes, testimony);
+            return recovery::hold(transaction, self.keys, bearer, &envelope, testimony);
         }
         let entitled = self.core_membership.may_write(header.person, header.device, header.caseload);
         // What a log that is no more had accepted stays accepted, in the role that it was written in.
         let entitled = testimony.map_or(entitled, |testimony| Ok(testimony.role));
-        let role = entitled.as_ref().copied().unwrap_or(Role::Enumerator);
-        let mut by_record: BTreeMap<RecordId, Vec<Vec<u8>>> = BTreeMap::new();
+        let role = entitled.as_ref().copied().unwrap_or_else(|_| nominal_role(self.core_membership, &header));
+        let mut by_record: BTreeMap<RecordId, (u32, Vec<Vec<u8>>)> = BTreeMap::new();
         for item in envelope.items() {
-            if let Item::Change { record, change, .. } = item {
-                by_record.entry(*record).or_default().push(change.clone());
+            if let Item::Change { record, generation, change } = item {
+                by_record.entry(*record).or_insert_with(|| (*generation, Vec::new())).1.push(change.clone());
             }
         }
-        let mut refused = Vec::new();
+        let mut refused: Vec<RecordVerdict> = gone.into_iter().filter(|gone| !by_record.contains_key(&gone.record)).collect();
         let mut accepted = Vec::new();
-        for (record, changes) in by_record {
+        for (record, (generation, changes)) in &by_record {
+            let (record, generation) = (*record, *generation);
             let told = testimony.and_then(|testimony| testimony.refused.iter().find(|told| told.record == record));
+            let adopted = self.core_membership.records().is_adopted(hash, record);
             let verdict = match &entitled {
-                _ if told.is_some_and(|told| matches!(told.verdict, Verdict::Quarantined(_))) => {
+                _ if !adopted && told.is_some_and(|told| matches!(told.verdict, Verdict::Quarantined(_))) => {
                     told.map_or(Verdict::Accepted, |told| told.verdict)
                 }
-                Ok(_) => self.judge(transaction, header.caseload, record, &changes, &signed, role)?,
-                Err(reason) => Verdict::Quarantined(reason_of(reason)),
+                Err(reason) if !adopted => Verdict::Quarantined(reason_of(reason)),
+                _ => self.judge(transaction, header.caseload, (record, generation), changes, &signed, role)?,
             };
             if verdict.is_accepted() {
-                accepted.push(record);
+                accepted.push((record, generation));
             } else {
                 refused.push(RecordVerdict { record, verdict });
             }
@@ -325,36 +359,61 @@ impl Writer<'_> {
         for RecordVerdict { record, verdict } in refused {
             put_verdict(transaction, hash, record, verdict)?;
         }
-        for record in accepted {
-            self.retry_waiting(transaction, header.caseload, record)?;
+        for record in by_record.keys() {
+            // A late edit follows its record to where that moved.
+            let stands = self.core_membership.records().caseload(*record, header.caseload);
+            if stands != header.caseload {
+                self.open_in(transaction, stands, hash, *record)?;
+            }
+        }
+        for (record, generation) in accepted {
+            self.retry_waiting(transaction, record)?;
+            self.stand(transaction, record, generation)?;
         }
         Ok(Ingested::Durable { sequence })
     }
 
     /// Runs one record's changes through the gate; all count or none does.
-    fn judge(
+    pub(super) fn judge(
         &mut self,
         transaction: &Transaction<'_>,
-        caseload: CaseloadId,
-        id: RecordId,
+        came_to: CaseloadId,
+        (id, generation): (RecordId, u32),
         changes: &[Vec<u8>],
         signed: &SignedHeader,
         role: Role,
     ) -> Result<Verdict, Problem> {
+        let caseload = self.core_membership.records().caseload(id, came_to);
         let mut statement = transaction.prepare_cached("SELECT 1 FROM change WHERE record = ?1 AND caseload != ?2 LIMIT 1")?;
         if statement.exists(params![id.0, caseload.0])? {
             return Ok(Verdict::Quarantined(Reason::Moved));
         }
-        let record = if let Some(record) = self.records.take(id) {
-            record
-        } else {
+        if generation != self.core_membership.records().generation(id) {
+            return Ok(Verdict::Waiting(Reason::Generation));
+        }
+        // The first of a generation meets none of the one before.
+        let begins = generation > 0 && {
+            let mut statement =
+                transaction.prepare_cached("SELECT coalesce(max(generation), 0) FROM change WHERE record = ?1")?;
+            statement.query_row([id.0], |row| row.get::<_, u32>(0))? < generation
+        };
+        let record = match self.records.take(id).filter(|_| !begins) {
+            Some(record) => record,
+            None if begins => Record::empty(id),
             // Keys made in this very transaction are seen by the writer only.
-            let key = payload::key_for(self.keys, id)?;
-            Record::load(id, accepted(transaction, caseload, id, &|bytes| payload::open(&key, id, bytes))?)?
+            None => {
+                Record::load(id, accepted(transaction, caseload, id, &|generation, bytes| self.open(id, generation, bytes))?)?
+            }
         };
         let mut trial = record.clone();
         let by = provenance(signed, role);
         for bytes in changes {
+            let carries = generation > 0 && karwan_record::generation::carried(bytes).is_some();
+            if carries && !self.core_membership.is_server_device(signed.header().device) {
+                self.records.keep(record);
+                return Ok(Verdict::Quarantined(Reason::Author));
+            }
+            let by = if carries { karwan_record::generation::whose(bytes, by) } else { by };
             let change = SourcedChange { bytes: bytes.clone(), provenance: by };
             if let Err(failure) = gate::admit(&mut trial, change, signed.header().incarnation.0) {
                 tracing::warn!(record = %id, reason = %failure.reason, detail = failure.detail, "not accepted");
@@ -385,41 +444,27 @@ impl Writer<'_> {
             if testimony.refused.iter().any(|told| told.record == record) {
                 continue;
             }
-            let changes = self.payloads(transaction, hash, record)?;
-            let verdict = self.judge(transaction, caseload, record, &changes, signed, testimony.role)?;
-            decide(transaction, caseload, hash, record, verdict)?;
-            self.retry_waiting(transaction, caseload, record)?;
+            let Some((generation, changes)) = self.payloads(transaction, hash, record)? else { continue };
+            let verdict = self.judge(transaction, caseload, (record, generation), &changes, signed, testimony.role)?;
+            let stands = self.core_membership.records().caseload(record, caseload);
+            decide(transaction, stands, hash, record, verdict)?;
+            self.retry_waiting(transaction, record)?;
         }
         Ok(())
     }
 
     /// What waited for changes of this record may count now.
-    fn retry_waiting(&mut self, transaction: &Transaction<'_>, caseload: CaseloadId, record: RecordId) -> Result<(), Problem> {
+    fn retry_waiting(&mut self, transaction: &Transaction<'_>, record: RecordId) -> Result<(), Problem> {
         loop {
-            let waiting: Vec<([u8; 32], i64, i64)> = {
-                let mut statement = transaction
-                    .prepare_cached("SELECT envelope, verdict, reason FROM verdict WHERE record = ?1 AND verdict = 1")?;
-                let rows = statement.query_map([record.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+            let waiting: Vec<[u8; 32]> = {
+                let mut statement =
+                    transaction.prepare_cached("SELECT envelope FROM verdict WHERE record = ?1 AND verdict = 1")?;
+                let rows = statement.query_map([record.0], |row| row.get(0))?;
                 rows.collect::<Result<_, _>>()?
             };
             let mut changed = false;
-            for (envelope, kind, reason) in waiting {
-                if !matches!(verdict_of(kind, reason), Verdict::Waiting(_)) {
-                    continue;
-                }
-                let hash = Hash(envelope);
-                let row: (Vec<u8>, [u8; 64], i64) = transaction
-                    .prepare_cached("SELECT header, signature, role FROM envelope WHERE hash = ?1")?
-                    .query_row([envelope], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-                let signed = super::signed_header(row.0, row.1)?;
-                let role = Role::of_number(row.2 as u64).unwrap_or(Role::Enumerator);
-                let changes = self.payloads(transaction, hash, record)?;
-                let verdict = self.judge(transaction, caseload, record, &changes, &signed, role)?;
-                if verdict == verdict_of(kind, reason) {
-                    continue;
-                }
-                changed = true;
-                decide(transaction, caseload, hash, record, verdict)?;
+            for envelope in waiting {
+                changed |= self.judge_again(transaction, Hash(envelope), record)?;
             }
             if !changed {
                 return Ok(());
@@ -427,12 +472,46 @@ impl Writer<'_> {
         }
     }
 
-    fn payloads(&self, transaction: &Transaction<'_>, envelope: Hash, record: RecordId) -> Result<Vec<Vec<u8>>, Problem> {
-        let mut statement =
-            transaction.prepare_cached("SELECT payload FROM change WHERE envelope = ?1 AND record = ?2 ORDER BY position")?;
-        let rows = statement.query_map(params![envelope.0, record.0], |row| row.get::<_, Vec<u8>>(0))?;
-        let key = payload::key_for(self.keys, record)?;
-        rows.map(|bytes| payload::open(&key, record, &bytes?)).collect()
+    /// Judges a record's changes in an envelope that did not count before; says whether the verdict is another now.
+    pub(super) fn judge_again(&mut self, transaction: &Transaction<'_>, hash: Hash, record: RecordId) -> Result<bool, Problem> {
+        let before = verdict_on(transaction, hash, record)?;
+        let row: (Vec<u8>, [u8; 64], i64) = transaction
+            .prepare_cached("SELECT header, signature, role FROM envelope WHERE hash = ?1")?
+            .query_row([hash.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        let signed = super::signed_header(row.0, row.1)?;
+        let role = Role::of_number(row.2 as u64).unwrap_or(Role::Enumerator);
+        let Some((generation, changes)) = self.payloads(transaction, hash, record)? else { return Ok(false) };
+        let caseload = signed.header().caseload;
+        let verdict = self.judge(transaction, caseload, (record, generation), &changes, &signed, role)?;
+        if verdict == before {
+            return Ok(false);
+        }
+        let stands = self.core_membership.records().caseload(record, caseload);
+        decide(transaction, stands, hash, record, verdict)?;
+        Ok(true)
+    }
+
+    fn payloads(
+        &self,
+        transaction: &Transaction<'_>,
+        envelope: Hash,
+        record: RecordId,
+    ) -> Result<Option<(u32, Vec<Vec<u8>>)>, Problem> {
+        let mut statement = transaction
+            .prepare_cached("SELECT generation, payload FROM change WHERE envelope = ?1 AND record = ?2 ORDER BY position")?;
+        let mut rows = statement.query(params![envelope.0, record.0])?;
+        let mut found: Option<(u32, Vec<Vec<u8>>)> = None;
+        while let Some(row) = rows.next()? {
+            let (generation, payload): (u32, Vec<u8>) = (row.get(0)?, row.get(1)?);
+            let change = self.open(record, generation, &payload)?;
+            found.get_or_insert_with(|| (generation, Vec::new())).1.push(change);
+        }
+        Ok(found)
+    }
+
+    /// Decrypts a change, with keys made in this very transaction too.
+    pub(super) fn open(&self, record: RecordId, generation: u32, bytes: &[u8]) -> Result<Vec<u8>, Problem> {
+        payload::open(&payload::key_for(self.keys, record, generation)?, record, bytes)
     }
 
     fn keep(&mut self, transaction: &Transaction<'_>, envelope: &Envelope, sequence: u64, role: Role) -> Result<(), Problem> {
@@ -455,16 +534,38 @@ impl Writer<'_> {
                 role.number() as i64
             ])?;
         for (position, item) in envelope.items().iter().enumerate() {
-            let Item::Change { record, generation, change } = item else { continue };
-            let key = payload::key_for(self.keys, *record)?;
-            let sealed = payload::close(&key, *record, change)?;
-            transaction
-                .prepare_cached(
-                    "INSERT INTO change(envelope, position, caseload, record, generation, payload) VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
-                )?
-                .execute(params![hash.0, position as i64, header.caseload.0, record.0, generation, sealed])?;
+            self.keep_item(transaction, hash, header.caseload, position, item)?;
         }
         payload::keep_salts(self.keys, hash, envelope.salts())
+    }
+
+    /// Keeps one change of an envelope, in the caseload where its record stands, or its leaf.
+    pub(super) fn keep_item(
+        &self,
+        transaction: &Transaction<'_>,
+        envelope: Hash,
+        came_to: CaseloadId,
+        position: usize,
+        item: &Item,
+    ) -> Result<(), Problem> {
+        let (record, generation, change) = match item {
+            Item::Change { record, generation, change } => (*record, *generation, change),
+            Item::Pruned { leaf } => {
+                transaction
+                    .prepare_cached("INSERT INTO pruned(envelope, position, leaf) VALUES(?1, ?2, ?3)")?
+                    .execute(params![envelope.0, position as i64, leaf.0])?;
+                return Ok(());
+            }
+        };
+        let key = payload::key_for(self.keys, record, generation)?;
+        let sealed = payload::close(&key, record, change)?;
+        let stands = self.core_membership.records().caseload(record, came_to);
+        transaction
+            .prepare_cached(
+                "INSERT INTO change(envelope, position, caseload, record, generation, payload) VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+            )?
+            .execute(params![envelope.0, position as i64, stands.0, record.0, generation, sealed])?;
+        Ok(())
     }
 }
 
@@ -494,7 +595,21 @@ fn set_testified(transaction: &Transaction<'_>, envelope: Hash) -> Result<(), Pr
     Ok(())
 }
 
-/// A later verdict: an entry of the log, and what stands from here on.
+/// The role in which somebody would write who may not.
+fn nominal_role(membership: &Membership, header: &EnvelopeHeader) -> Role {
+    let person = membership.person(header.person).map_or(Role::Enumerator, |person| person.role);
+    let device = membership.device(header.device).map_or(Role::Enumerator, |device| device.role);
+    person.min(device).max(Role::Enumerator)
+}
+
+/// The verdict that stands on a record's changes in an envelope.
+pub(super) fn verdict_on(transaction: &Transaction<'_>, envelope: Hash, record: RecordId) -> Result<Verdict, Problem> {
+    let mut statement = transaction.prepare_cached("SELECT verdict, reason FROM verdict WHERE envelope = ?1 AND record = ?2")?;
+    let row = statement.query_row(params![envelope.0, record.0], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    Ok(row.map_or(Verdict::Accepted, |(kind, reason)| verdict_of(kind, reason)))
+}
+
+/// Another verdict counts from here on.
 pub(crate) fn decide(
     transaction: &Transaction<'_>,
     caseload: CaseloadId,
@@ -508,7 +623,12 @@ pub(crate) fn decide(
     put_verdict(transaction, envelope, record, verdict)
 }
 
-fn put_verdict(transaction: &Transaction<'_>, envelope: Hash, record: RecordId, verdict: Verdict) -> Result<(), Problem> {
+pub(super) fn put_verdict(
+    transaction: &Transaction<'_>,
+    envelope: Hash,
+    record: RecordId,
+    verdict: Verdict,
+) -> Result<(), Problem> {
     let (kind, reason) = match verdict {
         Verdict::Accepted => {
             let mut statement = transaction.prepare_cached("DELETE FROM verdict WHERE envelope = ?1 AND record = ?2")?;

@@ -2,6 +2,7 @@
 //! together again for each device.
 
 pub(crate) mod cache;
+pub(crate) mod decided;
 pub mod ingest;
 mod payload;
 pub mod recovery;
@@ -14,7 +15,7 @@ use karwan_proto::{
     CaseloadId, Cursor, DeviceId, Envelope, Hash, IncarnationId, Item, LogEntry, PersonId, Reason, RecordId, Role, Signature,
     SignedHeader, Verdict,
 };
-use karwan_record::{Provenance, SourcedChange};
+use karwan_record::{Provenance, SourcedChange, generation};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use crate::organisation::Organisation;
@@ -180,8 +181,13 @@ impl Organisation {
                     let device: Option<[u8; 16]> = row.get(2)?;
                     let incarnation: Option<[u8; 16]> = row.get(3)?;
                     let is_own = device == Some(own.0.0) && incarnation == Some(own.1.0);
-                    let envelope = match envelope.filter(|_| !is_own) {
-                        Some(hash) => self.assemble(&transaction, Hash(hash))?,
+                    let opened = match envelope {
+                        // Of a record that moved here the device that wrote it may have let go.
+                        Some(_) => opened(&bytes)?,
+                        None => None,
+                    };
+                    let envelope = match envelope.filter(|_| !is_own || opened.is_some()) {
+                        Some(hash) => self.assemble(&transaction, Hash(hash), caseload, opened)?,
                         None => None,
                     };
                     bytes_total += bytes.len() + envelope.as_ref().map_or(0, Vec::len);
@@ -218,30 +224,38 @@ impl Organisation {
             for hash in hashes {
                 let mut statement = db.prepare_cached("SELECT 1 FROM envelope WHERE hash = ?1 AND caseload = ?2")?;
                 if statement.exists(params![hash.0, caseload.0])? {
-                    found.extend(self.assemble(db, *hash)?);
+                    found.extend(self.assemble(db, *hash, caseload, None)?);
                 }
             }
             Ok(found)
         })
     }
 
-    /// An envelope as it came, from the parts that are kept.
-    fn assemble(&self, db: &Connection, hash: Hash) -> Result<Option<Vec<u8>>, Problem> {
-        let mut statement = db.prepare_cached("SELECT header, signature FROM envelope WHERE hash = ?1")?;
-        let row: Option<(Vec<u8>, [u8; 64])> = statement.query_row([hash.0], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-        let Some((header, signature)) = row else { return Ok(None) };
-        let mut statement =
-            db.prepare_cached("SELECT record, generation, payload FROM change WHERE envelope = ?1 ORDER BY position")?;
-        let mut rows = statement.query([hash.0])?;
-        let mut items = Vec::new();
-        while let Some(row) = rows.next()? {
-            let record = RecordId(row.get(0)?);
-            let payload: Vec<u8> = row.get(2)?;
-            let change = self.open_payload(record, &payload)?;
-            items.push(Item::Change { record, generation: row.get(1)?, change });
+    /// An envelope from the parts that are kept, with what a caseload's devices may read of it, and of that one record where one is named.
+    fn assemble(
+        &self,
+        db: &Connection,
+        hash: Hash,
+        caseload: CaseloadId,
+        only: Option<RecordId>,
+    ) -> Result<Option<Vec<u8>>, Problem> {
+        let open = |record, generation, payload: &[u8]| self.open_payload(record, generation, payload);
+        let Some(parts) = parts(db, hash, self.salts(hash)?, &open)? else { return Ok(None) };
+        let Parts { mut envelope, caseloads } = parts;
+        let others: Vec<usize> = envelope
+            .items()
+            .iter()
+            .enumerate()
+            .filter(|(position, item)| {
+                let here = caseloads.get(position).is_none_or(|stands| *stands == caseload);
+                let wanted = only.is_none() || item.record() == only;
+                item.record().is_some() && !(here && wanted)
+            })
+            .map(|(position, _)| position)
+            .collect();
+        if !others.is_empty() {
+            envelope.prune(&others)?;
         }
-        let salts = self.salts(hash)?;
-        let envelope = Envelope::assemble(signed_header(header, signature)?, items, salts)?;
         Ok(Some(envelope.encode_with(karwan_proto::dictionary::Effort::Quick)))
     }
 
@@ -250,7 +264,8 @@ impl Organisation {
         self.read(|db| {
             let mut statement = db.prepare_cached(
                 "SELECT change.record, max(entry.sequence) FROM entry JOIN change ON change.envelope = entry.envelope \
-                 WHERE entry.caseload = ?1 AND entry.sequence > ?2 AND entry.sequence <= ?3 GROUP BY change.record",
+                 WHERE entry.caseload = ?1 AND entry.sequence > ?2 AND entry.sequence <= ?3 AND change.caseload = ?1 \
+                 GROUP BY change.record",
             )?;
             let rows = statement.query_map(params![caseload.0, after as i64, up_to as i64], |row| {
                 Ok((RecordId(row.get(0)?), row.get::<_, i64>(1)? as u64))
@@ -261,7 +276,7 @@ impl Organisation {
 
     /// Accepted changes of a record, in the order in which they came.
     pub fn changes_of(&self, caseload: CaseloadId, record: RecordId) -> Result<Vec<SourcedChange>, Problem> {
-        self.read(|db| accepted(db, caseload, record, &|payload| self.open_payload(record, payload)))
+        self.read(|db| accepted(db, caseload, record, &|generation, payload| self.open_payload(record, generation, payload)))
     }
 
     /// What of a record is not accepted.
@@ -310,21 +325,39 @@ pub(crate) fn provenance(signed: &SignedHeader, role: Role) -> Provenance {
     }
 }
 
-/// Decrypts a change.
-type Opener<'a> = dyn Fn(&[u8]) -> Result<Vec<u8>, Problem> + 'a;
+/// Decrypts a change of a generation.
+type Opener<'a> = dyn Fn(u32, &[u8]) -> Result<Vec<u8>, Problem> + 'a;
 
-/// Accepted changes of a record, decrypted by `open`.
+/// Accepted changes of a record in the newest generation that is here, decrypted by `open`.
 pub(crate) fn accepted(
     db: &Connection,
     caseload: CaseloadId,
     record: RecordId,
     open: &Opener<'_>,
 ) -> Result<Vec<SourcedChange>, Problem> {
+    Ok(placed(db, caseload, record, open)?.into_iter().map(|placed| placed.change).collect())
+}
+
+/// An accepted change with where it came.
+pub(crate) struct PlacedChange {
+    pub change: SourcedChange,
+    pub envelope: Hash,
+    pub position: u32,
+}
+
+/// As [`accepted`], with the envelope and the place in it.
+pub(crate) fn placed(
+    db: &Connection,
+    caseload: CaseloadId,
+    record: RecordId,
+    open: &Opener<'_>,
+) -> Result<Vec<PlacedChange>, Problem> {
     let mut statement = db.prepare_cached(
-        "SELECT change.payload, envelope.header, envelope.signature, envelope.role FROM change \
-         JOIN envelope ON envelope.hash = change.envelope \
+        "SELECT change.payload, envelope.header, envelope.signature, envelope.role, change.generation, change.envelope, \
+         change.position FROM change JOIN envelope ON envelope.hash = change.envelope \
          LEFT JOIN verdict ON verdict.envelope = change.envelope AND verdict.record = change.record \
          WHERE change.record = ?1 AND change.caseload = ?2 AND verdict.envelope IS NULL \
+         AND change.generation = (SELECT max(generation) FROM change WHERE record = ?1) \
          ORDER BY envelope.sequence, change.position",
     )?;
     let mut rows = statement.query(params![record.0, caseload.0])?;
@@ -333,7 +366,61 @@ pub(crate) fn accepted(
         let payload: Vec<u8> = row.get(0)?;
         let signed = signed_header(row.get(1)?, row.get(2)?)?;
         let role = Role::of_number(row.get::<_, i64>(3)? as u64).unwrap_or(Role::Enumerator);
-        changes.push(SourcedChange { bytes: open(&payload)?, provenance: provenance(&signed, role) });
+        let generation = row.get(4)?;
+        let bytes = open(generation, &payload)?;
+        // Changes of a later generation were written again by a server, which says whose they are.
+        let by = provenance(&signed, role);
+        let provenance = if generation > 0 { generation::whose(&bytes, by) } else { by };
+        changes.push(PlacedChange {
+            change: SourcedChange { bytes, provenance },
+            envelope: Hash(row.get(5)?),
+            position: row.get(6)?,
+        });
     }
     Ok(changes)
+}
+
+/// An envelope with the caseload in which each of its changes stands.
+pub(crate) struct Parts {
+    pub envelope: Envelope,
+    pub caseloads: BTreeMap<usize, CaseloadId>,
+}
+
+/// Puts an envelope together from the parts that are kept.
+pub(crate) fn parts(
+    db: &Connection,
+    hash: Hash,
+    salts: karwan_proto::envelope::Salts,
+    open: &dyn Fn(RecordId, u32, &[u8]) -> Result<Vec<u8>, Problem>,
+) -> Result<Option<Parts>, Problem> {
+    let mut statement = db.prepare_cached("SELECT header, signature FROM envelope WHERE hash = ?1")?;
+    let row: Option<(Vec<u8>, [u8; 64])> = statement.query_row([hash.0], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    let Some((header, signature)) = row else { return Ok(None) };
+    let mut items: BTreeMap<usize, Item> = BTreeMap::new();
+    let mut caseloads = BTreeMap::new();
+    let mut statement =
+        db.prepare_cached("SELECT position, record, generation, payload, caseload FROM change WHERE envelope = ?1")?;
+    let mut rows = statement.query([hash.0])?;
+    while let Some(row) = rows.next()? {
+        let position = row.get::<_, i64>(0)? as usize;
+        let (record, generation) = (RecordId(row.get(1)?), row.get(2)?);
+        let payload: Vec<u8> = row.get(3)?;
+        items.insert(position, Item::Change { record, generation, change: open(record, generation, &payload)? });
+        caseloads.insert(position, CaseloadId(row.get(4)?));
+    }
+    let mut statement = db.prepare_cached("SELECT position, leaf FROM pruned WHERE envelope = ?1")?;
+    let mut rows = statement.query([hash.0])?;
+    while let Some(row) = rows.next()? {
+        items.insert(row.get::<_, i64>(0)? as usize, Item::Pruned { leaf: Hash(row.get(1)?) });
+    }
+    let envelope = Envelope::assemble(signed_header(header, signature)?, items.into_values().collect(), salts)?;
+    Ok(Some(Parts { envelope, caseloads }))
+}
+
+/// The record that an entry says is in this log from here on.
+fn opened(entry: &[u8]) -> Result<Option<RecordId>, Problem> {
+    match LogEntry::decode(entry)? {
+        LogEntry::Opened { record, .. } => Ok(Some(record)),
+        _ => Ok(None),
+    }
 }

@@ -21,15 +21,21 @@ fn broken() -> Problem {
     )
 }
 
-/// The key of a record, made where there is none.
-pub(super) fn key_for(keys: &Connection, record: RecordId) -> Result<[u8; 32], Problem> {
-    let mut statement = keys.prepare_cached("SELECT key FROM record_key WHERE record = ?1")?;
-    if let Some(key) = statement.query_row([record.0], |row| row.get(0)).optional()? {
+/// The key of a generation of a record, made where there is none.
+pub(super) fn key_for(keys: &Connection, record: RecordId, generation: u32) -> Result<[u8; 32], Problem> {
+    let mut statement = keys.prepare_cached("SELECT key FROM record_key WHERE record = ?1 AND generation = ?2")?;
+    if let Some(key) = statement.query_row(params![record.0, generation], |row| row.get(0)).optional()? {
         return Ok(key);
     }
     let key: [u8; 32] = random();
-    keys.prepare_cached("INSERT INTO record_key VALUES(?1, ?2)")?.execute(params![record.0, key])?;
+    keys.prepare_cached("INSERT INTO record_key VALUES(?1, ?2, ?3)")?.execute(params![record.0, generation, key])?;
     Ok(key)
+}
+
+/// Forgets the keys of a record's generations below this one.
+pub(super) fn forget_keys(keys: &Connection, record: RecordId, below: u32) -> Result<(), Problem> {
+    keys.prepare_cached("DELETE FROM record_key WHERE record = ?1 AND generation < ?2")?.execute(params![record.0, below])?;
+    Ok(())
 }
 
 /// Encrypts a change.
@@ -79,28 +85,31 @@ impl Organisation {
     }
 
     /// Decrypts a change of a record.
-    pub(crate) fn open_payload(&self, record: RecordId, payload: &[u8]) -> Result<Vec<u8>, Problem> {
+    pub(crate) fn open_payload(&self, record: RecordId, generation: u32, payload: &[u8]) -> Result<Vec<u8>, Problem> {
         let key: Option<[u8; 32]> = self.read_keys(|keys| {
-            let mut statement = keys.prepare_cached("SELECT key FROM record_key WHERE record = ?1")?;
-            Ok(statement.query_row([record.0], |row| row.get(0)).optional()?)
+            let mut statement = keys.prepare_cached("SELECT key FROM record_key WHERE record = ?1 AND generation = ?2")?;
+            Ok(statement.query_row(params![record.0, generation], |row| row.get(0)).optional()?)
         })?;
         open(&key.ok_or_else(broken)?, record, payload)
     }
 
     /// What makes an envelope's leaves unguessable.
     pub(super) fn salts(&self, envelope: Hash) -> Result<Salts, Problem> {
-        let bytes: Option<Vec<u8>> = self.read_keys(|keys| {
-            let mut statement = keys.prepare_cached("SELECT secret FROM envelope_salt WHERE envelope = ?1")?;
-            Ok(statement.query_row([envelope.0], |row| row.get(0)).optional()?)
-        })?;
-        let bytes = bytes.ok_or_else(broken)?;
-        if let Ok(secret) = <[u8; 16]>::try_from(bytes.as_slice()) {
-            return Ok(Salts::Secret(secret));
-        }
-        let salts = bytes.chunks_exact(17).map(|chunk| match chunk.split_first() {
-            Some((1, salt)) => salt.try_into().ok(),
-            _ => None,
-        });
-        Ok(Salts::Remaining(salts.collect()))
+        self.read_keys(|keys| salts_of(keys, envelope))
     }
+}
+
+/// What makes an envelope's leaves unguessable.
+pub(super) fn salts_of(keys: &Connection, envelope: Hash) -> Result<Salts, Problem> {
+    let mut statement = keys.prepare_cached("SELECT secret FROM envelope_salt WHERE envelope = ?1")?;
+    let bytes: Option<Vec<u8>> = statement.query_row([envelope.0], |row| row.get(0)).optional()?;
+    let bytes = bytes.ok_or_else(broken)?;
+    if let Ok(secret) = <[u8; 16]>::try_from(bytes.as_slice()) {
+        return Ok(Salts::Secret(secret));
+    }
+    let salts = bytes.chunks_exact(17).map(|chunk| match chunk.split_first() {
+        Some((1, salt)) => salt.try_into().ok(),
+        _ => None,
+    });
+    Ok(Salts::Remaining(salts.collect()))
 }

@@ -50,14 +50,27 @@ pub(super) fn hold(
     keys: &Connection,
     bearer: DeviceId,
     envelope: &Envelope,
-    bytes: &[u8],
     testimony: Option<&Testimony>,
 ) -> Result<Ingested, Problem> {
     let (hash, header) = (envelope.hash(), envelope.header());
     let under = held_under(hash);
-    let sealed = payload::close(&payload::key_for(keys, under)?, under, bytes)?;
-    let text = "INSERT OR IGNORE INTO recovered(hash, caseload, bearer, sealed) VALUES(?1, ?2, ?3, ?4)";
-    transaction.prepare_cached(text)?.execute(params![hash.0, header.caseload.0, bearer.0, sealed])?;
+    let key = payload::key_for(keys, under, 0)?;
+    let known: Option<Vec<u8>> = transaction
+        .prepare_cached("SELECT sealed FROM recovered WHERE hash = ?1")?
+        .query_row([hash.0], |row| row.get(0))
+        .optional()?;
+    // Devices of different caseloads hold different parts of an envelope of which a record moved.
+    let mut whole = envelope.clone();
+    if let Some(sealed) = known
+        && let Ok(known) = Envelope::decode(&payload::open(&key, under, &sealed)?)
+    {
+        whole.merge(&known)?;
+    }
+    let partial = whole.items().iter().any(|item| item.record().is_none());
+    let sealed = payload::close(&key, under, &whole.encode_with(karwan_proto::dictionary::Effort::Quick))?;
+    let text = "INSERT INTO recovered(hash, caseload, bearer, sealed, partial) VALUES(?1, ?2, ?3, ?4, ?5) \
+                ON CONFLICT(hash) DO UPDATE SET sealed = excluded.sealed, partial = excluded.partial";
+    transaction.prepare_cached(text)?.execute(params![hash.0, header.caseload.0, bearer.0, sealed, partial])?;
     if let Some(testimony) = testimony {
         let text = "UPDATE recovered SET bearer = ?2, earlier = ?3, testimony = ?4 WHERE hash = ?1 AND earlier IS NULL";
         let parameters = params![hash.0, bearer.0, testimony.sequence as i64, codec::encode(testimony)];
@@ -83,7 +96,7 @@ fn held(core: &Core, limit: usize) -> Result<Vec<Held>, Problem> {
         let hash = Hash(row.get(0)?);
         let under = held_under(hash);
         let sealed: Vec<u8> = row.get(2)?;
-        let bytes = payload::open(&payload::key_for(&core.keys, under)?, under, &sealed)?;
+        let bytes = payload::open(&payload::key_for(&core.keys, under, 0)?, under, &sealed)?;
         let testimony: Option<Vec<u8>> = row.get(3)?;
         let testimony = testimony.and_then(|bytes| codec::decode(&bytes, "testimony").ok());
         found.push(Held { hash, bearer: DeviceId(row.get(1)?), bytes, testimony });
@@ -118,17 +131,18 @@ impl Organisation {
                     (*low, *high) = (*byte, *byte);
                 }
             }
-            let text = "SELECT testified, header FROM envelope WHERE hash BETWEEN ?1 AND ?2 AND caseload = ?3 LIMIT 1";
-            let kept: Option<(bool, Vec<u8>)> = core
+            let text = "SELECT testified AND NOT EXISTS(SELECT 1 FROM pruned WHERE pruned.envelope = envelope.hash), header, \
+                        EXISTS(SELECT 1 FROM pruned WHERE pruned.envelope = envelope.hash) FROM envelope WHERE hash BETWEEN ?1 AND ?2 AND caseload = ?3 LIMIT 1";
+            let kept: Option<(bool, Vec<u8>, bool)> = core
                 .db
                 .prepare_cached(text)?
-                .query_row(params![low, high, caseload.0], |row| Ok((row.get(0)?, row.get(1)?)))
+                .query_row(params![low, high, caseload.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
                 .optional()?;
-            let text = "SELECT earlier IS NOT NULL FROM recovered WHERE hash BETWEEN ?1 AND ?2 AND caseload = ?3 LIMIT 1";
+            let text = "SELECT earlier IS NOT NULL AND NOT partial FROM recovered WHERE hash BETWEEN ?1 AND ?2 AND caseload = ?3 LIMIT 1";
             let held: Option<bool> =
                 core.db.prepare_cached(text)?.query_row(params![low, high, caseload.0], |row| row.get(0)).optional()?;
             let enough = match (kept, held) {
-                (Some((testified, header)), _) => testified || may_still_write(&core, &header),
+                (Some((testified, header, partial)), _) => testified || (!partial && may_still_write(&core, &header)),
                 // Its author brought it: whether it counted in the log that is no more, another tells.
                 (None, Some(testified)) => testified,
                 (None, None) => false,
@@ -196,6 +210,8 @@ impl Organisation {
                 core.keys.execute("DELETE FROM record_key WHERE record = ?1", [held_under(held.hash).0])?;
             }
         }
+        let administrator = self.administrator()?;
+        self.obey_erased_parts(&mut *self.writing()?, administrator)?;
         self.grown.notify_waiters();
         Ok(json!({
             "envelopes": judged, "rejected": rejected, "forms": forms, "forms_lacking": lacking_forms,

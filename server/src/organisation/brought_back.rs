@@ -68,6 +68,9 @@ impl Organisation {
             core.records.clear();
             taken += 1;
         }
+        if taken > 0 {
+            self.obey_decisions(&mut core)?;
+        }
         drop(core);
         if taken > 0 {
             tracing::info!(entries = taken, "membership entries came back");

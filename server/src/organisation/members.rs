@@ -21,6 +21,34 @@ pub(crate) fn replay(db: &Connection, id: OrganisationId) -> Result<Membership, 
     Ok(membership)
 }
 
+/// Signs a decision, takes it in and keeps it.
+fn sign(
+    db: &Connection,
+    membership: &mut Membership,
+    organisation: OrganisationId,
+    act: Act,
+    key: &SigningKey,
+) -> Result<(), Problem> {
+    let entry = MembershipEntry {
+        organisation,
+        signer: key.public(),
+        seen: membership.last(),
+        decided_at_ms: now_ms(),
+        act,
+        extra: karwan_proto::codec::Extra::default(),
+    };
+    let signed = SignedEntry::sign(entry, key);
+    let mut next = membership.clone();
+    next.apply(&signed)?;
+    let cursor = next.cursor();
+    db.execute(
+        "INSERT INTO membership(position, bytes, chain) VALUES(?1, ?2, ?3)",
+        params![cursor.sequence as i64, signed.encode(), cursor.chain.0],
+    )?;
+    *membership = next;
+    Ok(())
+}
+
 impl Core {
     /// Refuses while the server recovers: a decision would stand beside those that devices are bringing back.
     pub(crate) fn not_recovering(&self) -> Result<(), Problem> {
@@ -36,28 +64,16 @@ impl Core {
 
     /// Signs a decision, takes it in and keeps it.
     pub(crate) fn sign(&mut self, organisation: OrganisationId, act: Act, key: &SigningKey) -> Result<(), Problem> {
-        let entry = MembershipEntry {
-            organisation,
-            signer: key.public(),
-            seen: self.membership.last(),
-            decided_at_ms: now_ms(),
-            act,
-            extra: karwan_proto::codec::Extra::default(),
-        };
-        let signed = SignedEntry::sign(entry, key);
-        let mut next = self.membership.clone();
-        next.apply(&signed)?;
-        let cursor = next.cursor();
-        self.db.execute(
-            "INSERT INTO membership(position, bytes, chain) VALUES(?1, ?2, ?3)",
-            params![cursor.sequence as i64, signed.encode(), cursor.chain.0],
-        )?;
-        self.membership = next;
-        Ok(())
+        sign(&self.db, &mut self.membership, organisation, act, key)
     }
 }
 
 impl Organisation {
+    /// A decision of the administrator, in a transaction. Where that fails the caller has the membership before to put back.
+    pub(crate) fn sign(&self, db: &Connection, membership: &mut Membership, act: &Act) -> Result<(), Problem> {
+        sign(db, membership, self.id(), act.clone(), &self.administrator_key)
+    }
+
     /// A copy of who may do what.
     pub fn membership(&self) -> Result<Membership, Problem> {
         Ok(self.writing()?.membership.clone())

@@ -159,7 +159,7 @@ impl Organisation {
         let core =
             Core { db, keys, membership, incarnation, sealed: BTreeMap::new(), records: RecordCache::default(), recovering };
         let readers = Readers::of(folder.database());
-        Ok(Self {
+        let organisation = Self {
             folder,
             core: Mutex::new(core),
             readers,
@@ -171,7 +171,10 @@ impl Organisation {
             administrator_key,
             id,
             _lock: lock,
-        })
+        };
+        // What a process that was killed had decided and not finished.
+        organisation.obey_decisions(&mut *organisation.writing()?)?;
+        Ok(organisation)
     }
 
     /// The organisation's identifier.

@@ -104,12 +104,40 @@ CREATE TABLE recovered_form(
     PRIMARY KEY(caseload, hash)
 ) STRICT;
 ",
+    "
+-- Some of its changes are pruned: another copy may hold them.
+ALTER TABLE recovered ADD COLUMN partial INTEGER NOT NULL DEFAULT 0;
+-- Changes that were taken out of an envelope: only their leaf is left.
+CREATE TABLE pruned(
+    envelope BLOB NOT NULL,
+    position INTEGER NOT NULL,
+    leaf BLOB NOT NULL,
+    PRIMARY KEY(envelope, position)
+) STRICT, WITHOUT ROWID;
+-- Why somebody decided about a record or device. Devices never see it.
+CREATE TABLE audit(
+    number INTEGER PRIMARY KEY,
+    at_ms INTEGER NOT NULL,
+    person BLOB NOT NULL,
+    act TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    note TEXT NOT NULL
+) STRICT;
+-- Caseloads that a device said it holds when it was last here.
+CREATE TABLE held(device BLOB NOT NULL, caseload BLOB NOT NULL, PRIMARY KEY(device, caseload)) STRICT, WITHOUT ROWID;
+",
 ];
 
 /// Keys.
 pub const KEYS: &[&str] = &["
 CREATE TABLE record_key(record BLOB PRIMARY KEY, key BLOB NOT NULL) STRICT;
 CREATE TABLE envelope_salt(envelope BLOB PRIMARY KEY, secret BLOB NOT NULL) STRICT;
+", "
+-- Each generation of a record has a key of its own: what was erased from it is unreadable once this table's backups have expired.
+CREATE TABLE generation_key(record BLOB NOT NULL, generation INTEGER NOT NULL, key BLOB NOT NULL, PRIMARY KEY(record, generation)) STRICT;
+INSERT INTO generation_key(record, generation, key) SELECT record, 0, key FROM record_key;
+DROP TABLE record_key;
+ALTER TABLE generation_key RENAME TO record_key;
 "];
 
 /// Opens a database, durable at every commit, and brings it to the newest schema.
@@ -118,6 +146,8 @@ pub fn open(path: &std::path::Path, migrations: &[&str]) -> Result<Connection, P
     connection.busy_timeout(std::time::Duration::from_secs(10))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
+    // What is deleted is overwritten: an erasure reaches free pages too.
+    connection.pragma_update_and_check(None, "secure_delete", "ON", |_| Ok(()))?;
     connection.set_prepared_statement_cache_capacity(64);
     let known = migrations.len() as i64;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Exclusive)?;

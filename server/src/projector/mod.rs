@@ -53,7 +53,7 @@ impl Projector {
 
     /// Reads what the logs have now and the tables have not; gives how many entries that were. Callers take turns, batch by batch.
     pub fn catch_up(&self, organisation: &Organisation) -> Result<u64, Problem> {
-        let mut entries = 0;
+        let (mut entries, mut closed) = (0, false);
         // Up to where the logs are now: this ends also while envelopes keep coming.
         for (caseload, head) in organisation.heads()? {
             loop {
@@ -65,11 +65,15 @@ impl Projector {
                 let transaction = connection.transaction()?;
                 let read = self.batch(&transaction, organisation, caseload, from)?;
                 transaction.commit()?;
-                if read == 0 {
+                if read.entries == 0 {
                     break;
                 }
-                entries += read;
+                entries += read.entries;
+                closed |= read.closed;
             }
+        }
+        if closed {
+            self.scrub()?;
         }
         Ok(entries)
     }
@@ -83,7 +87,7 @@ impl Projector {
         for (caseload, _) in organisation.heads()? {
             loop {
                 let from = cursor(&transaction, caseload)?;
-                match self.batch(&transaction, organisation, caseload, from)? {
+                match self.batch(&transaction, organisation, caseload, from)?.entries {
                     0 => break,
                     read => entries += read,
                 }
@@ -91,6 +95,14 @@ impl Projector {
         }
         transaction.commit()?;
         Ok(entries)
+    }
+
+    /// Leaves nothing of what was deleted in the index and the write-ahead log.
+    fn scrub(&self) -> Result<(), Problem> {
+        let connection = self.writing();
+        connection.execute("INSERT INTO search(search) VALUES('optimize')", [])?;
+        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        Ok(())
     }
 
     /// All rows as text: two projections of the same logs are equal.
@@ -128,9 +140,9 @@ impl Projector {
         organisation: &Organisation,
         caseload: CaseloadId,
         from: Cursor,
-    ) -> Result<u64, Problem> {
+    ) -> Result<Read, Problem> {
         let entries = organisation.log_after(caseload, from.sequence, BATCH_ENTRIES)?;
-        let Some((to, _)) = entries.last() else { return Ok(0) };
+        let Some((to, _)) = entries.last() else { return Ok(Read::default()) };
         let mut touched: BTreeSet<(CaseloadId, RecordId)> = BTreeSet::new();
         let records = organisation.records_between(caseload, from.sequence, to.sequence)?;
         let mut received: BTreeMap<u64, i64> = BTreeMap::new();
@@ -163,8 +175,17 @@ impl Projector {
         transaction
             .prepare_cached("INSERT OR REPLACE INTO cursor(caseload, sequence, chain) VALUES(?1, ?2, ?3)")?
             .execute(params![caseload.0, to.sequence as i64, to.chain.0])?;
-        Ok(entries.len() as u64)
+        let closed = entries.iter().any(|(_, entry)| matches!(entry, LogEntry::Closed { .. } | LogEntry::Generation { .. }));
+        Ok(Read { entries: entries.len() as u64, closed })
     }
+}
+
+/// What was read of a log.
+#[derive(Default)]
+struct Read {
+    entries: u64,
+    /// Something was erased, or went elsewhere.
+    closed: bool,
 }
 
 /// Notes when the newest of a record came to count here, by the server's clock.

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use karwan_linkage::{fold_key, search_text};
-use karwan_proto::{CaseloadId, Hash, RecordId, Verdict};
+use karwan_proto::{CaseloadId, Hash, Reason, RecordId, Verdict};
 use karwan_record::entities::{self, ENTITY_FORM, EntityWriteBody};
 use karwan_record::{ItemKind, ItemValue, Projection, Record, ReviewItem, ReviewState, Shape, project_with};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
@@ -74,7 +74,18 @@ pub(super) fn put_all(
 ) -> Result<(), Problem> {
     let mut entities: BTreeSet<(CaseloadId, String, String)> = BTreeSet::new();
     let mut registered: BTreeSet<(CaseloadId, RecordId)> = BTreeSet::new();
+    let mut here = BTreeSet::new();
     for (caseload, id) in touched {
+        let stands = organisation.caseload_of(*id)?.unwrap_or(*caseload);
+        if stands != *caseload {
+            // It moved: what it was here goes, and its rows are those of where it is.
+            remove_listed(transaction, *caseload, &id.to_string())?;
+            let items = "DELETE FROM item WHERE caseload = ?1 AND (owner = ?2 OR other = ?2)";
+            transaction.prepare_cached(items)?.execute(params![caseload.0, id.to_string()])?;
+        }
+        here.insert((stands, *id));
+    }
+    for (caseload, id) in &here {
         // What the gate let in may still be something that this version cannot read: it must not stop everything after it.
         let loaded = catch_unwind(AssertUnwindSafe(|| load(projector, organisation, *caseload, *id)));
         let loaded = match loaded {
@@ -356,6 +367,8 @@ fn quarantined(record: RecordId, judged: &[JudgedRow]) -> Vec<ReviewItem> {
     let mut by_reason: std::collections::BTreeMap<String, Vec<&JudgedRow>> = std::collections::BTreeMap::new();
     for row in judged {
         match row.verdict {
+            // Somebody decided, or its author writes it again.
+            Verdict::Quarantined(Reason::Declined | Reason::Generation) => {}
             Verdict::Waiting(reason) | Verdict::Quarantined(reason) => {
                 by_reason.entry(reason.to_string()).or_default().push(row);
             }

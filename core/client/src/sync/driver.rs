@@ -184,7 +184,8 @@ impl<'a> Driver<'a> {
             DeviceEffect::Deferred { envelope } => self.outbox.deferred(envelope),
             DeviceEffect::Lacking { prefixes, .. } => self.outbox.lacking(self.inner, &prefixes)?,
             DeviceEffect::Withdrawn { caseload } => self.incoming.withdrawn(caseload)?,
-            DeviceEffect::Evict { records, .. } => self.incoming.evict(&records)?,
+            // The membership log says which records go, and came before.
+            DeviceEffect::Evict { .. } => {}
             DeviceEffect::Envelopes { caseload, envelopes } => self.incoming.envelopes(caseload, &envelopes, &mut self.report)?,
             DeviceEffect::BlobChunk { hash, length, offset, bytes } => self.blob_chunk(hash, length, offset, &bytes)?,
             DeviceEffect::NoBlob { hash } => drop(self.blobs.remove(&hash)),

@@ -6,16 +6,18 @@ use std::sync::Arc;
 
 use karwan_proto::directory::DirectoryRow;
 use karwan_proto::envelope::{Envelope, Item};
-use karwan_proto::ids::{CaseloadId, Hash, RecordId};
+use karwan_proto::ids::{CaseloadId, Hash, IncarnationId, RecordId};
 use karwan_proto::log::{Cursor, LogEntry, Reason, RecordVerdict, Verdict};
-use karwan_proto::membership::{Membership, Role, SignedEntry};
+use karwan_proto::membership::{Act, Membership, Role, SignedEntry};
 use karwan_proto::session::Delivered;
+use karwan_record::generation::carried;
 use karwan_record::{Record, SourcedChange, gate};
+use karwan_store::Batch;
 use karwan_store::change::{ChangeState, EnvelopeState, Origin, RecordPlace, StoredChange, StoredEnvelope};
+use karwan_store::erase::SET_ASIDE;
 use karwan_store::form::FormRow;
 use karwan_store::listing::{Kind, Question};
 use karwan_store::log::INCOMPLETE;
-use karwan_store::{Batch, StoreError};
 
 use super::directory_kind;
 use super::report::{RefusedEnvelope, SyncReport};
@@ -34,6 +36,8 @@ pub(crate) struct Incoming<'a> {
     changed: BTreeSet<RecordId>,
     forms: bool,
     people: bool,
+    /// Something was erased or let go: nothing of it is to stay in the file.
+    scrub: bool,
 }
 
 /// One page while it is taken in.
@@ -42,8 +46,10 @@ struct Page<'a, 'b> {
     batch: &'a Batch<'b>,
     membership: &'a Membership,
     caseload: CaseloadId,
-    records: BTreeMap<RecordId, Record>,
+    incarnation: IncarnationId,
+    records: BTreeMap<(RecordId, u32), Record>,
     project: BTreeSet<RecordId>,
+    retired: bool,
     sent: BTreeSet<RecordId>,
     forms: u64,
     changes: u64,
@@ -54,7 +60,7 @@ struct Page<'a, 'b> {
 impl<'a> Incoming<'a> {
     pub(crate) fn new(inner: &'a Arc<Inner>) -> Result<Self, ClientError> {
         let items_before = item_ids(inner)?;
-        Ok(Self { inner, items_before, changed: BTreeSet::new(), forms: false, people: false })
+        Ok(Self { inner, items_before, changed: BTreeSet::new(), forms: false, people: false, scrub: false })
     }
 
     /// Checks and keeps entries of the membership log; caseloads that they grant are held from now on. Where they are others than those held,
@@ -81,6 +87,7 @@ impl<'a> Incoming<'a> {
         }
         let held = next.cursor().sequence;
         let mut kept = Vec::new();
+        let mut decided = BTreeSet::new();
         for (position, entry) in (first..).zip(entries) {
             if position <= held {
                 continue;
@@ -88,11 +95,14 @@ impl<'a> Incoming<'a> {
             if position != next.cursor().sequence + 1 {
                 return Err(ClientError::Session("the membership log has a gap".to_owned()));
             }
-            next.apply(entry)?;
+            if let Act::Erase { record, .. } | Act::Move { record, .. } = next.apply(entry)?.act {
+                decided.insert(record);
+            }
             kept.push((position, entry.encode()));
         }
         let granted = next.readable(self.inner.device).unwrap_or_default();
-        store.write(|batch| {
+        let inner: &Inner = self.inner;
+        let touched = store.write(|batch| {
             if let Some(position) = forget_from {
                 batch.forget_membership_from(position)?;
             }
@@ -102,10 +112,12 @@ impl<'a> Incoming<'a> {
             for caseload in granted {
                 batch.add_caseload(caseload, Cursor::start_of(caseload).chain)?;
             }
-            Ok::<_, StoreError>(())
+            inner.obey(batch, &next, decided)
         })?;
         *membership = next;
         self.people = true;
+        self.scrub |= !touched.is_empty();
+        self.changed.extend(touched);
         Ok(())
     }
 
@@ -136,14 +148,19 @@ impl<'a> Incoming<'a> {
         let mut store = locked(&self.inner.store);
         let membership = locked(&self.inner.membership);
         let inner: &Inner = self.inner;
-        let (touched, forms) = store.write(|batch| {
+        let incarnation = store.incarnation();
+        // A later generation of a record may make this device write its unsent edits again.
+        let authors = entries
+            .iter()
+            .any(|delivered| LogEntry::decode(&delivered.entry).is_ok_and(|entry| matches!(entry, LogEntry::Generation { .. })));
+        let work = |batch: &Batch<'_>| {
             batch.add_caseload(caseload, Cursor::start_of(caseload).chain)?;
             let state = batch.view().caseload(caseload)?.ok_or(ClientError::NoCaseload)?;
             if state.sequence + 1 != first {
                 return Err(ClientError::Session("the caseload's log has a gap".to_owned()));
             }
             let mut point = Cursor { sequence: state.sequence, chain: state.chain };
-            let mut page = Page::new(inner, batch, &membership, caseload);
+            let mut page = Page::new(inner, batch, &membership, caseload, incarnation);
             for delivered in entries {
                 point = point.after(&delivered.entry);
                 page.entry(point, delivered)?;
@@ -154,8 +171,10 @@ impl<'a> Incoming<'a> {
             report.forms += page.forms;
             report.refused.append(&mut page.refused);
             report.not_applied.append(&mut page.not_applied);
-            Ok((touched, page.forms > 0))
-        })?;
+            Ok::<_, ClientError>((touched, page.forms > 0, page.retired))
+        };
+        let (touched, forms, retired) = if authors { store.author(work)? } else { store.write(work)? };
+        self.scrub |= retired;
         if forms {
             self.forms = true;
             self.inner.forget_forms();
@@ -174,8 +193,9 @@ impl<'a> Incoming<'a> {
         let mut store = locked(&self.inner.store);
         let membership = locked(&self.inner.membership);
         let inner: &Inner = self.inner;
+        let incarnation = store.incarnation();
         let touched = store.write(|batch| {
-            let mut page = Page::new(inner, batch, &membership, caseload);
+            let mut page = Page::new(inner, batch, &membership, caseload, incarnation);
             let mut named = BTreeMap::new();
             for (sequence, entry) in batch.view().incomplete_entries(caseload)? {
                 if let Ok(LogEntry::Envelope { envelope, role, .. }) = LogEntry::decode(&entry) {
@@ -220,27 +240,9 @@ impl<'a> Incoming<'a> {
             Ok::<_, ClientError>(gone)
         })?;
         self.changed.extend(gone);
+        self.scrub = true;
         self.forms = true;
         self.inner.forget_forms();
-        Ok(())
-    }
-
-    /// Records left the caseload or were erased. Unsent work in them stays.
-    pub(crate) fn evict(&mut self, records: &[RecordId]) -> Result<(), ClientError> {
-        let inner: &Inner = self.inner;
-        locked(&inner.store).write(|batch| {
-            for record in records {
-                let view = batch.view();
-                let Some(place) = view.record_place(*record)? else { continue };
-                if view.is_unsent(*record)? || view.draft(*record)?.is_some() {
-                    continue;
-                }
-                batch.evict_record(*record)?;
-                inner.unproject(batch, *record, place.caseload)?;
-            }
-            Ok::<_, ClientError>(())
-        })?;
-        self.changed.extend(records);
         Ok(())
     }
 
@@ -276,6 +278,7 @@ impl<'a> Incoming<'a> {
             self.inner.forget_forms();
         }
         self.project_formless()?;
+        self.let_go()?;
         let items = item_ids(self.inner)?;
         report.conflicts = items.difference(&self.items_before).count() as u64;
         if self.forms {
@@ -286,6 +289,22 @@ impl<'a> Incoming<'a> {
         }
         if !self.changed.is_empty() {
             self.inner.observers.tell(&Changed::Records(self.changed.iter().copied().collect()));
+        }
+        Ok(())
+    }
+
+    /// Records that moved away while something of them was unsent go once that is at the server.
+    fn let_go(&mut self) -> Result<(), ClientError> {
+        let inner: &Inner = self.inner;
+        let mut store = locked(&inner.store);
+        let membership = locked(&inner.membership);
+        if membership.records().moved().next().is_some() {
+            let touched = store.write(|batch| inner.obey(batch, &membership, membership.records().moved()))?;
+            self.scrub |= !touched.is_empty();
+            self.changed.extend(touched);
+        }
+        if self.scrub {
+            store.scrub()?;
         }
         Ok(())
     }
@@ -359,8 +378,16 @@ fn words(verdict: Verdict) -> (&'static str, String) {
 }
 
 impl<'a, 'b> Page<'a, 'b> {
-    fn new(inner: &'a Inner, batch: &'a Batch<'b>, membership: &'a Membership, caseload: CaseloadId) -> Self {
+    fn new(
+        inner: &'a Inner,
+        batch: &'a Batch<'b>,
+        membership: &'a Membership,
+        caseload: CaseloadId,
+        incarnation: IncarnationId,
+    ) -> Self {
         Self {
+            incarnation,
+            retired: false,
             inner,
             batch,
             membership,
@@ -433,8 +460,15 @@ impl<'a, 'b> Page<'a, 'b> {
                     self.envelope(bytes, point.sequence, role)?;
                 }
             }
+            LogEntry::Generation { record, generation, .. } => {
+                let (inner, batch, membership) = (self.inner, self.batch, self.membership);
+                if inner.stand(batch, membership, self.incarnation, (record, generation))? {
+                    self.retired = true;
+                    self.again(record);
+                }
+            }
             // The membership log, which came before, says why.
-            LogEntry::Closed { .. } | LogEntry::Generation { .. } | LogEntry::Other { .. } => {}
+            LogEntry::Closed { .. } | LogEntry::Other { .. } => {}
         }
         Ok(())
     }
@@ -464,6 +498,10 @@ impl<'a, 'b> Page<'a, 'b> {
     }
 
     fn tell_refused(&mut self, envelope: Hash, verdict: Verdict) {
+        // What was written to an older generation is written again.
+        if verdict == Verdict::Quarantined(Reason::Generation) {
+            return;
+        }
         if matches!(verdict, Verdict::Quarantined(_) | Verdict::Other(..)) {
             let (word, reason) = words(verdict);
             self.refused.push(RefusedEnvelope { envelope: envelope.to_string(), reason: format!("{word}: {reason}") });
@@ -472,7 +510,7 @@ impl<'a, 'b> Page<'a, 'b> {
 
     /// The record's changes were judged anew: it is read from the store again.
     fn again(&mut self, record: RecordId) {
-        self.records.remove(&record);
+        self.records.retain(|(known, _), _| *known != record);
         self.project.insert(record);
     }
 
@@ -499,6 +537,12 @@ impl<'a, 'b> Page<'a, 'b> {
             return Ok(());
         }
         let own = header.device == self.inner.device;
+        if let Some(stored) = self.batch.view().envelope(name)?
+            && let Ok(mut known) = Envelope::decode(&stored.bytes)
+            && known.merge(&envelope).is_ok_and(|came| !came.is_empty())
+        {
+            self.batch.set_envelope_bytes(name, &known.encode())?;
+        }
         self.batch.put_envelope(&StoredEnvelope {
             hash: name,
             caseload: self.caseload,
@@ -511,21 +555,26 @@ impl<'a, 'b> Page<'a, 'b> {
             role: Some(role),
             earlier: None,
         })?;
-        self.changes += envelope.items().len() as u64;
+        self.changes += envelope.items().iter().filter_map(Item::record).count() as u64;
         for item in envelope.items() {
             let Some(record) = item.record() else { continue };
-            if self.batch.view().verdict(name, record)?.is_none_or(|word| word == ACCEPTED) {
-                self.admit(&envelope, item, role)?;
+            if self.batch.view().verdict(name, record)?.is_none_or(|word| word == ACCEPTED || word == SET_ASIDE) {
+                self.admit(&envelope, item, role, sequence)?;
             }
         }
         Ok(())
     }
 
     /// Puts one accepted change into its record.
-    fn admit(&mut self, envelope: &Envelope, item: &Item, role: Role) -> Result<(), ClientError> {
+    fn admit(&mut self, envelope: &Envelope, item: &Item, role: Role, sequence: u64) -> Result<(), ClientError> {
         let Item::Change { record, generation, change } = item else { return Ok(()) };
         let header = envelope.header();
-        let origin = Origin {
+        let place = self.batch.view().record_place(*record)?;
+        let retired = place.is_some_and(|place| *generation < place.generation);
+        if retired || self.membership.records().is_erased(*record) {
+            return Ok(());
+        }
+        let mut origin = Origin {
             device: header.device,
             incarnation: header.incarnation,
             person: header.person,
@@ -533,10 +582,27 @@ impl<'a, 'b> Page<'a, 'b> {
             offset_minutes: header.offset_minutes,
             role,
         };
+        if *generation > 0
+            && self.membership.is_server_device(header.device)
+            && let Some(carried) = carried(change)
+        {
+            // Written again for this generation: it says whose it is.
+            let by = carried.provenance;
+            origin = Origin {
+                device: by.device,
+                person: by.person,
+                role: by.role,
+                at_ms: by.at_ms,
+                offset_minutes: by.offset_minutes,
+                ..origin
+            };
+        }
         self.batch.put_record(*record, RecordPlace { caseload: self.caseload, generation: *generation })?;
-        let document = match self.records.entry(*record) {
+        let document = match self.records.entry((*record, *generation)) {
             std::collections::btree_map::Entry::Occupied(known) => known.into_mut(),
-            std::collections::btree_map::Entry::Vacant(place) => place.insert(records::load(&self.batch.view(), *record)?),
+            std::collections::btree_map::Entry::Vacant(place) => {
+                place.insert(records::load_generation(&self.batch.view(), *record, *generation)?)
+            }
         };
         let sourced = SourcedChange { bytes: change.clone(), provenance: provenance(&origin) };
         match gate::admit(document, sourced, header.incarnation.0) {
@@ -555,7 +621,10 @@ impl<'a, 'b> Page<'a, 'b> {
                 self.project.insert(*record);
             }
             // Its bytes stay in the envelope.
-            Err(failure) => self.set_aside(envelope.hash(), failure.to_string()),
+            Err(failure) => {
+                self.batch.put_verdict(envelope.hash(), *record, SET_ASIDE, &failure.reason.to_string(), sequence)?;
+                self.set_aside(envelope.hash(), failure.to_string());
+            }
         }
         Ok(())
     }
@@ -574,7 +643,7 @@ impl<'a, 'b> Page<'a, 'b> {
             let Some(stored) = view.envelope(envelope)? else { return Ok(()) };
             let Ok(decoded) = Envelope::decode(&stored.bytes) else { return Ok(()) };
             for item in decoded.items().iter().filter(|item| item.record() == Some(record)) {
-                self.admit(&decoded, item, stored.role.unwrap_or(Role::Enumerator))?;
+                self.admit(&decoded, item, stored.role.unwrap_or(Role::Enumerator), stored.sequence.unwrap_or(0))?;
             }
         }
         Ok(())
@@ -583,7 +652,10 @@ impl<'a, 'b> Page<'a, 'b> {
     /// Writes what lists and forms read of every record that the page touched.
     fn project(&mut self) -> Result<BTreeSet<RecordId>, ClientError> {
         for id in &self.project {
-            match self.records.get(id).filter(|record| !record.is_empty()) {
+            let place = self.batch.view().record_place(*id)?;
+            let here = place.filter(|place| place.caseload == self.caseload);
+            let loaded = here.and_then(|place| self.records.get(&(*id, place.generation)));
+            match loaded.filter(|record| !record.is_empty()) {
                 Some(record) => drop(self.inner.project(self.batch, record, self.caseload)?),
                 None => drop(self.inner.project_again(self.batch, *id)?),
             }

@@ -326,6 +326,11 @@ impl Membership {
         self.servers.get(key) == Some(&true)
     }
 
+    /// Whether this is a server writing as a device, also one whose key counts no more: what it sent before counts.
+    pub fn is_server_device(&self, device: DeviceId) -> bool {
+        self.servers.keys().any(|key| key.device() == device)
+    }
+
     /// Keys of servers that count.
     pub fn servers(&self) -> impl Iterator<Item = PublicKey> {
         self.servers.iter().filter(|(_, counts)| **counts).map(|(key, _)| *key)

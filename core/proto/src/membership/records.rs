@@ -51,6 +51,11 @@ impl Records {
         }
     }
 
+    /// Whether nothing was decided that has to be carried out.
+    pub fn is_empty(&self) -> bool {
+        self.erased.is_empty() && self.parts.is_empty() && self.ways.is_empty()
+    }
+
     /// Whether a record is erased.
     pub fn is_erased(&self, record: RecordId) -> bool {
         self.erased.contains(&record)
