@@ -170,6 +170,18 @@ impl Record {
         self.doc.hash_for_opid(operation).map(|hash| Hash(hash.0))
     }
 
+    /// The actor that goes on from these changes: another branch of it where it wrote already what is not among them.
+    fn actor_at(&self, seen: &[Hash], actor: [u8; 16]) -> ActorId {
+        let below = self.ancestors(seen);
+        let is_free = |actor: &ActorId| self.graph.iter().all(|(hash, node)| node.actor != *actor || below.contains(hash));
+        let own = ActorId::from(actor);
+        if is_free(&own) {
+            return own;
+        }
+        let branch = |number: u32| ActorId::from([&actor[..], &number.to_be_bytes()].concat());
+        (1..u32::MAX).map(branch).find(is_free).unwrap_or(own)
+    }
+
     /// Writes one change on top of `seen` and gives its bytes.
     pub(crate) fn write(
         &mut self,
@@ -178,28 +190,28 @@ impl Record {
         at_ms: i64,
         write: impl FnOnce(&mut AutoCommit) -> Result<(), RecordError>,
     ) -> Result<Option<Vec<u8>>, RecordError> {
-        self.doc.set_actor(ActorId::from(author.actor));
-        let isolated = !seen.is_empty() && seen != self.heads();
-        if isolated {
-            let heads: Vec<ChangeHash> = seen.iter().map(|hash| ChangeHash(hash.0)).collect();
-            self.doc.isolate(&heads);
-        }
-        let outcome = write(&mut self.doc);
-        if outcome.is_err() {
-            self.doc.rollback();
-            if isolated {
-                self.doc.integrate();
-            }
-            return outcome.map(|()| None);
-        }
         // To the second: what is finer tells nobody anything, and every edit would carry it across the wire.
         let at_ms = at_ms.div_euclid(1000) * 1000;
-        let made = self.doc.commit_with(automerge::transaction::CommitOptions::default().with_time(at_ms));
-        if isolated {
-            self.doc.integrate();
+        let options = automerge::transaction::CommitOptions::default().with_time(at_ms);
+        if seen.is_empty() || seen == self.heads() {
+            self.doc.set_actor(ActorId::from(author.actor));
+            if let Err(error) = write(&mut self.doc) {
+                self.doc.rollback();
+                return Err(error);
+            }
+            let Some(made) = self.doc.commit_with(options) else { return Ok(None) };
+            let change = self.doc.get_change_by_hash(&made).ok_or(RecordError::Empty)?;
+            self.enter(&change, author.provenance);
+            return Ok(Some(change.raw_bytes().to_vec()));
         }
-        let Some(made) = made else { return Ok(None) };
-        let change = self.doc.get_change_by_hash(&made).ok_or(RecordError::Empty)?;
+        // On a document that has nothing but what was seen: an isolated one counts its operations on from all that there are.
+        let heads: Vec<ChangeHash> = seen.iter().map(|hash| ChangeHash(hash.0)).collect();
+        let mut then = self.doc.fork_at(&heads)?;
+        then.set_actor(self.actor_at(seen, author.actor));
+        write(&mut then)?;
+        let Some(made) = then.commit_with(options) else { return Ok(None) };
+        let change = then.get_change_by_hash(&made).ok_or(RecordError::Empty)?;
+        self.doc.apply_changes([change.clone()])?;
         self.enter(&change, author.provenance);
         Ok(Some(change.raw_bytes().to_vec()))
     }

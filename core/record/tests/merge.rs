@@ -129,3 +129,30 @@ fn what_stands_on_a_change_that_does_not_count_is_left_out() {
     assert!(Record::load(RecordId([1; 16]), changes[1..].to_vec()).unwrap().is_empty());
     assert_eq!(Record::load(RecordId([1; 16]), vec![changes[0].clone(), changes[3].clone()]).unwrap().len(), 1);
 }
+
+#[test]
+fn an_edit_of_what_was_shown_before_others_wrote_passes_the_gate_everywhere() {
+    let shape = Shape::unknown();
+    let id = RecordId([1; 16]);
+    let (mut record, first) = Record::create(id, &shape, FORM, &family(), &[], &author(1), &stamp(0)).unwrap();
+    let seen = record.heads();
+    let mut edit = |record: &mut Record, seen: &[Hash], device: u8, phone: &str, members: Vec<Instance>| {
+        let mut after = record.answers_at(&shape, seen);
+        after.values.insert("phone".to_owned(), text(phone));
+        after.repeats.insert("member".to_owned(), members);
+        record.edit(&shape, seen, FORM, &after, &[], &author(device), &stamp(device)).unwrap().unwrap()
+    };
+    let others = edit(&mut record, &seen, 2, "0711111111", vec![member(5, "Zahra"), member(6, "Ali")]);
+    let own = edit(&mut record, &seen, 1, "0722222222", Vec::new());
+    // Once more on the same: the device goes on from what it had seen then, not from its own edit.
+    let again = edit(&mut record, &seen, 1, "0733333333", Vec::new());
+    assert_eq!(values(&record, "phone").len(), 3);
+    for order in [[&others, &own, &again], [&own, &again, &others]] {
+        let mut came = Record::empty(id);
+        for (bytes, device) in [(&first, 1)].into_iter().chain(order.map(|bytes| (bytes, if bytes == &others { 2 } else { 1 }))) {
+            let change = SourcedChange { bytes: bytes.clone(), provenance: author(device).provenance };
+            karwan_record::gate::admit(&mut came, change, [device; 16]).unwrap();
+        }
+        assert_eq!(values(&came, "phone"), values(&record, "phone"));
+    }
+}
