@@ -58,3 +58,24 @@ pub fn search(folder: &Path, needles: &[Needle]) -> Vec<Hit> {
     }
     hits
 }
+
+/// What is inside the encryption of a device's database, as a plain database in a folder of its own.
+///
+/// # Panics
+/// Where the device's key does not open it.
+#[allow(clippy::expect_used)]
+pub fn decrypted(device: &Path) -> tempfile::TempDir {
+    let key = std::fs::read_to_string(karwan_store::FileKey::beside(device).path()).expect("the device has its key");
+    let folder = tempfile::TempDir::new().expect("a temporary folder");
+    let copy = folder.path().join("encrypted.db");
+    for side in ["", "-wal"] {
+        let name = device.join(format!("device.db{side}"));
+        std::fs::copy(name, folder.path().join(format!("encrypted.db{side}"))).ok();
+    }
+    let database = rusqlite::Connection::open(&copy).expect("the copy opens");
+    database.pragma_update(None, "key", format!("x'{}'", key.trim())).expect("the key is taken");
+    let plain = folder.path().join("plain.db");
+    database.execute("ATTACH DATABASE ?1 AS plain KEY ''", [plain.to_str().expect("UTF-8")]).expect("a plain database beside it");
+    database.query_row("SELECT sqlcipher_export('plain')", [], |_| Ok(())).expect("what is inside comes out");
+    folder
+}
