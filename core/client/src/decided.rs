@@ -6,16 +6,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use karwan_proto::Membership;
 use karwan_proto::envelope::{Envelope, Item};
 use karwan_proto::ids::{Hash, IncarnationId, RecordId};
-use karwan_record::entities::{self, ENTITY_FORM};
+use karwan_record::again::Made;
+use karwan_record::entities::ENTITY_FORM;
 use karwan_record::generation::{carried, is_part};
 use karwan_record::{Record, Shape};
 use karwan_store::change::{ChangeState, Origin, PlacedChange};
-use karwan_store::draft::{difference, flatten, unflatten};
 use karwan_store::{Batch, View};
 
 use crate::device::Inner;
 use crate::error::ClientError;
-use crate::project::writes_to;
 use crate::records::{made_here, refuses, sourced, writer};
 
 impl Inner {
@@ -114,26 +113,10 @@ impl Inner {
             let change = &placed.change;
             let deps = before.node(change.hash).map(|node| node.deps.clone()).unwrap_or_default();
             let seen = again.seen(&deps, &record);
-            // Its difference, not its whole: what others wrote meanwhile is not this edit's to undo.
-            let (was, is) = (before.answers_at(&shape, &deps), before.answers_at(&shape, &[change.hash]));
-            let mut after = flatten(&record.answers_at(&shape, &seen));
-            for (path, value) in difference(&flatten(&was), &flatten(&is)) {
-                match value {
-                    _ if gone(&path) => {}
-                    Some(value) => drop(after.insert(path, value)),
-                    None => drop(after.remove(&path)),
-                }
-            }
-            let mut notes = Vec::new();
-            for write in view.writes_of(id)? {
-                let mut known = writes_to(&view, &write.list, &write.entity)?;
-                known.retain(|body| body.record != id);
-                notes.push(entities::note(&write.list, &write.entity, &known));
-            }
             let writer = writer(Origin { incarnation, ..change.origin });
-            let bytes = record
-                .edit(&shape, &seen, form, &unflatten(&after), &notes, &writer.author, &writer.stamp)
-                .map_err(|error| refuses(&error))?;
+            let made = Made { record: &before, change: change.hash, erased: parts };
+            let bytes =
+                record.edit_again(&shape, &seen, form, &made, &writer.author, &writer.stamp).map_err(|error| refuses(&error))?;
             let stands = match bytes {
                 Some(bytes) => {
                     let made = made_here(&record, bytes, writer.origin)?;

@@ -10,6 +10,7 @@ use crate::document::Record;
 use crate::edit::{EventTexts, Flat, json};
 use crate::entities::EntityNote;
 use crate::error::RecordError;
+use crate::generation::is_part;
 use crate::place;
 use crate::provenance::{Author, Stamp};
 use crate::shape::Shape;
@@ -22,12 +23,18 @@ pub struct Made<'a> {
     pub record: &'a Record,
     /// The change.
     pub change: Hash,
+    /// Paths of parts that were erased since: nothing is written there again.
+    pub erased: &'a [String],
 }
 
 impl Made<'_> {
+    fn is_erased(&self, path: &str) -> bool {
+        self.erased.iter().any(|part| is_part(path, part))
+    }
+
     fn events(&self, state: &State) -> Result<EventTexts, RecordError> {
         let mut texts = EventTexts::new();
-        for (path, recorded) in &state.events {
+        for (path, recorded) in state.events.iter().filter(|(path, _)| !self.is_erased(path)) {
             for event in recorded.iter().filter(|event| event.change == self.change) {
                 texts.insert(format!("{path}!{}", event.id), json(&event.body)?);
             }
@@ -70,12 +77,15 @@ impl Record {
     ) -> Result<Option<Vec<u8>>, RecordError> {
         let deps = made.record.node(made.change).map(|node| node.deps.clone()).unwrap_or_default();
         let made_state = State::read(made.record, Some(&[made.change]));
-        let from = if deps.is_empty() {
+        let mut from = if deps.is_empty() {
             Flat::default()
         } else {
             Flat::of(&State::read(made.record, Some(&deps)).answers(shape), shape)?
         };
-        let to = Flat::of(&made_state.answers(shape), shape)?;
+        let mut to = Flat::of(&made_state.answers(shape), shape)?;
+        for flat in [&mut from, &mut to] {
+            flat.leave_out(&|path| made.is_erased(path));
+        }
         let state = State::read(self, Some(seen));
         let before = Flat::of(&state.answers(shape), shape)?;
         let mut after = before.clone();
@@ -87,12 +97,24 @@ impl Record {
             .flat_map(|(path, events)| events.iter().map(move |event| format!("{path}!{}", event.id)))
             .collect();
         texts.retain(|key, _| !known.contains(key));
-        let notes: Vec<EntityNote> = made_state.notes.into_values().collect();
+        let mut notes = made_state.notes;
+        if !made.erased.is_empty() {
+            // Those from before stand where they still belong.
+            let known = State::read(made.record, Some(&deps)).notes;
+            notes.retain(|key, _| !known.contains_key(key));
+        }
+        let notes: Vec<EntityNote> = notes.into_values().collect();
         self.write_difference(&state, seen, form, (&before, &after), &texts, &notes, author, stamp)
     }
 }
 
 impl Flat {
+    fn leave_out(&mut self, gone: &dyn Fn(&str) -> bool) {
+        self.registers.retain(|path, _| !gone(path));
+        self.members.retain(|path, _| !gone(path));
+        self.instances.retain(|path, _| !gone(path));
+    }
+
     /// Changes here what differs between two sets of answers. Events are told apart by their identifiers, and not here.
     fn follow(&mut self, from: &Self, to: &Self) {
         for (path, order) in &to.instances {

@@ -71,7 +71,7 @@ fn what_stood_on_a_refused_edit_is_written_again_without_it() {
     // The edit of the phone was refused; what stands on it is left out.
     let mut kept = Record::load(RECORD, vec![sourced(&first, 1), sourced(&member, 2)]).unwrap();
     assert_eq!(kept.len(), 1);
-    let made = Made { record: &whole, change: last(&whole) };
+    let made = Made { record: &whole, change: last(&whole), erased: &[] };
     let seen = kept.heads();
     let again = kept.edit_again(&Shape::unknown(), &seen, FORM, &made, &author(4), &stamp(2)).unwrap().unwrap();
     assert_eq!(value(&kept, "phone"), Some(text("0700000001")), "the refused value does not come back");
@@ -100,7 +100,7 @@ fn an_edit_written_again_stands_beside_what_its_author_had_not_seen() {
     theirs.values.insert("name".to_owned(), text("Karimi"));
     theirs.values.insert("phone".to_owned(), text("0722222222"));
     kept.edit(&shape, &root, FORM, &theirs, &[], &author(3), &stamp(3)).unwrap().unwrap();
-    let edit = Made { record: &made, change: last(&made) };
+    let edit = Made { record: &made, change: last(&made), erased: &[] };
     kept.edit_again(&shape, &root, FORM, &edit, &author(4), &stamp(1)).unwrap().unwrap();
     assert_eq!(value(&kept, "name"), Some(text("Karimi")), "what somebody else wrote is not taken back");
     let mut phones: Vec<String> =
@@ -113,7 +113,7 @@ fn an_edit_written_again_stands_beside_what_its_author_had_not_seen() {
 fn a_record_begun_twice_with_the_same_answers_needs_nothing_more() {
     let Story { first, .. } = story();
     let made = Record::load(RECORD, vec![sourced(&first, 1)]).unwrap();
-    let edit = Made { record: &made, change: last(&made) };
+    let edit = Made { record: &made, change: last(&made), erased: &[] };
     let shape = Shape::unknown();
     let (mut again, bytes) = Record::create_again(RECORD, &shape, FORM, &edit, &author(4), &stamp(0)).unwrap();
     assert_ne!(bytes, first);

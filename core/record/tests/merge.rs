@@ -136,7 +136,7 @@ fn an_edit_of_what_was_shown_before_others_wrote_passes_the_gate_everywhere() {
     let id = RecordId([1; 16]);
     let (mut record, first) = Record::create(id, &shape, FORM, &family(), &[], &author(1), &stamp(0)).unwrap();
     let seen = record.heads();
-    let mut edit = |record: &mut Record, seen: &[Hash], device: u8, phone: &str, members: Vec<Instance>| {
+    let edit = |record: &mut Record, seen: &[Hash], device: u8, phone: &str, members: Vec<Instance>| {
         let mut after = record.answers_at(&shape, seen);
         after.values.insert("phone".to_owned(), text(phone));
         after.repeats.insert("member".to_owned(), members);
