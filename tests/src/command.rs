@@ -84,11 +84,17 @@ pub fn run_with_input(arguments: &[&str], input: &str) -> Answer {
         .stderr(Stdio::piped())
         .spawn()
         .expect("the karwan command starts");
-    if let Some(mut stdin) = child.stdin.take() {
-        // A command that reads no input may have ended already: its answer tells.
-        stdin.write_all(input.as_bytes()).ok();
-    }
-    let output = child.wait_with_output().expect("the karwan command ends");
+    let stdin = child.stdin.take();
+    // Written while the answer is read: a command that answers line by line waits for who reads.
+    let output = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            if let Some(mut stdin) = stdin {
+                // A command that reads no input may have ended already: its answer tells.
+                stdin.write_all(input.as_bytes()).ok();
+            }
+        });
+        child.wait_with_output().expect("the karwan command ends")
+    });
     Answer {
         status: output.status.code().unwrap_or(-1),
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
