@@ -26,5 +26,10 @@ use model::Form;
 /// Reads a form, whichever way it is written: what the bytes begin with decides, not the file's name.
 pub fn read(bytes: &[u8], file_name: &str) -> Result<Form, Vec<Fault>> {
     let begins = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii_start();
-    if begins.first() == Some(&b'<') { xform::read(bytes, file_name) } else { xlsform::read(bytes, file_name) }
+    if begins.is_empty() {
+        let mend = "give a workbook (`.xlsx`, `.xls`) or an XForm (`.xml`)";
+        return Err(vec![Fault::of_file("the file is empty", mend)]);
+    }
+    let is_utf_16 = bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff");
+    if begins.first() == Some(&b'<') || is_utf_16 { xform::read(bytes, file_name) } else { xlsform::read(bytes, file_name) }
 }

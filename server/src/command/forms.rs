@@ -56,7 +56,10 @@ pub(super) fn form(command: FormCommand) -> Result<Answer, Problem> {
         }
         FormCommand::Convert { form, out } => {
             let written = xform::write(&read(&form)?);
-            std::fs::write(&out, written)?;
+            std::fs::write(&out, written).map_err(|error| {
+                let mend = "Give a path in a folder that is there and that you may write to.";
+                Problem::new(Problem::FAILED, "unwritable", format!("{} cannot be written: {error}", out.display()), mend)
+            })?;
             let text = format!("Written: {}.", out.display());
             Ok(Answer::new(json!({"xform": out.display().to_string()}), text))
         }
@@ -126,21 +129,33 @@ fn check(files: &[PathBuf]) -> Result<Answer, Problem> {
     let (mut understood, mut faulty, mut count) = (Vec::new(), 0, 0);
     let mut faults_told = Vec::new();
     for file in files {
-        let faults = match karwan_form::read(&bytes_of(file)?, &file_name(file)) {
-            Ok(form) => {
-                understood.push(summary(file, &form));
+        faulty += 1;
+        let bytes = match bytes_of(file) {
+            Ok(bytes) => bytes,
+            Err(problem) if files.len() > 1 => {
+                count += 1;
+                faults_told.push(format!("{}. Mend: {}", problem.error, problem.mend));
                 continue;
             }
-            Err(faults) => faults,
+            Err(problem) => return Err(problem),
         };
-        faulty += 1;
-        count += faults.len();
-        faults_told.extend(faults.iter().map(|fault| format!("{}: {fault}", file.display())));
+        match karwan_form::read(&bytes, &file_name(file)) {
+            Ok(form) => {
+                faulty -= 1;
+                understood.push(summary(file, &form));
+            }
+            Err(faults) => {
+                count += faults.len();
+                faults_told.extend(faults.iter().map(|fault| format!("{}: {fault}", file.display())));
+            }
+        }
     }
     let lines: Vec<&str> = understood.iter().filter_map(|summary| summary["text"].as_str()).collect();
     let mut answer = Answer::new(Value::Array(understood.clone()), lines.join("\n"));
     if faulty > 0 {
-        let error = format!("{}\n{count} faults in {faulty} of {} files", faults_told.join("\n"), files.len());
+        let faults = if count == 1 { "fault" } else { "faults" };
+        let whole = if files.len() == 1 { String::new() } else { format!(" in {faulty} of {} files", files.len()) };
+        let error = format!("{}\n{count} {faults}{whole}", faults_told.join("\n"));
         answer.problem = Some(Problem::input("form-faults", error, "Mend the workbook as each line says, and check again."));
         if understood.is_empty() {
             answer.value = Value::Null;

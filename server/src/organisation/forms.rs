@@ -46,7 +46,8 @@ pub fn read_form(bytes: &[u8], file_name: &str) -> Result<Form, Problem> {
 /// All faults of a form as one problem.
 pub fn faults_problem(file_name: &str, faults: &[Fault]) -> Problem {
     let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
-    let error = format!("{file_name} has {} faults:\n{}", faults.len(), lines.join("\n"));
+    let count = if faults.len() == 1 { "a fault".to_owned() } else { format!("{} faults", faults.len()) };
+    let error = format!("{file_name} has {count}:\n{}", lines.join("\n"));
     Problem::input("form-faults", error, "Mend the workbook and try again: karwan form check FILE.")
 }
 

@@ -30,7 +30,10 @@ pub fn read_table(bytes: &[u8]) -> Option<Table> {
 /// Reads an XForm. All faults that can be found are given, not only the first. `file_name` names the form where it has no
 /// id.
 pub fn read(bytes: &[u8], file_name: &str) -> Result<Form, Vec<Fault>> {
-    let root = document::read(bytes)
-        .map_err(|fault| vec![Fault::at(&format!("line {}", fault.line), 0, "", fault.message, "write a well-formed XForm")])?;
+    let root = document::read(bytes).map_err(|fault| {
+        let is_text = std::str::from_utf8(bytes).is_ok();
+        let mend = if is_text { "write a well-formed XForm" } else { "save it in the encoding UTF-8" };
+        vec![Fault::at(&format!("line {}", fault.line), 0, "", fault.message, mend)]
+    })?;
     reader::Reader::default().read(&root, bytes, file_name)
 }

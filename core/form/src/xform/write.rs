@@ -183,7 +183,8 @@ impl Writer<'_> {
         let searches: Vec<&Itemset> = itemsets.filter(|itemset| itemset.search.is_some()).collect();
         for instance in self.form.instances.values() {
             let is_list = searches.iter().any(|itemset| itemset.search.as_ref().is_some_and(|search| search.list == instance.id));
-            let is_searched = instance.id.ends_with(".csv") && searches.iter().any(|itemset| itemset.instance == instance.id);
+            let is_searched =
+                instance.id.strip_suffix(".csv").is_some() && searches.iter().any(|itemset| itemset.instance == instance.id);
             if !is_list && !is_searched {
                 self.secondary(instance);
             }

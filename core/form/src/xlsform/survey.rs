@@ -104,7 +104,11 @@ impl Reader<'_> {
     }
 
     fn row(&mut self, row: &Row) {
-        if is_yes(self.sheet.text(row, "disabled")) {
+        let disabled = self.sheet.text(row, "disabled");
+        if !disabled.is_empty() {
+            self.warn(row, "disabled", "this column is no part of XLSForm: remove the row, or use `relevant`");
+        }
+        if is_yes(disabled) {
             return;
         }
         let text = self.cell(row, "type");
@@ -267,6 +271,9 @@ impl Reader<'_> {
         } else if !count.is_empty() {
             self.warn(row, "repeat_count", "only repeats have a count");
         }
+        if repeat && pending.label.is_empty() && pending.media.is_empty() {
+            self.warn(row, "label", "the repeat has no label");
+        }
         let kind = if repeat { NodeKind::Repeat { count: None } } else { NodeKind::Group };
         let appearance = self.cell(row, "appearance");
         let table_list = appearance.split_whitespace().any(|word| word == "table-list");
@@ -425,6 +432,12 @@ impl Reader<'_> {
         }
         if question.special == Special::Photo {
             self.photo_default(id);
+            if !self.parameters(row).contains_key("max-pixels") {
+                self.warn(row, "parameters", "without `max-pixels` a picture is kept and sent in its full size");
+            }
+        }
+        if matches!(question.preload, Some("simserial" | "subscriberid")) {
+            self.warn(row, "type", "most devices no longer tell this");
         }
         self.check_seen(row, id, &name);
     }

@@ -42,6 +42,9 @@ pub struct RawRow {
 /// Sheets that XLSForm and Karwan know. Others may hold anything and are not read.
 const SHEETS: [&str; 7] = ["survey", "choices", "settings", "entities", "external_choices", "karwan_status", "osm"];
 
+/// What an `.xls` begins with.
+const OLE: &[u8] = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1";
+
 /// Reads all sheets that a form can have.
 pub fn read(bytes: &[u8]) -> Result<(Vec<RawSheet>, Vec<String>), Fault> {
     if bytes.len() > BYTES_MAX {
@@ -53,6 +56,10 @@ pub fn read(bytes: &[u8]) -> Result<(Vec<RawSheet>, Vec<String>), Fault> {
     let packed = bytes.starts_with(b"PK\x03\x04");
     if packed {
         check_unpacked(bytes)?;
+    }
+    if !packed && !bytes.starts_with(OLE) {
+        let mend = "give a workbook (`.xlsx`, `.xls`) or an XForm (`.xml`)";
+        return Err(Fault::of_file("this is neither an Excel workbook nor an XForm", mend));
     }
     // The parser is foreign code over foreign data: what it cannot bear is a fault of the file, not the end of the process.
     catch_unwind(AssertUnwindSafe(|| if packed { read_xlsx(bytes) } else { read_xls(bytes) }))
