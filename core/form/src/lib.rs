@@ -12,6 +12,7 @@ pub mod fault;
 pub mod interview;
 pub mod model;
 pub mod outline;
+pub mod received;
 mod search;
 pub mod submission;
 pub mod table;

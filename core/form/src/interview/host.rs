@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::context::Context;
+use super::last_saved;
 use super::plan::Plan;
 use super::tree::Tree;
 use crate::model::{InstanceSource, Table, Text, TextPart};
@@ -22,7 +23,7 @@ pub(super) struct World {
     pub(super) context: Context,
     /// By number of the secondary instance.
     pub(super) tables: Vec<Option<Arc<Table>>>,
-    /// The last-saved interview: its values are rows named by their question.
+    /// The instance of the interview saved last (see [`last_saved`]).
     pub(super) last_saved: Option<u16>,
     pub(super) language: usize,
     patterns: RefCell<BTreeMap<String, Option<Arc<Pattern>>>>,
@@ -31,7 +32,7 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) fn new(plan: &Plan, context: Context) -> Self {
+    pub(super) fn new(plan: &Arc<Plan>, context: Context) -> Self {
         let mut last_saved = None;
         let tables = plan
             .instance_ids
@@ -42,7 +43,7 @@ impl World {
                 Some(InstanceSource::External { file }) => context.lists.table(file),
                 Some(InstanceSource::LastSaved) => {
                     last_saved = u16::try_from(number).ok();
-                    Some(Arc::new(last_saved_table(&context)))
+                    Some(Arc::new(last_saved::table(plan, &context)))
                 }
                 None => None,
             })
@@ -80,7 +81,7 @@ impl World {
 }
 
 /// A version 4 identifier of random bytes (RFC 9562).
-pub(super) fn uuid(mut bytes: [u8; 16]) -> String {
+pub(crate) fn uuid(mut bytes: [u8; 16]) -> String {
     bytes[6] = (bytes[6] & 0x0f) | 0x40;
     bytes[8] = (bytes[8] & 0x3f) | 0x80;
     let mut text = String::with_capacity(36);
@@ -91,15 +92,6 @@ pub(super) fn uuid(mut bytes: [u8; 16]) -> String {
         text.push_str(&format!("{byte:02x}"));
     }
     text
-}
-
-fn last_saved_table(context: &Context) -> Table {
-    let mut table = Table { columns: vec!["name".to_owned(), "value".to_owned()], ..Table::default() };
-    for (key, answer) in context.last_saved.iter().flat_map(|answers| &answers.values) {
-        let name = key.rsplit('/').next().unwrap_or(key).to_owned();
-        table.rows.push(vec![name, super::store::text_of(answer)]);
-    }
-    table
 }
 
 /// The tree in its world: what an expression is evaluated against.
@@ -167,6 +159,23 @@ impl View<'_> {
         if word.is_empty() { usual } else { word }
     }
 
+    fn is_last_saved(&self, table: u16) -> bool {
+        self.world.last_saved == Some(table)
+    }
+
+    /// What a node of the interview saved last is in; nothing where that is its root.
+    fn saved_parent(&self, table: u16, row: u32) -> Option<u32> {
+        if self.is_last_saved(table) { self.world.cell(table, row, last_saved::PARENT).parse().ok() } else { None }
+    }
+
+    /// Nodes of the interview saved last that are in another, or in its root.
+    fn saved_below(&self, table: u16, parent: Option<u32>, name: Option<&str>, into: &mut Vec<Node>) {
+        let rows = self.world.table(table).map_or(0, |table| table.rows.len() as u32);
+        let below = (0..rows).filter(|row| self.saved_parent(table, *row) == parent);
+        let named = below.filter(|row| name.is_none_or(|name| self.world.cell(table, *row, last_saved::NAME) == name));
+        into.extend(named.map(|row| Node::Row(table, row)));
+    }
+
     /// A table by the number of its instance.
     pub(super) fn table_at(&self, number: u16) -> Option<&Table> {
         self.world.table(number).map(|table| &**table)
@@ -195,7 +204,9 @@ impl Host for View<'_> {
             Node::Element(id) => Some(self.tree.parent(id).map_or(Node::Document, Node::Element)),
             Node::Attribute(id, _) => Some(Node::Element(id)),
             Node::TableRoot(table) => Some(Node::Table(table)),
-            Node::Row(table, _) => Some(Node::TableRoot(table)),
+            Node::Row(table, row) => {
+                Some(self.saved_parent(table, row).map_or(Node::TableRoot(table), |row| Node::Row(table, row)))
+            }
             Node::Cell(table, row, _) => Some(Node::Row(table, row)),
         }
     }
@@ -224,12 +235,13 @@ impl Host for View<'_> {
                     into.push(Node::TableRoot(table));
                 }
             }
+            Node::TableRoot(table) if self.is_last_saved(table) => self.saved_below(table, None, name, into),
+            Node::Row(table, row) if self.is_last_saved(table) => self.saved_below(table, Some(row), name, into),
             Node::TableRoot(table) => {
                 let rows = self.world.table(table).map_or(0, |table| table.rows.len() as u32);
                 let rows = (0..rows).map(|row| Node::Row(table, row));
                 match name {
                     None => into.extend(rows),
-                    Some(name) if self.world.last_saved == Some(table) => into.extend(rows.filter(|row| self.name(*row) == name)),
                     Some(name) if self.name(Node::Row(table, 0)) == name => into.extend(rows),
                     Some(_) => {}
                 }
@@ -260,11 +272,11 @@ impl Host for View<'_> {
                 }
             }
             Node::Table(table) if self.name(Node::TableRoot(table)) == name => OnlyChild::One(Node::TableRoot(table)),
-            Node::Row(table, row) => {
+            Node::Row(table, row) if !self.is_last_saved(table) => {
                 self.world.column(table, name).map_or(OnlyChild::None, |column| OnlyChild::One(Node::Cell(table, row, column)))
             }
-            // The rows of a table are many, or of one name each in the record saved last.
-            Node::TableRoot(_) => OnlyChild::Several,
+            // The rows of a table are many, and so may be the nodes of the interview saved last.
+            Node::TableRoot(_) | Node::Row(..) => OnlyChild::Several,
             _ => OnlyChild::None,
         }
     }
@@ -287,9 +299,9 @@ impl Host for View<'_> {
             Node::Element(id) => {
                 Cow::Borrowed(self.plan.form.nodes.get(self.tree.node_of(id)).map_or("", |node| node.name.as_str()))
             }
-            Node::TableRoot(table) if self.world.last_saved == Some(table) => Cow::Borrowed(self.plan.form.root_name.as_str()),
+            Node::TableRoot(table) if self.is_last_saved(table) => Cow::Borrowed(self.plan.form.root_name.as_str()),
             Node::TableRoot(table) => Cow::Borrowed(self.table_word(table, |table| &table.root_name, "root")),
-            Node::Row(table, row) if self.world.last_saved == Some(table) => Cow::Borrowed(self.world.cell(table, row, 0)),
+            Node::Row(table, row) if self.is_last_saved(table) => Cow::Borrowed(self.world.cell(table, row, last_saved::NAME)),
             Node::Row(table, _) => Cow::Borrowed(self.table_word(table, |table| &table.row_name, "item")),
             Node::Cell(..) => Cow::Borrowed(self.column_name(node).trim_start_matches('@')),
         }
@@ -302,7 +314,7 @@ impl Host for View<'_> {
                 _ => Cow::Borrowed(""),
             },
             Node::Cell(table, row, column) => Cow::Borrowed(self.world.cell(table, row, column)),
-            Node::Row(table, row) if self.world.last_saved == Some(table) => Cow::Borrowed(self.world.cell(table, row, 1)),
+            Node::Row(table, row) if self.is_last_saved(table) => Cow::Borrowed(self.world.cell(table, row, last_saved::VALUE)),
             _ => Cow::Borrowed(""),
         }
     }
@@ -330,7 +342,7 @@ impl Host for View<'_> {
 
     fn rows_equal(&self, root: Node, column: &str, value: &str) -> Option<Vec<Node>> {
         let Node::TableRoot(table) = root else { return None };
-        if self.world.last_saved == Some(table) {
+        if self.is_last_saved(table) {
             return None;
         }
         let Some(column) = self.world.column(table, column) else { return Some(Vec::new()) };

@@ -8,7 +8,9 @@ pub(crate) mod complete;
 pub mod context;
 mod entity;
 mod host;
+mod last_saved;
 pub mod plan;
+pub(crate) mod reading;
 mod references;
 mod search;
 mod settle;
@@ -68,13 +70,7 @@ impl Interview {
         let world = World::new(&plan, context);
         let mode = if mode == Mode::Judge { Mode::Judge } else { Mode::Edit };
         let mut engine = Engine::new(plan, world, mode);
-        engine.opening = true;
-        let mut kept = Vec::new();
-        engine.blank(0);
-        engine.read_in(0, answers, &mut kept);
-        engine.queue_all(0);
-        engine.settle();
-        engine.opening = false;
+        let kept = engine.open(answers);
         if mode == Mode::Edit {
             engine.event("odk-instance-load", 0);
         }

@@ -280,6 +280,12 @@ impl Plan {
             && (found.bind.calculate.is_none() || captured)
     }
 
+    /// Whether a person may answer what is calculated too: such an answer is stored where it differs from the result.
+    pub(super) fn may_differ(&self, node: NodeId) -> bool {
+        let found = self.form.nodes.get(node);
+        found.is_some_and(|found| found.kind == NodeKind::Value && found.bind.calculate.is_some() && found.control.is_some())
+    }
+
     /// Whether an answer is a set of choices.
     pub(super) fn is_set(&self, node: NodeId) -> bool {
         self.form.nodes.get(node).is_some_and(|node| {

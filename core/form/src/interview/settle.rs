@@ -176,6 +176,10 @@ impl Engine {
                 return;
             }
             found.calculated = found.relevant.then(|| text.clone());
+            // What a person gave instead of the result stays until there is another result.
+            if self.opening && found.stored {
+                return;
+            }
         }
         self.put(element, text);
     }

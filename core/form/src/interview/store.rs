@@ -1,5 +1,8 @@
 //! Stored answers and the tree: reading them into a new tree, and taking out what is worth storing.
 
+use std::collections::BTreeMap;
+
+use super::context::Mode;
 use super::plan::Plan;
 use super::settle::Engine;
 use super::tree::ElementId;
@@ -23,6 +26,18 @@ pub(super) fn text_of(answer: &Answer) -> String {
 }
 
 impl Engine {
+    /// Reads stored answers into a new tree and settles it; gives what has no place.
+    pub(super) fn open(&mut self, answers: &Answers) -> Vec<Kept> {
+        self.opening = true;
+        let mut kept = Vec::new();
+        self.blank(0);
+        self.read_in(0, answers, &mut kept);
+        self.queue_all(0);
+        self.settle();
+        self.opening = false;
+        kept
+    }
+
     /// Puts answers into the tree below the root or an instance; gives what has no place.
     pub(super) fn read_in(&mut self, top: ElementId, answers: &Answers, kept: &mut Vec<Kept>) {
         let plan = self.plan.clone();
@@ -32,7 +47,7 @@ impl Engine {
                 .filter(|node| plan.form.nodes.get(*node).is_some_and(|node| node.kind == NodeKind::Value));
             let element = found.and_then(|node| self.tree.within(&plan, top, node).first().copied());
             match (found, element) {
-                (Some(node), Some(element)) if plan.is_stored(node) => {
+                (Some(node), Some(element)) if plan.is_stored(node) || plan.may_differ(node) => {
                     let text = self.in_order(node, element, answer);
                     if let Some(element) = self.tree.element_mut(element) {
                         element.value = text;
@@ -43,6 +58,9 @@ impl Engine {
                     rest.values.insert(key.clone(), answer.clone());
                 }
             }
+        }
+        if self.mode == Mode::Edit && !rest.values.is_empty() {
+            self.carry_over(top, answers, &rest);
         }
         for (key, instances) in &answers.repeats {
             let found = node_at(&plan, self.tree.node_of(top), key)
@@ -61,6 +79,31 @@ impl Engine {
         }
         if rest != Answers::default() {
             kept.push(Kept { element: top, answers: rest });
+        }
+    }
+
+    /// An answer whose question stands in another group of this version answers it there too, where only one question of the
+    /// root or the repeat has the name, and it has no answer. The answer also stays where it was.
+    fn carry_over(&mut self, top: ElementId, answers: &Answers, rest: &Answers) {
+        let plan = self.plan.clone();
+        let scope = self.tree.node_of(top);
+        let mut named: BTreeMap<&str, Option<NodeId>> = BTreeMap::new();
+        for (id, node) in plan.form.nodes.iter().enumerate() {
+            let own = plan.nodes.get(id).and_then(|found| found.repeat).unwrap_or(0) == scope;
+            named.entry(&node.name).and_modify(|found| *found = None).or_insert(Some(id).filter(|_| own));
+        }
+        for (key, answer) in &rest.values {
+            let name = key.rsplit('/').next().unwrap_or(key);
+            let Some(node) = named.get(name).copied().flatten().filter(|node| plan.is_stored(*node)) else { continue };
+            if plan.nodes.get(node).is_none_or(|found| answers.values.contains_key(&found.key)) {
+                continue;
+            }
+            let Some(element) = self.tree.within(&plan, top, node).first().copied() else { continue };
+            let text = self.in_order(node, element, answer);
+            if let Some(element) = self.tree.element_mut(element) {
+                element.value = text;
+                element.stored = true;
+            }
         }
     }
 
@@ -126,7 +169,11 @@ impl Engine {
                     let Some(value) = self.tree.instances(at, slot).first().and_then(|id| self.tree.element(*id)) else {
                         continue;
                     };
-                    if value.value.is_empty() || !self.plan.is_stored(*child) {
+                    let differs = || {
+                        let given = value.calculated.as_ref().is_some_and(|calculated| *calculated != value.value);
+                        given && self.plan.may_differ(*child)
+                    };
+                    if value.value.is_empty() || !(self.plan.is_stored(*child) || differs()) {
                         continue;
                     }
                     let answer = if self.plan.is_set(*child) {
