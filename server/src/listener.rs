@@ -331,12 +331,12 @@ impl Driver {
             ServerEffect::Admit { hello, enrolment } => {
                 let admission = blocking(move || {
                     if hello.organisation != organisation.id() {
-                        return Ok(Err(Refusal::WrongOrganisation));
+                        return Ok(Err((Refusal::WrongOrganisation, None)));
                     }
                     if let Some(enrolment) = enrolment
                         && let Err(refusal) = organisation.enrol(key, &enrolment)?
                     {
-                        return Ok(Err(refusal));
+                        return Ok(Err((refusal, None)));
                     }
                     let welcome = Welcome {
                         epoch: organisation.epoch()?,
@@ -345,17 +345,23 @@ impl Driver {
                     };
                     let repairs = !organisation.knows_membership(hello.membership)?;
                     Ok(match entitled(&organisation, device)? {
-                        Ok(caseloads) => Ok((Admission { welcome, caseloads }, repairs)),
+                        Ok(caseloads) => {
+                            organisation.note_held(device, hello.caseloads.iter().map(|held| held.caseload).collect())?;
+                            Ok((Admission { welcome, caseloads }, repairs))
+                        }
+                        // What it made before it knew waits for a supervisor.
+                        Err(Refusal::Revoked) if !repairs => return Ok(Err((Refusal::Revoked, Some(welcome)))),
                         // It may have joined after the backup that this server was restored from.
                         Err(Refusal::UnknownDevice) if repairs => Ok((Admission { welcome, caseloads: BTreeSet::new() }, true)),
-                        Err(refusal) => Err(refusal),
+                        Err(refusal) => Err((refusal, None)),
                     })
                 })
                 .await?;
                 match admission {
                     Ok((admission, true)) => session.admit_to_repair(admission.welcome).map_err(driver_fault)?,
                     Ok((admission, false)) => session.admit(admission).map_err(driver_fault)?,
-                    Err(refusal) => session.refuse(refusal),
+                    Err((refusal, Some(welcome))) => session.admit_to_bring(welcome, refusal).map_err(driver_fault)?,
+                    Err((refusal, None)) => session.refuse(refusal),
                 }
             }
             ServerEffect::FindMembershipCommon { points } => {
@@ -420,6 +426,7 @@ impl Driver {
                     None => session.no_blob(hash).map_err(driver_fault)?,
                 }
             }
+            ServerEffect::Evicted { caseload } => blocking(move || organisation.note_evicted(device, caseload)).await?,
             ServerEffect::Settled => blocking(move || organisation.note_sync(device)).await?,
             // Attachments come with a later version: a device that offers one keeps it.
             ServerEffect::BlobOffered { hash, length } => {

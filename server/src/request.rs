@@ -1,6 +1,7 @@
 //! What can be asked of an organisation: one enum, carried out in this process or handed to the server that runs on the folder.
 
 use karwan_proto::Role;
+use karwan_proto::membership::Subject;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -26,6 +27,17 @@ pub enum Request {
     RevokeDevice {
         /// Name or identifier.
         device: String,
+    },
+    /// Grants a caseload to a device or person, or takes it away.
+    Entitle {
+        /// Whose: a device's or a person's.
+        of_device: bool,
+        /// Name or identifier.
+        name: String,
+        /// Names or identifiers.
+        caseloads: Vec<String>,
+        /// Granted, or taken away.
+        granted: bool,
     },
     /// Adds a person.
     AddPerson {
@@ -120,6 +132,17 @@ pub fn run(host: &Host, request: Request) -> Result<Value, Problem> {
         Request::Decide(command) => decisions::run(host, command)?,
         Request::RebuildProjection => json!({"entries": host.projector.rebuild(organisation)?}),
         Request::RevokeDevice { device } => json!({"revoked": organisation.revoke_device(&device)?}),
+        Request::Entitle { of_device, name, caseloads, granted } => {
+            let subject = if of_device {
+                Subject::Device(organisation.device_named(&name)?)
+            } else {
+                Subject::Person(organisation.person_named(&name)?)
+            };
+            for caseload in &caseloads {
+                if granted { organisation.grant(subject, caseload)? } else { organisation.withdraw(subject, caseload)? }
+            }
+            json!({"name": name, "caseloads": caseloads, "granted": granted})
+        }
         Request::AddPerson { name, role: role_name, caseloads, password } => {
             let person = organisation.add_person(&name, role(&role_name)?, &caseloads, password.as_deref())?;
             json!({"person": person, "name": name, "role": role_name})

@@ -201,11 +201,12 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// Holds a caseload no more; what was made here and not accepted stays.
-    pub fn withdraw_caseload(&self, caseload: CaseloadId) -> Result<Vec<karwan_proto::RecordId>, StoreError> {
+    /// Holds a caseload no more. What was made here and is not at the server stays, and the caseload with it until it is; gives the records that
+    /// went, and whether nothing is left.
+    pub fn withdraw_caseload(&self, caseload: CaseloadId) -> Result<(Vec<karwan_proto::RecordId>, bool), StoreError> {
         let records = {
             let text =
-                "SELECT id FROM record WHERE caseload = ?1 AND id NOT IN (SELECT record FROM change WHERE own = 1 AND state < 2)
+                "SELECT id FROM record WHERE caseload = ?1 AND id NOT IN (SELECT record FROM change WHERE own = 1 AND state = 0)
                         AND id NOT IN (SELECT record FROM draft)";
             let mut statement = self.transaction.prepare_cached(text)?;
             let rows = statement.query_map([caseload.0], |row| row.get(0).map(karwan_proto::RecordId))?;
@@ -214,11 +215,18 @@ impl Batch<'_> {
         for record in &records {
             self.evict_record(*record)?;
         }
-        self.transaction.execute("DELETE FROM form WHERE caseload = ?1", [caseload.0])?;
         self.transaction.execute("DELETE FROM entry WHERE caseload = ?1", [caseload.0])?;
         self.transaction.execute("DELETE FROM envelope WHERE caseload = ?1 AND (own = 0 OR state >= 2)", [caseload.0])?;
-        self.transaction.execute("DELETE FROM caseload WHERE id = ?1", [caseload.0])?;
-        Ok(records)
+        let text = "SELECT EXISTS(SELECT 1 FROM record WHERE caseload = ?1) OR EXISTS(SELECT 1 FROM draft WHERE caseload = ?1)";
+        let left: bool = self.transaction.query_row(text, [caseload.0], |row| row.get(0))?;
+        if left {
+            let chain = karwan_proto::Cursor::start_of(caseload).chain;
+            self.set_cursor(caseload, 0, chain)?;
+        } else {
+            self.transaction.execute("DELETE FROM form WHERE caseload = ?1", [caseload.0])?;
+            self.transaction.execute("DELETE FROM caseload WHERE id = ?1", [caseload.0])?;
+        }
+        Ok((records, !left))
     }
 
     /// Lets go of a record: it left the caseload, or was erased. Its projections are the caller's to take away.

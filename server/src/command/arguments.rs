@@ -253,6 +253,12 @@ pub(super) enum UserCommand {
         #[arg(value_name = "ORG")]
         organisation: PathBuf,
     },
+    /// Grant caseloads to a person
+    #[command(after_help = "Example:\n  karwan user grant org Zahra --caseload tehran")]
+    Grant(EntitleArguments),
+    /// Take caseloads from a person: what they sent before counts, anything else waits
+    #[command(after_help = "Example:\n  karwan user withdraw org Zahra --caseload tehran")]
+    Withdraw(EntitleArguments),
     /// Take everything from a person from now on
     #[command(after_help = "Example:\n  karwan user disable org Zahra")]
     Disable {
@@ -527,6 +533,12 @@ pub(super) struct DevicesArguments {
 /// One device.
 #[derive(Debug, Subcommand)]
 pub(super) enum DevicesCommand {
+    /// Grant caseloads to a device
+    #[command(after_help = "Example:\n  karwan devices grant org phone-7 --caseload tehran")]
+    Grant(EntitleArguments),
+    /// Take caseloads from a device: what it sent before counts, anything else waits
+    #[command(after_help = "Example:\n  karwan devices withdraw org phone-7 --caseload tehran")]
+    Withdraw(EntitleArguments),
     /// Take everything from a device from now on
     #[command(after_help = "Example:\n  karwan devices revoke org phone-7")]
     Revoke {
@@ -536,6 +548,19 @@ pub(super) enum DevicesCommand {
         /// Name or identifier
         device: String,
     },
+}
+
+/// Whose caseloads.
+#[derive(Debug, Args)]
+pub(super) struct EntitleArguments {
+    /// Folder of the organisation
+    #[arg(value_name = "ORG")]
+    pub organisation: PathBuf,
+    /// Name or identifier
+    pub name: String,
+    /// The caseloads
+    #[arg(long, value_name = "NAME", num_args = 1.., required = true)]
+    pub caseload: Vec<String>,
 }
 
 /// Recovery.

@@ -7,7 +7,7 @@ use qrcode::render::unicode::Dense1x2;
 use qrcode::{EcLevel, QrCode};
 use serde_json::{Value, json};
 
-use super::arguments::{CaseloadCommand, DevicesArguments, DevicesCommand, ProjectionCommand, UserCommand};
+use super::arguments::{CaseloadCommand, DevicesArguments, DevicesCommand, EntitleArguments, ProjectionCommand, UserCommand};
 use super::output::{Answer, hint, isolated, listed, say};
 use super::terminal;
 use crate::control::ask;
@@ -83,6 +83,8 @@ pub(super) fn user(command: UserCommand) -> Result<Answer, Problem> {
             let text = listed(&value, &columns, "people", "Add one: karwan user add ORG NAME --role ROLE.");
             Ok(Answer::new(value, text))
         }
+        UserCommand::Grant(arguments) => entitle(arguments, false, true),
+        UserCommand::Withdraw(arguments) => entitle(arguments, false, false),
         UserCommand::Disable { organisation, name } => {
             let text = format!("{} may do nothing from now on.", isolated(&name));
             Ok(Answer::new(ask(&organisation, &Request::DisablePerson { name })?, text))
@@ -144,6 +146,13 @@ pub(super) fn invite(
     Ok(Answer::new(value, text))
 }
 
+fn entitle(arguments: EntitleArguments, of_device: bool, granted: bool) -> Result<Answer, Problem> {
+    let EntitleArguments { organisation, name, caseload: caseloads } = arguments;
+    let what = if granted { "has" } else { "has no more" };
+    let text = format!("{} {what} {}. Devices hear of it at their next sync.", isolated(&name), isolated(&caseloads.join(", ")));
+    Ok(Answer::new(ask(&organisation, &Request::Entitle { of_device, name, caseloads, granted })?, text))
+}
+
 /// A QR code in half blocks; nothing where the text is too long for one.
 fn qr_code(text: &str) -> String {
     let code = QrCode::with_error_correction_level(text, EcLevel::L);
@@ -152,9 +161,14 @@ fn qr_code(text: &str) -> String {
 
 /// Devices.
 pub(super) fn devices(arguments: DevicesArguments) -> Result<Answer, Problem> {
-    if let Some(DevicesCommand::Revoke { organisation, device }) = arguments.command {
-        let text = format!("{} is revoked. What it sent before counts; anything else waits.", isolated(&device));
-        return Ok(Answer::new(ask(&organisation, &Request::RevokeDevice { device })?, text));
+    match arguments.command {
+        Some(DevicesCommand::Revoke { organisation, device }) => {
+            let text = format!("{} is revoked. What it sent before counts; anything else waits.", isolated(&device));
+            return Ok(Answer::new(ask(&organisation, &Request::RevokeDevice { device })?, text));
+        }
+        Some(DevicesCommand::Grant(arguments)) => return entitle(arguments, true, true),
+        Some(DevicesCommand::Withdraw(arguments)) => return entitle(arguments, true, false),
+        None => {}
     }
     let value = ask(&arguments.organisation.unwrap_or_default(), &Request::Query(Query::Devices))?;
     let columns = [
@@ -162,6 +176,7 @@ pub(super) fn devices(arguments: DevicesArguments) -> Result<Answer, Problem> {
         ("person", "PERSON"),
         ("role", "ROLE"),
         ("caseloads", "CASELOADS"),
+        ("held", "HOLDS"),
         ("last_sync", "LAST SYNC"),
         ("unsent", "WAITING"),
         ("revoked", "REVOKED"),

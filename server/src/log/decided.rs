@@ -448,7 +448,7 @@ impl Writer<'_> {
         let elsewhere: Vec<([u8; 32], [u8; 16])> = transaction
             .prepare_cached(
                 "SELECT DISTINCT change.envelope, change.caseload FROM change JOIN envelope ON envelope.hash = change.envelope \
-                 WHERE change.record = ?1 AND change.caseload != ?2 ORDER BY envelope.sequence",
+                 WHERE change.record = ?1 AND change.caseload != ?2 ORDER BY envelope.rowid",
             )?
             .query_map(params![record.0, to.0], |row| Ok((row.get(0)?, row.get(1)?)))?
             .collect::<Result<_, _>>()?;

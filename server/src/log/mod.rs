@@ -358,7 +358,7 @@ pub(crate) fn placed(
          LEFT JOIN verdict ON verdict.envelope = change.envelope AND verdict.record = change.record \
          WHERE change.record = ?1 AND change.caseload = ?2 AND verdict.envelope IS NULL \
          AND change.generation = (SELECT max(generation) FROM change WHERE record = ?1) \
-         ORDER BY envelope.sequence, change.position",
+         ORDER BY envelope.rowid, change.position",
     )?;
     let mut rows = statement.query(params![record.0, caseload.0])?;
     let mut changes = Vec::new();

@@ -1,8 +1,8 @@
 //! Devices: who they are, what they hold, when they were last here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use karwan_proto::membership::{Act, Subject};
+use karwan_proto::membership::{Act, Cut, Subject};
 use karwan_proto::{CaseloadId, DeviceId, PersonId};
 use rusqlite::params;
 
@@ -22,6 +22,8 @@ pub struct DeviceRow {
     pub role: String,
     /// Caseloads granted.
     pub caseloads: Vec<CaseloadId>,
+    /// Caseloads that it said it holds when it was last here.
+    pub held: Vec<CaseloadId>,
     /// When it last synced, in milliseconds since 1970.
     pub last_sync_ms: Option<i64>,
     /// Envelopes of it that came and do not count, or not wholly.
@@ -41,9 +43,18 @@ impl Organisation {
         let waiting: BTreeMap<DeviceId, i64> = self.read(|db| {
             let mut statement = db.prepare_cached(
                 "SELECT envelope.device, count(DISTINCT envelope.hash) FROM verdict JOIN envelope ON envelope.hash = verdict.envelope \
-                 WHERE verdict.verdict IN (1, 2) GROUP BY envelope.device",
+                 WHERE verdict.verdict IN (1, 2) AND verdict.reason NOT IN (14, 16) GROUP BY envelope.device",
             )?;
             Ok(statement.query_map([], |row| Ok((DeviceId(row.get(0)?), row.get(1)?)))?.collect::<Result<_, _>>()?)
+        })?;
+        let mut held: BTreeMap<DeviceId, Vec<CaseloadId>> = BTreeMap::new();
+        self.read(|db| {
+            let mut statement = db.prepare_cached("SELECT device, caseload FROM held ORDER BY caseload")?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                held.entry(DeviceId(row.get(0)?)).or_default().push(CaseloadId(row.get(1)?));
+            }
+            Ok(())
         })?;
         let mut devices: Vec<_> = membership.devices().iter().collect();
         devices.sort_by_key(|(_, known)| known.position);
@@ -53,6 +64,7 @@ impl Organisation {
             person: known.person,
             role: known.role.to_string(),
             caseloads: known.caseloads.iter().copied().collect(),
+            held: held.get(device).cloned().unwrap_or_default(),
             last_sync_ms: synced.get(device).copied(),
             waiting: waiting.get(device).map_or(0, |count| *count as u64),
             revoked: known.revoked,
@@ -70,6 +82,46 @@ impl Organisation {
         let cuts = crate::log::cuts(&core.db)?;
         self.decide(&mut core, Act::Revoke { subject: Subject::Device(device), cuts })?;
         Ok(device)
+    }
+
+    /// Grants a caseload to a device or person.
+    pub fn grant(&self, subject: Subject, caseload: &str) -> Result<(), Problem> {
+        let caseload = self.caseload_named(caseload)?;
+        self.decide(&mut *self.writing()?, Act::Grant { subject, caseload })
+    }
+
+    /// Takes a caseload from a device or person: what was sent before counts, what comes later waits for a supervisor, and a device drops
+    /// the caseload at its next sync.
+    pub fn withdraw(&self, subject: Subject, caseload: &str) -> Result<(), Problem> {
+        let caseload = self.caseload_named(caseload)?;
+        let mut core = self.writing()?;
+        let sequence = crate::log::head(&core.db, caseload)?.map_or(0, |head| head.sequence);
+        self.decide(&mut core, Act::Withdraw { subject, cut: Cut { caseload, sequence } })
+    }
+
+    /// A device says which caseloads it holds.
+    pub(crate) fn note_held(&self, device: DeviceId, caseloads: BTreeSet<CaseloadId>) -> Result<(), Problem> {
+        let known: BTreeSet<CaseloadId> = self.read(|db| {
+            let mut statement = db.prepare_cached("SELECT caseload FROM held WHERE device = ?1")?;
+            Ok(statement.query_map([device.0], |row| row.get(0).map(CaseloadId))?.collect::<Result<_, _>>()?)
+        })?;
+        if known == caseloads {
+            return Ok(());
+        }
+        let core = self.writing()?;
+        let transaction = core.db.unchecked_transaction()?;
+        transaction.execute("DELETE FROM held WHERE device = ?1", [device.0])?;
+        for caseload in caseloads {
+            transaction.execute("INSERT INTO held(device, caseload) VALUES(?1, ?2)", params![device.0, caseload.0])?;
+        }
+        Ok(transaction.commit()?)
+    }
+
+    /// A device says that nothing of a caseload is left on it.
+    pub(crate) fn note_evicted(&self, device: DeviceId, caseload: CaseloadId) -> Result<(), Problem> {
+        let text = "DELETE FROM held WHERE device = ?1 AND caseload = ?2";
+        self.writing()?.db.execute(text, params![device.0, caseload.0])?;
+        Ok(())
     }
 
     /// A device has heard everything.

@@ -167,6 +167,8 @@ pub struct DeviceListed {
     pub role: String,
     /// Names of its caseloads.
     pub caseloads: Vec<String>,
+    /// Names of caseloads that are still on it, as it last said: one that it was not granted any more is among them until it has dropped it.
+    pub held: Vec<String>,
     /// When it last synced; nothing where it never did.
     pub last_sync: Option<String>,
     /// Envelopes of it that came and do not count yet.

@@ -183,7 +183,11 @@ impl<'a> Driver<'a> {
             }
             DeviceEffect::Deferred { envelope } => self.outbox.deferred(envelope),
             DeviceEffect::Lacking { prefixes, .. } => self.outbox.lacking(self.inner, &prefixes)?,
-            DeviceEffect::Withdrawn { caseload } => self.incoming.withdrawn(caseload)?,
+            DeviceEffect::Withdrawn { caseload } => {
+                if self.incoming.withdrawn(caseload)? {
+                    exchange.session.evicted(caseload);
+                }
+            }
             // The membership log says which records go, and came before.
             DeviceEffect::Evict { .. } => {}
             DeviceEffect::Envelopes { caseload, envelopes } => self.incoming.envelopes(caseload, &envelopes, &mut self.report)?,

@@ -54,6 +54,8 @@ struct Page<'a, 'b> {
     forms: u64,
     changes: u64,
     refused: Vec<RefusedEnvelope>,
+    /// Envelopes that count after all.
+    overtaken: BTreeSet<String>,
     not_applied: Vec<RefusedEnvelope>,
 }
 
@@ -170,6 +172,7 @@ impl<'a> Incoming<'a> {
             report.changes_down += page.changes;
             report.forms += page.forms;
             report.refused.append(&mut page.refused);
+            report.refused.retain(|refused| !page.overtaken.contains(&refused.envelope));
             report.not_applied.append(&mut page.not_applied);
             Ok::<_, ClientError>((touched, page.forms > 0, page.retired))
         };
@@ -229,21 +232,22 @@ impl<'a> Incoming<'a> {
         })?)
     }
 
-    /// The device may not read a caseload any more: what is not its own unsent work goes.
-    pub(crate) fn withdrawn(&mut self, caseload: CaseloadId) -> Result<(), ClientError> {
+    /// The device may not read a caseload any more: what is not its own unsent work goes; says whether
+    /// nothing is left.
+    pub(crate) fn withdrawn(&mut self, caseload: CaseloadId) -> Result<bool, ClientError> {
         let inner: &Inner = self.inner;
-        let gone = locked(&inner.store).write(|batch| {
-            let gone = batch.withdraw_caseload(caseload)?;
+        let (gone, whole) = locked(&inner.store).write(|batch| {
+            let (gone, whole) = batch.withdraw_caseload(caseload)?;
             for record in &gone {
                 inner.unproject(batch, *record, caseload)?;
             }
-            Ok::<_, ClientError>(gone)
+            Ok::<_, ClientError>((gone, whole))
         })?;
         self.changed.extend(gone);
         self.scrub = true;
         self.forms = true;
         self.inner.forget_forms();
-        Ok(())
+        Ok(whole)
     }
 
     /// A definition or media file came.
@@ -398,6 +402,7 @@ impl<'a, 'b> Page<'a, 'b> {
             forms: 0,
             changes: 0,
             refused: Vec::new(),
+            overtaken: BTreeSet::new(),
             not_applied: Vec::new(),
         }
     }
@@ -635,6 +640,9 @@ impl<'a, 'b> Page<'a, 'b> {
         let held: Vec<_> = view.changes_in(envelope)?.into_iter().filter(|placed| placed.record == record).collect();
         let own = held.iter().any(|placed| placed.change.own);
         self.batch.set_envelope_changes(envelope, Some(record), state_of(verdict))?;
+        if verdict.is_accepted() {
+            self.overtaken.insert(envelope.to_string());
+        }
         if own {
             self.tell_refused(envelope, verdict);
         }

@@ -400,6 +400,11 @@ impl DeviceSession {
         Ok(())
     }
 
+    /// Says that nothing is left here of a caseload that was withdrawn.
+    pub fn evicted(&mut self, caseload: CaseloadId) {
+        self.send(&Frame::Evicted { caseload });
+    }
+
     /// Says that no wish follows. [`DeviceEffect::Finished`] comes when all earlier ones are answered.
     ///
     /// # Errors
@@ -642,6 +647,7 @@ impl DeviceSession {
             | Frame::Points { .. }
             | Frame::WantBlobs(_)
             | Frame::WantEnvelopes { .. }
+            | Frame::Evicted { .. }
             | Frame::Bye) => {
                 return Err(SessionError::OutOfPlace { expected: "a frame of a server", came: ours.name() });
             }

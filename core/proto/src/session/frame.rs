@@ -198,6 +198,11 @@ pub enum Frame {
         /// Their names.
         envelopes: Vec<Hash>,
     },
+    /// Device: nothing of a caseload that it may not read any more is left on it.
+    Evicted {
+        /// The caseload.
+        caseload: CaseloadId,
+    },
     /// Device: the session is over. Its records that it could not use can be named.
     Bye,
 
@@ -333,6 +338,7 @@ const POINTS: u64 = 7;
 const WANT_BLOBS: u64 = 8;
 const WANT_ENVELOPES: u64 = 9;
 const BYE: u64 = 10;
+const EVICTED: u64 = 11;
 const BLOB_CHUNK: u64 = 20;
 const NO_BLOB: u64 = 21;
 const WELCOME: u64 = 32;
@@ -441,6 +447,7 @@ impl Frame {
             Self::WantBlobs(_) => "WantBlobs",
             Self::WantEnvelopes { .. } => "WantEnvelopes",
             Self::Bye => "Bye",
+            Self::Evicted { .. } => "Evicted",
             Self::Welcome(_) => "Welcome",
             Self::Refused(_) => "Refused",
             Self::Receipt { .. } => "Receipt",
@@ -500,6 +507,9 @@ impl Wire for Frame {
             }
             Self::Bye => {
                 writer.array(1).uint(BYE);
+            }
+            Self::Evicted { caseload } => {
+                writer.array(2).uint(EVICTED).value(caseload);
             }
             Self::Welcome(welcome) => {
                 writer.array(5).uint(WELCOME).uint(PROTOCOL).uint(welcome.epoch).int(welcome.clock_ms);
@@ -573,7 +583,7 @@ impl Wire for Frame {
             ENTRIES | WELCOME | BLOB_CHUNK => 4,
             ENROL | RECEIPT | DIRECTORY => 3,
             OFFER | POINTS | WANT_ENVELOPES | REFUSED | REJECTED | MEMBERSHIP | COMMON | EVICT | ENVELOPES | BLOB_WANTED => 2,
-            INTRODUCE | OFFER_BLOBS | WANT_BLOBS | CHAIN_MISMATCH | WITHDRAWN | DONE | NO_BLOB | BLOB_STORED => 1,
+            INTRODUCE | OFFER_BLOBS | WANT_BLOBS | CHAIN_MISMATCH | WITHDRAWN | EVICTED | DONE | NO_BLOB | BLOB_STORED => 1,
             other => RepairFrame::elements(other).unwrap_or(0),
         };
         let more = after_kind.checked_sub(known).ok_or(CodecError::TooShort {
@@ -610,6 +620,7 @@ impl Wire for Frame {
             WANT_BLOBS => Self::WantBlobs(read_blobs(reader)?),
             WANT_ENVELOPES => Self::WantEnvelopes { caseload: reader.value()?, envelopes: reader.list(MAX_ENTRIES_PER_PAGE)? },
             BYE => Self::Bye,
+            EVICTED => Self::Evicted { caseload: reader.value()? },
             WELCOME => {
                 let came = reader.uint()?;
                 if came != PROTOCOL {

@@ -143,6 +143,11 @@ pub enum ServerEffect {
         /// At most so many bytes.
         limit: usize,
     },
+    /// Nothing of a caseload that the device may not read any more is left on it: note that.
+    Evicted {
+        /// The caseload.
+        caseload: CaseloadId,
+    },
     /// The device has heard everything: note its sync.
     Settled,
     /// The session is over.
@@ -246,6 +251,8 @@ pub struct ServerSession {
     uploads: BTreeMap<Hash, u64>,
     heard_at_ms: u64,
     traffic: Traffic,
+    /// What the device hears when it has brought what it has.
+    last_word: Option<Refusal>,
     failure: Option<SessionError>,
 }
 
@@ -278,6 +285,7 @@ impl ServerSession {
             uploads: BTreeMap::new(),
             heard_at_ms: now_ms,
             traffic: Traffic::default(),
+            last_word: None,
             failure: None,
         }
     }
@@ -367,6 +375,17 @@ impl ServerSession {
     pub fn admit_to_repair(&mut self, welcome: Welcome) -> Result<(), SessionError> {
         self.welcome(welcome)?;
         self.ask_for_membership();
+        self.advance();
+        Ok(())
+    }
+
+    /// Answers [`ServerEffect::Admit`] where the device may bring what it has, and hears nothing but this refusal then.
+    ///
+    /// # Errors
+    /// [`SessionError::Driver`] when that was not asked.
+    pub fn admit_to_bring(&mut self, welcome: Welcome, refusal: Refusal) -> Result<(), SessionError> {
+        self.welcome(Welcome { recovering: false, ..welcome })?;
+        self.last_word = Some(refusal);
         self.advance();
         Ok(())
     }
@@ -536,6 +555,7 @@ impl ServerSession {
             Frame::NoBlob { hash } => {
                 self.uploads.remove(&hash);
             }
+            Frame::Evicted { caseload } => self.effects.push_back(ServerEffect::Evicted { caseload }),
             Frame::Bye if self.stage == Stage::Serving => self.finish(),
             Frame::Other { .. } => {}
             other => return out_of_place("another frame here", &other),
@@ -548,6 +568,9 @@ impl ServerSession {
             Stage::Taking
                 if self.ends_awaited == 0 && self.ingesting.is_empty() && !self.introducing && self.repairing.stage.is_none() =>
             {
+                if let Some(refusal) = self.last_word.take() {
+                    return self.refuse(refusal);
+                }
                 self.stage = Stage::Telling;
                 // What was taken in may have changed what there is to tell.
                 self.membership_told = false;
