@@ -28,10 +28,7 @@ pub fn ask(folder: &Path, request: &Request) -> Result<Value, Problem> {
         }
         if let Some(lock) = Lock::attempt(&paths)? {
             let organisation = Arc::new(Organisation::with_lock(paths, lock)?);
-            let host = Host::of(organisation)?;
-            // No server keeps the tables behind the logs here.
-            host.projector.catch_up(&host.organisation)?;
-            return request::run(&host, request.clone());
+            return request::run(&Host::of(organisation)?, request.clone());
         }
         // Somebody has the lock and no socket yet: a command that ends soon, or a server that starts.
         if std::time::Instant::now() >= until {

@@ -127,7 +127,11 @@ pub fn role(name: &str) -> Result<Role, Problem> {
 pub fn run(host: &Host, request: Request) -> Result<Value, Problem> {
     let organisation = &host.organisation;
     Ok(match request {
-        Request::Query(query) => query::run(host, &query)?,
+        Request::Query(query) => {
+            // Whoever asks sees what was confirmed before.
+            host.projector.catch_up(organisation)?;
+            query::run(host, &query)?
+        }
         Request::Review(command) => review::run(host, command)?,
         Request::Decide(command) => decisions::run(host, command)?,
         Request::RebuildProjection => json!({"entries": host.projector.rebuild(organisation)?}),
