@@ -228,6 +228,7 @@ fn a_backup_is_whole_or_refused_and_writes_over_nothing() {
     assert!(!elsewhere.exists(), "nothing is left of a restore that was refused");
     std::fs::rename(world.path("damaged.keys"), &keys).unwrap();
     restore_to(&file, &elsewhere).done();
-    let listed = karwan_tests::command::run(&["records", elsewhere.to_str().unwrap(), "--json"]).done().json();
+    let listed =
+        karwan_tests::command::run(&["records", elsewhere.to_str().unwrap(), "--kind", "interview", "--json"]).done().json();
     assert_eq!(listed.as_array().map(Vec::len), Some(1), "{listed}");
 }

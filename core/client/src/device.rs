@@ -88,7 +88,7 @@ impl Device {
             opened,
         };
         let device = Self { inner: Arc::new(inner) };
-        rewrite::rewrite_where_needed(&device.inner)?;
+        rewrite::settle(&device.inner)?;
         Ok(device)
     }
 
@@ -101,7 +101,8 @@ impl Device {
     pub fn resume_use(&self) -> Result<(), ClientError> {
         locked(&self.inner.store).resume()?;
         self.inner.lists.forget();
-        rewrite::rewrite_where_needed(&self.inner)
+        rewrite::settle(&self.inner)?;
+        Ok(())
     }
 
     /// Closes the device for good.

@@ -51,6 +51,12 @@ pub struct Record {
     pub(crate) graph: BTreeMap<Hash, Node>,
 }
 
+/// What a change stands on.
+pub fn dependencies(bytes: &[u8]) -> Result<Vec<Hash>, RecordError> {
+    let change = Change::from_bytes(bytes.to_vec()).map_err(|error| RecordError::Unreadable(error.to_string()))?;
+    Ok(change.deps().iter().map(|dep| Hash(dep.0)).collect())
+}
+
 impl Record {
     /// A record without changes.
     pub fn empty(id: RecordId) -> Self {

@@ -6,6 +6,9 @@ pub enum RecordError {
     /// The bytes are no change.
     #[error("a change of the record cannot be read: {0}")]
     Unreadable(String),
+    /// Changes depend on others that are not there.
+    #[error("{0} changes depend on changes that are not here")]
+    Incomplete(usize),
     /// Automerge refused an operation.
     #[error("the document refuses: {0}")]
     Document(String),

@@ -28,6 +28,8 @@ pub enum ChangeState {
     Superseded = 5,
     /// Erased by order.
     Erased = 6,
+    /// Made here, and to be written again before it counts.
+    Aside = 7,
 }
 
 impl ChangeState {
@@ -40,6 +42,7 @@ impl ChangeState {
             4 => Self::Quarantined,
             5 => Self::Superseded,
             6 => Self::Erased,
+            7 => Self::Aside,
             _ => return Err(StoreError::Content { what: "state of a change" }),
         })
     }
@@ -352,7 +355,8 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// Changes the state of an envelope's changes, of one record or of all; gives the records that this concerns.
+    /// Changes the state of an envelope's changes, of one record or of all; gives the records that this concerns. What was written again, or is
+    /// to be, changes only where it counts after all.
     pub fn set_envelope_changes(
         &self,
         envelope: Hash,
@@ -361,7 +365,7 @@ impl Batch<'_> {
     ) -> Result<Vec<RecordId>, StoreError> {
         let mut concerned = Vec::new();
         {
-            let text = "SELECT DISTINCT record FROM change WHERE envelope = ?1 AND state != ?2 AND state != 5 AND (?3 IS NULL OR record = ?3)";
+            let text = "SELECT DISTINCT record FROM change WHERE envelope = ?1 AND state != ?2 AND (state NOT IN (5, 7) OR ?2 = 2) AND (?3 IS NULL OR record = ?3)";
             let mut statement = self.transaction.prepare_cached(text)?;
             let rows = statement
                 .query_map(params![envelope.0, state as i64, record.map(|record| record.0)], |row| row.get(0).map(RecordId))?;
@@ -369,7 +373,7 @@ impl Batch<'_> {
                 concerned.push(row?);
             }
         }
-        let text = "UPDATE change SET state = ?2 WHERE envelope = ?1 AND state != 5 AND (?3 IS NULL OR record = ?3)";
+        let text = "UPDATE change SET state = ?2 WHERE envelope = ?1 AND (state NOT IN (5, 7) OR ?2 = 2) AND (?3 IS NULL OR record = ?3)";
         self.transaction.prepare_cached(text)?.execute(params![envelope.0, state as i64, record.map(|record| record.0)])?;
         Ok(concerned)
     }
@@ -431,14 +435,14 @@ impl Batch<'_> {
         self.transaction.prepare_cached(verdicts)?.execute(params![caseload.0, sequence as i64])?;
         let judged = "UPDATE envelope SET state = 0, earlier = sequence, sequence = NULL WHERE caseload = ?1 AND state = 2 AND sequence > ?2";
         self.transaction.prepare_cached(judged)?.execute(params![caseload.0, sequence as i64])?;
-        self.offer_again(caseload)
+        self.offer_again(caseload)?;
+        Ok(())
     }
 
     /// What the server confirmed and its log does not name is to be offered again.
-    pub fn offer_again(&self, caseload: CaseloadId) -> Result<(), StoreError> {
+    pub fn offer_again(&self, caseload: CaseloadId) -> Result<bool, StoreError> {
         let text = "UPDATE envelope SET state = 0, sequence = NULL WHERE caseload = ?1 AND state = 1";
-        self.transaction.prepare_cached(text)?.execute([caseload.0])?;
-        Ok(())
+        Ok(self.transaction.prepare_cached(text)?.execute([caseload.0])? > 0)
     }
 
     /// The log begins to say something of an envelope: what another log said is no more.

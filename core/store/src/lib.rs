@@ -4,6 +4,7 @@
 //! [`Store::author`] does the same where changes are made or envelopes sealed, after reserving a counter in the witness. The
 //! store knows rows and bytes; what a document or a form says is for the layers above it.
 
+pub mod again;
 pub mod change;
 pub mod draft;
 pub mod entity;

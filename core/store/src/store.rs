@@ -356,6 +356,7 @@ fn begin_incarnation(
     if rewrite {
         batch.set("rewrite_pending", &[1])?;
     }
+    batch.unset("begin_again")?;
     batch.transaction.execute("UPDATE caseload SET counter = 0, previous = NULL", [])?;
     batch.transaction.commit()?;
     witness.begin(nonce, key)?;

@@ -147,23 +147,27 @@ impl<'a> Driver<'a> {
                 self.report.clock_ahead_ms = (clock_ahead_ms.abs() > CLOCK_TOLERANCE_MS).then_some(clock_ahead_ms);
                 let mut store = locked(&self.inner.store);
                 let before = store.setting("epoch")?;
+                let mut unfinished = false;
                 store.write(|batch| {
                     if before.is_some_and(|before| before != epoch.to_be_bytes()) {
                         // Another epoch: a receipt that no log entry followed says nothing any more.
                         for state in batch.view().caseloads()? {
-                            batch.offer_again(state.caseload)?;
+                            unfinished |= batch.offer_again(state.caseload)?;
                         }
                     }
                     batch.set("epoch", &epoch.to_be_bytes())?;
                     batch.set("clock_ahead_ms", &clock_ahead_ms.to_be_bytes())
                 })?;
                 drop(store);
+                self.report.unfinished = unfinished;
                 self.outbox.look_again(self.inner)?;
             }
             DeviceEffect::Membership { first, entries } => self.incoming.membership(first, &entries)?,
             DeviceEffect::Directory { version, reset, rows } => self.incoming.directory(version, reset, &rows)?,
             DeviceEffect::Receipt { envelope, sequence, .. } => self.receipts.push(Receipt { envelope, sequence }),
-            DeviceEffect::Rejected { envelope, rejection } => self.report.refused.push(outgoing::refused(envelope, rejection)),
+            DeviceEffect::Rejected { envelope, rejection } => {
+                outgoing::rejected(self.inner, envelope, rejection, &mut self.report)?;
+            }
             DeviceEffect::Entries { caseload, first, entries, cursor } => {
                 self.incoming.entries(caseload, first, &entries, cursor, &mut self.report)?;
             }

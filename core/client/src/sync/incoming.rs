@@ -51,6 +51,8 @@ struct Page<'a, 'b> {
     project: BTreeSet<RecordId>,
     retired: bool,
     sent: BTreeSet<RecordId>,
+    /// Something of them does not count: what was made here on top of it is written again.
+    judged: BTreeSet<RecordId>,
     forms: u64,
     changes: u64,
     refused: Vec<RefusedEnvelope>,
@@ -399,6 +401,7 @@ impl<'a, 'b> Page<'a, 'b> {
             records: BTreeMap::new(),
             project: BTreeSet::new(),
             sent: BTreeSet::new(),
+            judged: BTreeSet::new(),
             forms: 0,
             changes: 0,
             refused: Vec::new(),
@@ -435,6 +438,8 @@ impl<'a, 'b> Page<'a, 'b> {
                         self.own_envelope(envelope, point.sequence, role, &refused)?;
                     }
                     None => {
+                        // Another copy of this database wrote under the same name.
+                        self.batch.ask_to_begin_again()?;
                         let body = Some(delivered.entry.as_slice());
                         self.batch.put_entry(self.caseload, point.sequence, point.chain, INCOMPLETE, body)?;
                     }
@@ -487,6 +492,7 @@ impl<'a, 'b> Page<'a, 'b> {
         for RecordVerdict { record, verdict } in refused {
             self.batch.set_envelope_changes(envelope, Some(*record), state_of(*verdict))?;
             self.again(*record);
+            self.judged.insert(*record);
             self.tell_refused(envelope, *verdict);
         }
         Ok(())
@@ -497,6 +503,7 @@ impl<'a, 'b> Page<'a, 'b> {
         for RecordVerdict { record, verdict } in refused {
             if !self.batch.set_envelope_changes(envelope, Some(*record), state_of(*verdict))?.is_empty() {
                 self.again(*record);
+                self.judged.insert(*record);
             }
         }
         Ok(())
@@ -603,14 +610,17 @@ impl<'a, 'b> Page<'a, 'b> {
             };
         }
         self.batch.put_record(*record, RecordPlace { caseload: self.caseload, generation: *generation })?;
-        let document = match self.records.entry((*record, *generation)) {
-            std::collections::btree_map::Entry::Occupied(known) => known.into_mut(),
-            std::collections::btree_map::Entry::Vacant(place) => {
-                place.insert(records::load_generation(&self.batch.view(), *record, *generation)?)
-            }
-        };
         let sourced = SourcedChange { bytes: change.clone(), provenance: provenance(&origin) };
-        match gate::admit(document, sourced, header.incarnation.0) {
+        let actor = header.incarnation.0;
+        let mut admitted = gate::admit(self.document(*record, *generation)?, sourced.clone(), actor);
+        let same_name = matches!(&admitted, Err(failure) if matches!(failure.reason, Reason::Sequence | Reason::Shape));
+        if same_name && self.batch.set_pending_aside(*record)? {
+            // What counts comes first; what was made here is written again on top of it.
+            self.batch.ask_to_begin_again()?;
+            self.again(*record);
+            admitted = gate::admit(self.document(*record, *generation)?, sourced, actor);
+        }
+        match admitted {
             Ok(hash) => {
                 let stored = StoredChange {
                     hash,
@@ -634,6 +644,37 @@ impl<'a, 'b> Page<'a, 'b> {
         Ok(())
     }
 
+    /// A record as far as it was read in this page.
+    fn document(&mut self, record: RecordId, generation: u32) -> Result<&mut Record, ClientError> {
+        Ok(match self.records.entry((record, generation)) {
+            std::collections::btree_map::Entry::Occupied(known) => known.into_mut(),
+            std::collections::btree_map::Entry::Vacant(place) => {
+                place.insert(records::load_generation(&self.batch.view(), record, generation)?)
+            }
+        })
+    }
+
+    /// Sets aside what was made here on top of what was refused, as far as it has not counted: it is written again without that.
+    fn set_dependents_aside(&self, record: RecordId) -> Result<(), ClientError> {
+        let mut refused: BTreeSet<Hash> = BTreeSet::new();
+        for change in self.batch.view().every_change_of(record)? {
+            if change.state == ChangeState::Quarantined {
+                refused.insert(change.hash);
+                continue;
+            }
+            let below = karwan_record::document::dependencies(&change.bytes).map_err(|error| records::refuses(&error))?;
+            if !below.iter().any(|dep| refused.contains(dep)) {
+                continue;
+            }
+            refused.insert(change.hash);
+            if change.own && matches!(change.state, ChangeState::New | ChangeState::Durable | ChangeState::Waiting) {
+                self.batch.set_change_state(record, change.hash, ChangeState::Aside)?;
+                self.batch.ask_to_begin_again()?;
+            }
+        }
+        Ok(())
+    }
+
     /// The server changed its mind about one record's changes of an envelope.
     fn later_verdict(&mut self, envelope: Hash, record: RecordId, verdict: Verdict) -> Result<(), ClientError> {
         let view = self.batch.view();
@@ -647,6 +688,9 @@ impl<'a, 'b> Page<'a, 'b> {
             self.tell_refused(envelope, verdict);
         }
         self.again(record);
+        if !verdict.is_accepted() {
+            self.judged.insert(record);
+        }
         if held.is_empty() && verdict.is_accepted() {
             let Some(stored) = view.envelope(envelope)? else { return Ok(()) };
             let Ok(decoded) = Envelope::decode(&stored.bytes) else { return Ok(()) };
@@ -659,6 +703,9 @@ impl<'a, 'b> Page<'a, 'b> {
 
     /// Writes what lists and forms read of every record that the page touched.
     fn project(&mut self) -> Result<BTreeSet<RecordId>, ClientError> {
+        for record in &self.judged {
+            self.set_dependents_aside(*record)?;
+        }
         for id in &self.project {
             let place = self.batch.view().record_place(*id)?;
             let here = place.filter(|place| place.caseload == self.caseload);

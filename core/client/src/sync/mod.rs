@@ -28,6 +28,9 @@ use report::{Listener, Phase, Progress, SyncReport};
 use tokio::io::{AsyncRead, AsyncWrite};
 use transport::Connection;
 
+/// Sessions of one sync: what is written again in one is sent in the next.
+const SESSIONS_MAX: usize = 4;
+
 impl Device {
     /// Syncs with the server: at `with`, or where it was last, or where the invitation said. Ends early, with all that was done kept,
     /// when the listener says so.
@@ -37,16 +40,22 @@ impl Device {
         if !listener.progress(&Progress::at(Phase::Connecting)) {
             return Err(ClientError::Cancelled);
         }
-        let connection = transport::connect(&self.inner.key, &servers, &addresses).await?;
-        let address = connection.address.clone();
-        let mut report = self.session(connection, listener).await?;
-        self.inner.remember_address(&address)?;
+        let mut report = SyncReport::default();
+        for _ in 0..SESSIONS_MAX {
+            let connection = transport::connect(&self.inner.key, &servers, &addresses).await?;
+            let address = connection.address.clone();
+            report.add(self.session(connection, listener).await?);
+            self.inner.remember_address(&address)?;
+            if !report.unfinished {
+                break;
+            }
+        }
         report.ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         Ok(report)
     }
 
     /// The same over a stream that the caller made, to a server whose key the caller has proved and which knows by whose key it is
-    /// reached: a tunnel, or a test without a network.
+    /// reached: a tunnel, or a test without a network. One session: where [`SyncReport::unfinished`] says so, another is needed.
     pub async fn sync_over(
         &self,
         send: impl AsyncWrite + Send + Unpin + 'static,
@@ -57,18 +66,29 @@ impl Device {
     }
 
     async fn session(&self, connection: Connection, listener: &dyn Listener) -> Result<SyncReport, ClientError> {
+        rewrite::settle(&self.inner)?;
         let mut driver = Driver::new(&self.inner, listener)?;
         let outcome = driver.run(connection).await;
-        let report = driver.into_report();
+        let mut report = driver.into_report();
         self.inner.after_session(&report);
         match outcome {
-            Ok(()) => Ok(report),
-            Err(ClientError::Refused(Refusal::CloneSuspected)) => {
-                locked(&self.inner.store).begin_again()?;
-                rewrite::rewrite_where_needed(&self.inner)?;
-                Err(ClientError::Refused(Refusal::CloneSuspected))
+            Ok(()) => {
+                // A server that recovers has not told what it has: what waits for that goes on waiting.
+                let written = if report.recovering { rewrite::settle(&self.inner)? } else { rewrite::settle_all(&self.inner)? };
+                report.written_again = written;
+                report.unfinished |= written > 0;
+                Ok(report)
             }
-            Err(error) => Err(error),
+            Err(error) => {
+                if matches!(error, ClientError::Refused(Refusal::CloneSuspected)) {
+                    locked(&self.inner.store).write(|batch| {
+                        batch.ask_to_begin_again()?;
+                        Ok::<_, karwan_store::StoreError>(())
+                    })?;
+                }
+                rewrite::settle(&self.inner)?;
+                Err(error)
+            }
         }
     }
 }

@@ -135,6 +135,10 @@ fn testimony(view: &View<'_>, envelope: &StoredEnvelope) -> Result<Option<Testim
 /// Seals the oldest unsealed changes of a caseload that one envelope may hold; `None` where there are none.
 fn seal_next(inner: &Inner, caseload: CaseloadId) -> Result<Option<Hash>, ClientError> {
     let mut store = locked(&inner.store);
+    // What another incarnation left unsealed is written again first, and that waits until all that the server has is here.
+    if store.rewrite_pending()? || store.begin_again_asked()? {
+        return Ok(None);
+    }
     let incarnation = store.incarnation();
     let unsealed = store.view()?.unsealed(caseload, MAX_CHANGES_PER_ENVELOPE)?;
     let Some(first) = unsealed.first().map(|placed| placed.change.origin) else { return Ok(None) };
@@ -219,7 +223,25 @@ pub(crate) fn keep_receipts(inner: &Inner, receipts: &[Receipt], report: &mut Sy
     })
 }
 
-/// The server keeps nothing of an envelope: it stays here, unsent, and is named.
-pub(crate) fn refused(envelope: Hash, rejection: Rejection) -> RefusedEnvelope {
-    RefusedEnvelope { envelope: envelope.to_string(), reason: rejection.to_string() }
+/// The server keeps nothing of an envelope. One that another copy of this database was faster with is unsealed, to be written again; any other
+/// stays here, unsent, and is named.
+pub(crate) fn rejected(inner: &Inner, envelope: Hash, rejection: Rejection, report: &mut SyncReport) -> Result<(), ClientError> {
+    let mut store = locked(&inner.store);
+    let Some(held) = store.view()?.envelope(envelope)? else { return Ok(()) };
+    match rejection {
+        Rejection::Equivocation if held.own => {
+            store.write(|batch| {
+                batch.unseal(envelope)?;
+                batch.ask_to_begin_again()
+            })?;
+            report.copied = true;
+        }
+        // What others made and this device brought back.
+        Rejection::Equivocation | Rejection::Malformed | Rejection::Signature if !held.own => {
+            store.write(|batch| batch.set_envelope_state(envelope, EnvelopeState::Refused, None))?;
+        }
+        _ if !held.own => {}
+        _ => report.refused.push(RefusedEnvelope { envelope: envelope.to_string(), reason: rejection.to_string() }),
+    }
+    Ok(())
 }

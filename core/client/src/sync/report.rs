@@ -97,7 +97,43 @@ pub struct SyncReport {
     /// Forms that are new on this device.
     #[serde(skip)]
     pub forms: u64,
+    /// Another copy of this device's database had synced under the same name: what was unsent here was written again under a new one.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub copied: bool,
+    /// Edits that were written again, by value.
+    #[serde(skip_serializing_if = "is_none")]
+    pub written_again: u64,
+    /// There is more to send than this session could.
+    #[serde(skip)]
+    pub unfinished: bool,
     /// The server was restored and gives nothing out until its recovery is closed.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub recovering: bool,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+fn is_none(count: &u64) -> bool {
+    *count == 0
+}
+
+impl SyncReport {
+    /// Adds what another session did in the same sync.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.round_trips += other.round_trips;
+        self.bytes_up += other.bytes_up;
+        self.bytes_down += other.bytes_down;
+        self.envelopes_up += other.envelopes_up;
+        self.envelopes_down += other.envelopes_down;
+        self.changes_up += other.changes_up;
+        self.changes_down += other.changes_down;
+        self.conflicts += other.conflicts;
+        self.written_again += other.written_again;
+        self.forms += other.forms;
+        self.refused.extend(other.refused);
+        self.not_applied.extend(other.not_applied);
+        self.copied |= other.copied;
+        self.clock_ahead_ms = other.clock_ahead_ms;
+        self.recovering = other.recovering;
+        self.unfinished = other.unfinished;
+    }
 }

@@ -65,6 +65,13 @@ pub(super) fn sync(folder: &DeviceFolder, with: Option<&str>, json: bool) -> Res
     if report.recovering {
         hint("The server was restored and gives nothing out until an administrator closes recovery. Your work is kept.");
     }
+    if report.copied {
+        hint(&format!(
+            "Another copy of this device's folder has synced under its name. {} edits made here were written again under a new one; none is lost.\n\
+            If nobody copied the folder on purpose, tell an administrator: the copy can read what this device can.",
+            report.written_again
+        ));
+    }
     let mut answer = Answer::new(serde_json::to_value(&report)?, told(&report));
     if !report.refused.is_empty() {
         answer.problem = Some(ClientError::EnvelopesRefused { count: report.refused.len() }.into());
