@@ -9,6 +9,7 @@ pub mod disk;
 pub mod hostile;
 pub mod kills;
 pub mod sessions;
+pub mod simulation;
 
 use std::path::Path;
 
@@ -26,6 +27,7 @@ pub const MEASUREMENTS: &[Measurement] = &[
     (&["hostile_inputs", "hostile_escapes"], hostile::mutated),
     (&["kill_cycles", "kill_acknowledged_lost", "kill_during_commit_share"], kills::measure),
     (&["disk_fault_points", "disk_fault_lost"], disk::measure),
+    (&["sim_device_days", "sim_diverged", "sim_lost", "sim_canaries_caught"], simulation::measure),
     (&["demo_ready_s"], demo_ready),
 ];
 

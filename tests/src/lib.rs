@@ -21,5 +21,6 @@ pub mod form_speed;
 pub mod home;
 pub mod scenario;
 pub mod secrets;
+pub mod simulation;
 pub mod workbook;
 pub mod world;

@@ -1,7 +1,7 @@
 //! Disks that refuse, fill up, tear writes and forget what was not synced, under a real phone and a real server: nothing acknowledged is lost.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use karwan_tests::faults::disk::{Fault, Plan};
+use karwan_tests::faults::disk::{Counted, Fault, Plan};
 use karwan_tests::faults::points::{Field, Toll, Whose};
 
 /// Points in the tests; `figures -- disk_fault_points` goes to all of them.
@@ -20,7 +20,11 @@ fn a_disk_that_lies_about_what_it_synced_is_found_out(field: &Field) {
         let length = field.point(whose, None, &mut Toll::default());
         let mut toll = Toll::default();
         for eighth in 1..8 {
-            field.point(whose, Some(Plan { at: length * eighth / 8, fault: Fault::PowerCutAfterLies }), &mut toll);
+            field.point(
+                whose,
+                Some(Plan { counted: Counted::Operations, at: length * eighth / 8, fault: Fault::PowerCutAfterLies }),
+                &mut toll,
+            );
         }
         assert!(!toll.broken.is_empty(), "{whose:?}: what the disk forgot was not missed");
     }

@@ -31,9 +31,19 @@ pub enum Fault {
     PowerCutAfterLies,
 }
 
-/// Writes and their like are counted; this one goes wrong, in this way.
+/// What is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counted {
+    /// Writes, syncs, truncations, and files made and deleted.
+    Operations,
+    /// Syncs of write-ahead logs: as many as there are commits, whatever the sizes of what is written.
+    Commits,
+}
+
+/// Of what is counted this one goes wrong, in this way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Plan {
+    pub counted: Counted,
     pub at: u64,
     pub fault: Fault,
 }
@@ -81,6 +91,7 @@ struct Disk {
     root: PathBuf,
     plan: Option<Plan>,
     operations: u64,
+    commits: u64,
     dead: bool,
     full: bool,
     files: BTreeMap<PathBuf, Kept>,
@@ -96,7 +107,7 @@ fn disk() -> MutexGuard<'static, Option<Disk>> {
 pub fn begin(root: &Path, plan: Option<Plan>) {
     super::vfs::register();
     let root = root.to_owned();
-    *disk() = Some(Disk { root, plan, operations: 0, dead: false, full: false, files: BTreeMap::new() });
+    *disk() = Some(Disk { root, plan, operations: 0, commits: 0, dead: false, full: false, files: BTreeMap::new() });
 }
 
 /// Operations counted so far.
@@ -158,8 +169,21 @@ pub(super) fn holds(path: &Path) -> bool {
     disk().as_ref().is_some_and(|disk| path.starts_with(&disk.root))
 }
 
+/// Whether a commit's sync goes well.
+pub(super) fn attempt_commit() -> Outcome {
+    let number = disk().as_mut().map_or(0, |disk| {
+        disk.commits += 1;
+        disk.commits - 1
+    });
+    attempt_at(None, Some(number))
+}
+
 /// Whether an operation that changes something goes well. `bytes` is the length of a write.
 pub(super) fn attempt(bytes: Option<usize>) -> Outcome {
+    attempt_at(bytes, None)
+}
+
+fn attempt_at(bytes: Option<usize>, commit: Option<u64>) -> Outcome {
     let mut disk = disk();
     let Some(disk) = disk.as_mut() else { return Outcome::Done };
     if disk.dead {
@@ -170,7 +194,11 @@ pub(super) fn attempt(bytes: Option<usize>) -> Outcome {
     if disk.full && bytes.is_some() {
         return Outcome::Full;
     }
-    let Some(plan) = disk.plan.filter(|plan| plan.at == number) else { return Outcome::Done };
+    let is_it = |plan: &Plan| match plan.counted {
+        Counted::Operations => plan.at == number,
+        Counted::Commits => commit == Some(plan.at),
+    };
+    let Some(plan) = disk.plan.filter(is_it) else { return Outcome::Done };
     match plan.fault {
         Fault::Refused => Outcome::Failed,
         Fault::Full => {

@@ -12,7 +12,7 @@ use karwan_client::{ClientError, Device, Filling, ListQuery, RecordId};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use super::disk::{self, Fault, Plan};
+use super::disk::{self, Counted, Fault, Plan};
 use crate::home::{GivenClock, Server, Template, open_phone, organisation_in, phone_in, quick_folder, runtime, sync};
 
 /// Whose disk fails.
@@ -358,7 +358,9 @@ impl Field {
         let all: Vec<(Whose, Plan)> = (0u64..)
             .flat_map(|round| {
                 lengths.into_iter().flat_map(move |(whose, length)| {
-                    (0..length).flat_map(move |at| faults(round).into_iter().map(move |fault| (whose, Plan { at, fault })))
+                    (0..length).flat_map(move |at| {
+                        faults(round).into_iter().map(move |fault| (whose, Plan { counted: Counted::Operations, at, fault }))
+                    })
                 })
             })
             .take(usize::try_from(points.max(1)).unwrap_or(usize::MAX).max(whole(&lengths)))

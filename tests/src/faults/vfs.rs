@@ -216,7 +216,9 @@ unsafe extern "C" fn truncate(file: *mut sqlite3_file, length: i64) -> c_int {
 unsafe extern "C" fn sync(file: *mut sqlite3_file, flags: c_int) -> c_int {
     // SAFETY: the file is open.
     let Some(path) = (unsafe { watched(file) }) else { return forward!(file, xSync, flags) };
-    if disk::attempt(None) != Outcome::Done {
+    let commits = path.to_str().is_some_and(|name| name.ends_with("-wal"));
+    let outcome = if commits { disk::attempt_commit() } else { disk::attempt(None) };
+    if outcome != Outcome::Done {
         return ffi::SQLITE_IOERR_FSYNC;
     }
     // The real disk need not be asked: what survives is decided here.

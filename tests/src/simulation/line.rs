@@ -1,0 +1,173 @@
+//! The line between a phone and the server: it loses, doubles, exchanges and damages frames, or breaks.
+//!
+//! A stream over QUIC does none of this but break; a peer, a relay or a fault in the transport may. What harms the way up silences the way
+//! down, so that what the phone hears does not depend on who was quicker.
+
+use std::cell::RefCell;
+use std::time::Duration;
+
+use karwan_client::sync::report::Quiet;
+use karwan_client::{ClientError, Device, SyncReport};
+use karwan_proto::SignedHeader;
+use karwan_proto::session::Frame;
+use karwan_proto::wire::{FrameReader, write_frame};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf, duplex, split};
+use tokio::runtime::Runtime;
+
+use crate::home::Server;
+
+/// What a stream in memory holds before its writer waits.
+const PIPE_BYTES: usize = 1 << 20;
+const READ_BYTES: usize = 64 * 1024;
+/// After a frame was harmed: silence after which the line is given up.
+const SILENCE: Duration = Duration::from_millis(300);
+
+/// What happens to one frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Harm {
+    /// The line breaks before it.
+    Cut,
+    /// It is lost, and what follows comes.
+    Lost,
+    Twice,
+    /// The next one comes first.
+    Exchanged,
+    /// One bit of it is another.
+    Damaged(u32),
+}
+
+/// How a session's line behaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Line {
+    Good,
+    /// Harm to this frame on its way to the server.
+    Up(Harm, u64),
+    /// Harm to this frame on its way to the phone.
+    Down(Harm, u64),
+    /// Planted: offers are acknowledged and never reach the server.
+    Boastful,
+}
+
+/// One way of the line.
+struct Way<'a> {
+    from: ReadHalf<DuplexStream>,
+    to: WriteHalf<DuplexStream>,
+    harm: Option<(Harm, u64)>,
+    silent: bool,
+    /// The frame after which a harmed way ends.
+    is_last: fn(&Frame) -> bool,
+    swallowed: Option<&'a RefCell<Vec<(u64, karwan_proto::Hash)>>>,
+}
+
+impl Way<'_> {
+    async fn carry(mut self) {
+        self.forward().await;
+        self.to.shutdown().await.ok();
+        // Who still speaks speaks to nobody; all that it says is taken, so that it is not stopped in the middle.
+        let mut buffer = vec![0u8; READ_BYTES];
+        while matches!(self.from.read(&mut buffer).await, Ok(1..)) {}
+    }
+
+    /// Until the sender has said everything or the line breaks.
+    async fn forward(&mut self) {
+        let mut reader = FrameReader::new();
+        let mut buffer = vec![0u8; READ_BYTES];
+        let (mut number, mut held) = (0u64, None::<(Frame, Vec<u8>)>);
+        loop {
+            while let Ok(Some(payload)) = reader.next_payload() {
+                let Ok(frame) = Frame::decode(&payload) else { return };
+                let mut bytes = write_frame(&payload);
+                let harm = self.harm.filter(|(_, at)| *at == number).map(|(harm, _)| harm);
+                number += 1;
+                let last = self.harm.is_some_and(|(_, at)| number > at || self.silences()) && (self.is_last)(&frame);
+                match harm {
+                    Some(Harm::Cut) => return,
+                    Some(Harm::Lost) => {}
+                    Some(Harm::Exchanged) if !last => held = Some((frame, bytes)),
+                    _ => {
+                        match harm {
+                            Some(Harm::Twice) => self.give(&frame, &bytes).await,
+                            Some(Harm::Damaged(bit)) => {
+                                let place = bit as usize % (bytes.len() * 8);
+                                bytes[place / 8] ^= 1 << (place % 8);
+                            }
+                            _ => {}
+                        }
+                        self.give(&frame, &bytes).await;
+                        if let Some((frame, bytes)) = held.take() {
+                            self.give(&frame, &bytes).await;
+                        }
+                    }
+                }
+                if last {
+                    return;
+                }
+            }
+            let harmed = self.harm.is_some_and(|(_, at)| number > at || self.silences());
+            let read = if harmed {
+                match tokio::time::timeout(SILENCE, self.from.read(&mut buffer)).await {
+                    Ok(read) => read,
+                    Err(_) => return,
+                }
+            } else {
+                self.from.read(&mut buffer).await
+            };
+            match read {
+                Ok(length @ 1..) => reader.push(&buffer[..length]),
+                _ => return,
+            }
+        }
+    }
+
+    /// Harm on the way up silences the way down, so a harmed way up ends with its offers.
+    fn silences(&self) -> bool {
+        (self.is_last)(&Frame::OffersEnd)
+    }
+
+    async fn give(&mut self, frame: &Frame, bytes: &[u8]) {
+        if self.silent {
+            return;
+        }
+        if let (Some(swallowed), Frame::Offer { number, envelope }) = (self.swallowed, frame) {
+            let name = SignedHeader::peek(envelope).map(|signed| signed.hash());
+            swallowed.borrow_mut().extend(name.ok().map(|name| (*number, name)));
+            return;
+        }
+        // Who does not read any more is found out on the other way.
+        self.to.write_all(bytes).await.ok();
+        if let (Some(swallowed), Frame::Welcome(_)) = (self.swallowed, frame) {
+            for (number, envelope) in swallowed.take() {
+                let receipt = Frame::Receipt { number, envelope, sequence: 1 };
+                self.to.write_all(&write_frame(&receipt.encode())).await.ok();
+            }
+        }
+    }
+}
+
+/// One session over a line.
+pub fn sync_over(runtime: &Runtime, phone: &Device, server: &Server, line: Line) -> Result<SyncReport, ClientError> {
+    let (phone_end, near) = duplex(PIPE_BYTES);
+    let (far, server_end) = duplex(PIPE_BYTES);
+    let swallowed = RefCell::new(Vec::new());
+    let outcome = runtime.block_on(async {
+        let (receive, send) = split(phone_end);
+        let between = async {
+            let ((near_in, near_out), (far_in, far_out)) = (split(near), split(far));
+            let swallowed = (line == Line::Boastful).then_some(&swallowed);
+            let (harm_up, harm_down) = match line {
+                Line::Up(harm, at) => (Some((harm, at)), None),
+                Line::Down(harm, at) => (None, Some((harm, at))),
+                Line::Good | Line::Boastful => (None, None),
+            };
+            let is_offers_end = |frame: &Frame| matches!(frame, Frame::OffersEnd);
+            let is_done = |frame: &Frame| matches!(frame, Frame::Done { .. });
+            let up = Way { from: near_in, to: far_out, harm: harm_up, silent: false, is_last: is_offers_end, swallowed };
+            let silent = harm_up.is_some();
+            let down = Way { from: far_in, to: near_out, harm: harm_down, silent, is_last: is_done, swallowed };
+            tokio::join!(up.carry(), down.carry())
+        };
+        tokio::join!(phone.sync_over(send, receive, &Quiet), between, server.serve(phone.id(), server_end)).0
+    });
+    server.settle();
+    outcome
+}

@@ -1,0 +1,21 @@
+//! Simulated worlds, in short: `simulate` and `figures -- sim_device_days` run as many as one likes.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use karwan_tests::home::Template;
+use karwan_tests::simulation::schedule::{PHONES, schedule};
+use karwan_tests::simulation::world::run;
+
+/// Worlds with a comparison each; the figure runs longer ones.
+const SEEDS: [u64; 2] = [101, 102];
+const DAYS: u64 = 3;
+
+#[test]
+fn a_world_with_faults_loses_nothing_and_the_same_seed_is_the_same_world() {
+    let template = Template::make(PHONES);
+    for seed in SEEDS {
+        let steps = schedule(seed, DAYS);
+        let outcome = run(&template, &steps, None);
+        assert!(outcome.broken.is_empty(), "seed {seed}:\n{}", outcome.broken.join("\n"));
+        assert_eq!(run(&template, &steps, None).trace, outcome.trace, "seed {seed}");
+    }
+}
