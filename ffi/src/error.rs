@@ -235,6 +235,7 @@ fn mend(error: &ClientError) -> String {
         ClientError::FormFault { .. } | ClientError::Interview(_) => "Tell who made the form.",
         ClientError::Invitation(_) => "Scan the invitation again, or ask for a new one.",
         ClientError::EnvelopesRefused { .. } => "Your work is kept. Tell the administrator.",
+        ClientError::WorkAtStake { .. } => "Finish or throw away the drafts, and sync.",
         ClientError::Store(error) => match error {
             StoreError::Missing(_) => "Join with an invitation first.",
             StoreError::Exists(_) => "This phone has joined already: open what is there.",

@@ -131,3 +131,30 @@ fn a_device_that_a_caseload_is_taken_from_drops_it_and_says_so() {
     assert_eq!(omid.values(&known, "/data/head_name"), ["Qurban"]);
     assert_eq!(omid.values(&own, "/data/head_name"), ["Wahid"]);
 }
+
+#[test]
+fn a_wipe_refuses_to_take_the_only_copy_of_work_and_then_leaves_no_file() {
+    let world = world();
+    let device = world.device("phone", "Laila");
+    let draft =
+        device.json(&["fill"], &["household", "--answers", "/dev/null", "--draft"])["record"].as_str().unwrap().to_owned();
+    let refused = device.run(&["wipe"], &["--json"]).refused(REFUSED);
+    assert!(refused.stderr.contains("1 drafts"), "{refused:?}");
+    device.run(&["discard"], &[&draft]).done();
+    device.fill("household", &household("Qurban"));
+    let refused = device.run(&["wipe"], &["--json"]).refused(REFUSED);
+    assert!(refused.stderr.contains("1 unsent"), "{refused:?}");
+    device.sync();
+    let refused = device.run(&["wipe"], &["--json"]).refused(REFUSED);
+    assert!(refused.stderr.contains("1 envelopes that no backup has"), "{refused:?}");
+    world.org(&["backup"], &[world.path("backup").to_str().unwrap()]).done();
+    device.sync();
+    device.run(&["wipe"], &[]).done();
+    assert!(!device.folder.exists() && !device.folder.with_extension("key").exists());
+    device.run(&["list"], &[]).refused(3);
+
+    let lost = world.device("lost", "Karim");
+    lost.fill("household", &household("Sabir"));
+    lost.run(&["wipe"], &["--force"]).done();
+    assert!(!lost.folder.exists());
+}

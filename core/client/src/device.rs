@@ -110,6 +110,19 @@ impl Device {
         self.pause()
     }
 
+    /// Deletes everything of this device, its key first. Refused while that would take the only copy of somebody's work, unless that is wanted.
+    pub fn wipe(&self, keys: &dyn KeyProvider, even_work: bool) -> Result<(), ClientError> {
+        let mut store = locked(&self.inner.store);
+        let (drafts, unsent, not_backed_up) = {
+            let view = store.view()?;
+            (view.drafts()?.len() as u64, view.unsent_records()?, view.not_backed_up()?)
+        };
+        if !even_work && drafts + unsent + not_backed_up > 0 {
+            return Err(ClientError::WorkAtStake { drafts, unsent, not_backed_up });
+        }
+        Ok(store.wipe(keys)?)
+    }
+
     /// What was saved from a damaged database when this device was opened.
     pub fn salvaged(&self) -> Option<&Salvaged> {
         self.inner.opened.salvaged.as_ref()

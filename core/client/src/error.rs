@@ -53,6 +53,16 @@ pub enum ClientError {
         /// How many.
         count: usize,
     },
+    /// A wipe would take the only copy of work.
+    #[error("{drafts} drafts, {unsent} unsent records and {not_backed_up} envelopes that no backup has would be lost")]
+    WorkAtStake {
+        /// Interviews that are not finished.
+        drafts: u64,
+        /// Records with changes that the server has not accepted.
+        unsent: u64,
+        /// Envelopes that the server has and no backup of it.
+        not_backed_up: u64,
+    },
     /// The membership log is not what it should be.
     #[error(transparent)]
     Membership(#[from] MembershipError),
@@ -176,6 +186,7 @@ impl ClientError {
             Self::NoSuchRecord(_) => "no-such-record",
             Self::NotADraft(_) => "not-a-draft",
             Self::DraftOpen(_) => "draft-open",
+            Self::WorkAtStake { .. } => "work-at-stake",
             Self::Entity(_) => "entity",
             Self::Answer(_) => "answer",
             Self::AnswerFile(_) => "answers",
@@ -201,7 +212,11 @@ impl ClientError {
             Self::Invitation(InvitationError::Expired { .. } | InvitationError::Certificate(_)) => Trouble::Refused,
             Self::Refused(Refusal::Busy { .. }) => Trouble::Unreachable,
             Self::Refused(Refusal::Failed) => Trouble::Failed,
-            Self::Refused(_) | Self::WrongServer { .. } | Self::EnvelopesRefused { .. } | Self::NoCaseload => Trouble::Refused,
+            Self::Refused(_)
+            | Self::WrongServer { .. }
+            | Self::EnvelopesRefused { .. }
+            | Self::NoCaseload
+            | Self::WorkAtStake { .. } => Trouble::Refused,
             Self::Unreachable { .. } | Self::Interrupted(_) => Trouble::Unreachable,
             Self::Invitation(_)
             | Self::NoSuchForm(_)
@@ -250,6 +265,9 @@ impl ClientError {
             Self::NotADraft(_) => "See the drafts: karwan device list DEV. A finished record is changed with karwan device edit.",
             Self::DraftOpen(_) => {
                 "Finish it (karwan device finalize DEV RECORD) or discard it (karwan device discard DEV RECORD) first."
+            }
+            Self::WorkAtStake { .. } => {
+                "Finish or discard the drafts, sync, let the server be backed up and sync again; or give it all up: --force."
             }
             Self::Entity(_) => "Edit one of the interviews behind it: karwan device show DEV RECORD names them.",
             Self::Answer(_) => "See the questions and their answers: karwan device show DEV RECORD.",

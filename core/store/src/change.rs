@@ -229,6 +229,14 @@ impl View<'_> {
         Ok(self.sql.query_row("SELECT count(*) FROM change WHERE own = 1 AND state < 2", [], |row| row.get::<_, i64>(0))? as u64)
     }
 
+    /// How many envelopes sealed here are at the server and not in a backup of it yet.
+    pub fn not_backed_up(&self) -> Result<u64, StoreError> {
+        let text = "SELECT count(*) FROM envelope LEFT JOIN caseload ON caseload.id = envelope.caseload
+                    WHERE envelope.own = 1 AND envelope.state IN (1, 2)
+                    AND (envelope.sequence IS NULL OR envelope.sequence > coalesce(caseload.backed_up, 0))";
+        Ok(self.sql.query_row(text, [], |row| row.get::<_, i64>(0))? as u64)
+    }
+
     /// Whether a record has changes that the server has not accepted.
     pub fn is_unsent(&self, record: RecordId) -> Result<bool, StoreError> {
         let mut statement = self.sql.prepare_cached("SELECT 1 FROM change WHERE record = ?1 AND own = 1 AND state < 2")?;

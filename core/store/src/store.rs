@@ -144,10 +144,11 @@ impl Store {
         self.connection.is_none()
     }
 
-    /// Deletes the device's files. What was set aside as damaged goes too.
-    pub fn wipe(mut self, keys: &dyn KeyProvider) -> Result<(), StoreError> {
+    /// Deletes the device's files. What was set aside as damaged goes too. The store can do nothing more.
+    pub fn wipe(&mut self, keys: &dyn KeyProvider) -> Result<(), StoreError> {
         let root = self.folder.root().to_owned();
         self.connection = None;
+        // The key first: what the disk keeps of the rest is unreadable without it.
         keys.forget()?;
         std::fs::remove_file(self.folder.witness()).ok();
         std::fs::remove_dir_all(&root).during("deleting the folder")?;

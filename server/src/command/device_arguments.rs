@@ -115,6 +115,9 @@ pub(super) enum DeviceCommand {
     Wipe {
         #[command(flatten)]
         device: DeviceFolder,
+        /// Also drafts, and work that is nowhere else or in no backup
+        #[arg(long)]
+        force: bool,
     },
     /// Bring what is unsent to the server and what is new back
     #[command(after_help = "Example:\n  karwan device sync phone")]

@@ -197,7 +197,7 @@ impl Organisation {
                 writer.obey_move(transaction, record)?;
             }
             for record in decided.with_erased_parts() {
-                writer.retired.keys.push((record, writer.standing_generation(transaction, record)?));
+                writer.retired.keys.push((record, standing_generation(transaction, record)?));
             }
             Ok(())
         })
@@ -214,7 +214,7 @@ impl Organisation {
                         .query_row([record.0], |row| row.get(0)),
                 )?;
                 let Some(caseload) = caseload.map(CaseloadId) else { continue };
-                let from = writer.standing_generation(transaction, record)?;
+                let from = standing_generation(transaction, record)?;
                 let parts = decided.erased_parts(record).iter().skip(from as usize);
                 let mut standing = writer.standing(transaction, caseload, record)?;
                 if standing.is_empty() || from >= decided.generation(record) {
@@ -247,6 +247,35 @@ fn carried_on(bytes: &[u8], old: &Standing) -> Standing {
     let carried = generation::carried(bytes);
     let (envelope, position) = carried.map_or((old.envelope, old.position), |carried| (carried.envelope, carried.position));
     Standing { bytes: bytes.to_vec(), provenance: generation::whose(bytes, old.provenance), envelope, position }
+}
+
+/// Puts a record's changes of an envelope into the log of the caseload where it stands.
+pub(super) fn open_in(
+    transaction: &Transaction<'_>,
+    caseload: CaseloadId,
+    envelope: Hash,
+    record: RecordId,
+) -> Result<(), Problem> {
+    let verdict = verdict_on(transaction, envelope, record)?;
+    let mut statement = transaction.prepare_cached(
+        "SELECT entry.bytes, envelope.role FROM envelope JOIN entry ON entry.caseload = envelope.caseload \
+         AND entry.sequence = envelope.sequence WHERE envelope.hash = ?1",
+    )?;
+    let (bytes, role): (Vec<u8>, i64) = statement.query_row([envelope.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let received_at_ms = match LogEntry::decode(&bytes)? {
+        LogEntry::Envelope { received_at_ms, .. } => received_at_ms,
+        _ => now_ms(),
+    };
+    let role = Role::of_number(role as u64).unwrap_or(Role::Enumerator);
+    let entry = LogEntry::Opened { envelope, record, received_at_ms, role, verdict, extra: Extra::default() };
+    append(transaction, caseload, &entry, Some(envelope))?;
+    Ok(())
+}
+
+/// The newest generation of a record that is here.
+pub(super) fn standing_generation(transaction: &Transaction<'_>, record: RecordId) -> Result<u32, Problem> {
+    let mut statement = transaction.prepare_cached("SELECT coalesce(max(generation), 0) FROM change WHERE record = ?1")?;
+    Ok(statement.query_row([record.0], |row| row.get(0))?)
 }
 
 impl Writer<'_> {
@@ -296,7 +325,7 @@ impl Writer<'_> {
         if decided.is_erased(record) {
             return Ok(Some(Verdict::Erased));
         }
-        let is_old = generation < decided.generation(record) && generation < self.standing_generation(transaction, record)?;
+        let is_old = generation < decided.generation(record) && generation < standing_generation(transaction, record)?;
         Ok(is_old.then_some(Verdict::Quarantined(Reason::Generation)))
     }
 
@@ -325,7 +354,7 @@ impl Writer<'_> {
             // Nothing of it counts until it is judged.
             super::ingest::put_verdict(transaction, hash, record, Verdict::Waiting(Reason::Dependency))?;
             let stands = self.core_membership.records().caseload(record, caseload);
-            self.open_in(transaction, stands, hash, record)?;
+            open_in(transaction, stands, hash, record)?;
             self.judge_again(transaction, hash, record)?;
             let generation = self.core_membership.records().generation(record);
             if verdict_on(transaction, hash, record)?.is_accepted() {
@@ -345,30 +374,6 @@ impl Writer<'_> {
         Ok(parts(transaction, hash, salts, &open)?.map(|parts| parts.envelope))
     }
 
-    /// Puts a record's changes of an envelope into the log of the caseload where it stands.
-    pub(super) fn open_in(
-        &self,
-        transaction: &Transaction<'_>,
-        caseload: CaseloadId,
-        envelope: Hash,
-        record: RecordId,
-    ) -> Result<(), Problem> {
-        let verdict = verdict_on(transaction, envelope, record)?;
-        let mut statement = transaction.prepare_cached(
-            "SELECT entry.bytes, envelope.role FROM envelope JOIN entry ON entry.caseload = envelope.caseload \
-             AND entry.sequence = envelope.sequence WHERE envelope.hash = ?1",
-        )?;
-        let (bytes, role): (Vec<u8>, i64) = statement.query_row([envelope.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        let received_at_ms = match LogEntry::decode(&bytes)? {
-            LogEntry::Envelope { received_at_ms, .. } => received_at_ms,
-            _ => now_ms(),
-        };
-        let role = Role::of_number(role as u64).unwrap_or(Role::Enumerator);
-        let entry = LogEntry::Opened { envelope, record, received_at_ms, role, verdict, extra: Extra::default() };
-        append(transaction, caseload, &entry, Some(envelope))?;
-        Ok(())
-    }
-
     /// After something of a generation was accepted: the first time, that generation stands, and what is left of older ones goes.
     pub(super) fn stand(&mut self, transaction: &Transaction<'_>, record: RecordId, generation: u32) -> Result<(), Problem> {
         if generation == 0 {
@@ -384,12 +389,6 @@ impl Writer<'_> {
             append(transaction, CaseloadId(caseload), &entry, None)?;
         }
         Ok(())
-    }
-
-    /// The newest generation of a record that is here.
-    pub(super) fn standing_generation(&self, transaction: &Transaction<'_>, record: RecordId) -> Result<u32, Problem> {
-        let mut statement = transaction.prepare_cached("SELECT coalesce(max(generation), 0) FROM change WHERE record = ?1")?;
-        Ok(statement.query_row([record.0], |row| row.get(0))?)
     }
 
     /// Prunes the changes of a record's generations below this one.
@@ -457,7 +456,7 @@ impl Writer<'_> {
             transaction
                 .prepare_cached("UPDATE change SET caseload = ?3 WHERE envelope = ?1 AND record = ?2")?
                 .execute(params![envelope, record.0, to.0])?;
-            self.open_in(transaction, to, Hash(envelope), record)?;
+            open_in(transaction, to, Hash(envelope), record)?;
             left.insert(CaseloadId(from));
         }
         for caseload in left {

@@ -18,7 +18,7 @@ use karwan_record::{Author, Provenance, Record, SourcedChange, gate};
 use rusqlite::{OptionalExtension, Transaction, params};
 use tokio::sync::oneshot;
 
-use super::decided::Retired;
+use super::decided::{Retired, open_in, standing_generation};
 use super::{accepted, append, head, payload, provenance, recovery, verdict_of};
 use crate::clock::{now_ms, random};
 use crate::organisation::{Core, Organisation};
@@ -270,6 +270,9 @@ pub(super) fn accepted_whole(transaction: &Transaction<'_>, envelope: Hash) -> R
     ))
 }
 
+/// A record's changes in one envelope, with their generation.
+type Changes = (u32, Vec<Vec<u8>>);
+
 /// What one transaction works with.
 pub(super) struct Writer<'a> {
     pub(super) organisation: &'a Organisation,
@@ -318,7 +321,7 @@ impl Writer<'_> {
         // What a log that is no more had accepted stays accepted, in the role that it was written in.
         let entitled = testimony.map_or(entitled, |testimony| Ok(testimony.role));
         let role = entitled.as_ref().copied().unwrap_or_else(|_| nominal_role(self.core_membership, &header));
-        let mut by_record: BTreeMap<RecordId, (u32, Vec<Vec<u8>>)> = BTreeMap::new();
+        let mut by_record: BTreeMap<RecordId, Changes> = BTreeMap::new();
         for item in envelope.items() {
             if let Item::Change { record, generation, change } = item {
                 by_record.entry(*record).or_insert_with(|| (*generation, Vec::new())).1.push(change.clone());
@@ -363,7 +366,7 @@ impl Writer<'_> {
             // A late edit follows its record to where that moved.
             let stands = self.core_membership.records().caseload(*record, header.caseload);
             if stands != header.caseload {
-                self.open_in(transaction, stands, hash, *record)?;
+                open_in(transaction, stands, hash, *record)?;
             }
         }
         for (record, generation) in accepted {
@@ -388,15 +391,13 @@ impl Writer<'_> {
         if statement.exists(params![id.0, caseload.0])? {
             return Ok(Verdict::Quarantined(Reason::Moved));
         }
-        if generation != self.core_membership.records().generation(id) {
+        let decided = self.core_membership.records().generation(id);
+        let standing = if decided > 0 { standing_generation(transaction, id)? } else { 0 };
+        if generation > decided || generation < standing {
             return Ok(Verdict::Waiting(Reason::Generation));
         }
         // The first of a generation meets none of the one before.
-        let begins = generation > 0 && {
-            let mut statement =
-                transaction.prepare_cached("SELECT coalesce(max(generation), 0) FROM change WHERE record = ?1")?;
-            statement.query_row([id.0], |row| row.get::<_, u32>(0))? < generation
-        };
+        let begins = generation > standing;
         let record = match self.records.take(id).filter(|_| !begins) {
             Some(record) => record,
             None if begins => Record::empty(id),
@@ -491,16 +492,11 @@ impl Writer<'_> {
         Ok(true)
     }
 
-    fn payloads(
-        &self,
-        transaction: &Transaction<'_>,
-        envelope: Hash,
-        record: RecordId,
-    ) -> Result<Option<(u32, Vec<Vec<u8>>)>, Problem> {
+    fn payloads(&self, transaction: &Transaction<'_>, envelope: Hash, record: RecordId) -> Result<Option<Changes>, Problem> {
         let mut statement = transaction
             .prepare_cached("SELECT generation, payload FROM change WHERE envelope = ?1 AND record = ?2 ORDER BY position")?;
         let mut rows = statement.query(params![envelope.0, record.0])?;
-        let mut found: Option<(u32, Vec<Vec<u8>>)> = None;
+        let mut found: Option<Changes> = None;
         while let Some(row) = rows.next()? {
             let (generation, payload): (u32, Vec<u8>) = (row.get(0)?, row.get(1)?);
             let change = self.open(record, generation, &payload)?;

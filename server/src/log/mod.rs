@@ -386,12 +386,15 @@ pub(crate) struct Parts {
     pub caseloads: BTreeMap<usize, CaseloadId>,
 }
 
+/// Decrypts a change of a generation of a record.
+type RecordOpener<'a> = dyn Fn(RecordId, u32, &[u8]) -> Result<Vec<u8>, Problem> + 'a;
+
 /// Puts an envelope together from the parts that are kept.
 pub(crate) fn parts(
     db: &Connection,
     hash: Hash,
     salts: karwan_proto::envelope::Salts,
-    open: &dyn Fn(RecordId, u32, &[u8]) -> Result<Vec<u8>, Problem>,
+    open: &RecordOpener<'_>,
 ) -> Result<Option<Parts>, Problem> {
     let mut statement = db.prepare_cached("SELECT header, signature FROM envelope WHERE hash = ?1")?;
     let row: Option<(Vec<u8>, [u8; 64])> = statement.query_row([hash.0], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;

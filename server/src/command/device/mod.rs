@@ -58,7 +58,10 @@ pub(super) fn run(command: DeviceCommand, json: bool) -> Result<Answer, Problem>
         DeviceCommand::Sync { device, with } => sync::sync(&device, with.as_deref(), json),
         DeviceCommand::Attach { .. } => Err(Problem::later("attaching files")),
         DeviceCommand::Listen { .. } => Err(Problem::later("syncing between devices")),
-        DeviceCommand::Wipe { .. } => Err(Problem::later("wiping a device")),
+        DeviceCommand::Wipe { device, force } => {
+            open(&device)?.wipe(&key_of(&device), force)?;
+            Ok(Answer::new(json!({"wiped": device.folder}), "Everything of this device is gone, its key too."))
+        }
     }
 }
 
