@@ -232,3 +232,95 @@ fn a_backup_is_whole_or_refused_and_writes_over_nothing() {
         karwan_tests::command::run(&["records", elsewhere.to_str().unwrap(), "--kind", "interview", "--json"]).done().json();
     assert_eq!(listed.as_array().map(Vec::len), Some(1), "{listed}");
 }
+
+/// Copies a folder; what is there before goes.
+fn put(from: &std::path::Path, to: &std::path::Path) {
+    std::fs::remove_dir_all(to).ok();
+    let status = std::process::Command::new("cp").arg("-r").arg(from).arg(to).status().unwrap();
+    assert!(status.success());
+}
+
+#[test]
+fn an_older_copy_of_the_folder_that_nobody_restored_gets_back_what_it_lacks() {
+    let mut world = world();
+    let (laila, karim) = (world.device("phone-l", "Laila"), world.device("phone-k", "Karim"));
+    let record = laila.fill("household", &household("first"));
+    laila.sync();
+    karim.sync();
+    let (copy, organisation) = (world.path("copy"), world.organisation());
+    drop(world.server.take());
+    put(&organisation, &copy);
+    world.serve();
+    karim.edit(&record, "/data/rooms=9").done();
+    karim.fill("household", &household("second"));
+    karim.sync();
+    laila.sync();
+    world.org(&["devices", "revoke"], &["phone-k"]).done();
+    laila.sync();
+    let (expected, dump) = (of_server(&world), shown(&world));
+
+    drop(world.server.take());
+    put(&copy, &organisation);
+    for leftover in ["control.sock", "lock"] {
+        std::fs::remove_file(organisation.join(leftover)).ok();
+    }
+    world.serve();
+    assert_eq!(of_server(&world).len(), 1);
+    // Laila has all that Karim sent, and the entry that revoked his phone.
+    let report = laila.sync();
+    assert_eq!(report["refused"], serde_json::json!([]), "{report}");
+    assert_eq!(of_server(&world), expected);
+    assert_eq!(shown(&world), dump);
+    karim.run(&["sync"], &[]).refused(REFUSED);
+    assert_eq!(of_device(&laila), expected);
+    let idle = laila.sync();
+    assert_eq!((idle["round_trips"].as_u64(), idle["envelopes_up"].as_u64()), (Some(1), Some(0)), "{idle}");
+}
+
+#[test]
+fn a_device_put_back_to_an_older_copy_or_without_its_database_loses_nothing() {
+    let world = world();
+    let (phone, other) = (world.device("phone", "Laila"), world.device("other", "Karim"));
+    let sent = phone.fill("household", &household("sent"));
+    phone.sync();
+    let unsent = phone.fill("household", &household("unsent when it was copied"));
+    phone.edit(&sent, "/data/rooms=7").done();
+    let older = world.path("older.db");
+    std::fs::copy(phone.folder.join("device.db"), &older).unwrap();
+    phone.edit(&sent, "/data/rooms=8").done();
+    phone.sync();
+    other.sync();
+    other.edit(&sent, "/data/phone=0722222222").done();
+    other.sync();
+    let put_back = |database: Option<&std::path::Path>| {
+        for name in ["device.db", "device.db-wal", "device.db-shm"] {
+            std::fs::remove_file(phone.folder.join(name)).ok();
+        }
+        if let Some(database) = database {
+            std::fs::copy(database, phone.folder.join("device.db")).unwrap();
+        }
+    };
+    for (database, rooms) in [(Some(older.as_path()), "9"), (None, "10")] {
+        put_back(database);
+        if database.is_some() {
+            phone.edit(&sent, &format!("/data/rooms={rooms}")).done();
+        } else {
+            phone.sync();
+            phone.edit(&sent, &format!("/data/rooms={rooms}")).done();
+        }
+        let report = phone.sync();
+        assert_eq!(report["refused"], serde_json::json!([]), "{report}");
+        assert_eq!(report["not_applied"], Value::Null, "{report}");
+        other.sync();
+        assert_eq!(of_device(&phone), of_server(&world));
+        assert!(of_device(&phone).iter().any(|(record, _)| *record == unsent));
+        for record in [&sent, &unsent] {
+            let values = |device: &Device| device.json(&["show"], &[record])["values"].clone();
+            assert_eq!(values(&phone), values(&other));
+        }
+        assert!(phone.values(&sent, "/data/rooms").contains(&rooms.to_owned()));
+        assert_eq!(phone.values(&sent, "/data/phone"), ["0722222222"]);
+        let items = world.org_json(&["review", "list"], &[]);
+        assert!(!items.to_string().contains("quarantined"), "{items}");
+    }
+}

@@ -74,9 +74,11 @@ impl Device {
         match outcome {
             Ok(()) => {
                 // A server that recovers has not told what it has: what waits for that goes on waiting.
-                let written = if report.recovering { rewrite::settle(&self.inner)? } else { rewrite::settle_all(&self.inner)? };
-                report.written_again = written;
-                report.unfinished |= written > 0;
+                let waited = locked(&self.inner.store).rewrite_pending()? && !report.recovering;
+                report.written_again =
+                    if report.recovering { rewrite::settle(&self.inner)? } else { rewrite::settle_all(&self.inner)? };
+                let unsealed = !locked(&self.inner.store).view()?.all_unsealed()?.is_empty();
+                report.unfinished |= report.written_again > 0 || (waited && unsealed);
                 Ok(report)
             }
             Err(error) => {
