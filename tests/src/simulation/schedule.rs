@@ -12,7 +12,7 @@ const DAYS_BETWEEN_SETTLING: u64 = 3;
 /// Most commits before a disk fails.
 const COMMITS_MAX: u64 = 40;
 /// Whether a phone's old copy comes back into use.
-const COPIES_COME_BACK: bool = false;
+const COPIES_COME_BACK: bool = true;
 const MS_OF_1970: i64 = 0;
 const MS_OF_2106: i64 = 4_294_967_295_000;
 

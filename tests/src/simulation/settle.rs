@@ -124,9 +124,9 @@ fn differs(one: &RecordShown, other: &RecordShown) -> Option<String> {
             return Some(format!("{reference} is {there:?} and not {here:?}"));
         }
     }
-    // In whatever order; who is who is the server's to find out.
+    // In whatever order. Who is who, and what waits for a supervisor, is the server's to tell.
     let items = |shown: &RecordShown| -> BTreeMap<String, ShownItem> {
-        let found = shown.items.iter().filter(|item| item.kind != "duplicate");
+        let found = shown.items.iter().filter(|item| !matches!(item.kind.as_str(), "duplicate" | "quarantined"));
         found.map(|item| (item.item.clone(), item.clone())).collect()
     };
     let (here, there) = (items(one), items(other));
