@@ -89,7 +89,14 @@ impl Model {
             .filter(|id| !self.forbidden.contains(id))
             .filter(|id| held.contains(id) || shown_ids.contains(id))
             .collect();
-        let replaced: BTreeSet<WriteId> = real.iter().flat_map(|id| self.writes[id].seen.iter().copied()).collect();
+        // What a write replaced had replaced something itself, also where nobody but this write tells of it any more.
+        let mut replaced = BTreeSet::new();
+        let mut open: Vec<WriteId> = real.iter().flat_map(|id| self.writes[id].seen.iter().copied()).collect();
+        while let Some(id) = open.pop() {
+            if replaced.insert(id) {
+                open.extend(self.writes[&id].seen.iter().copied());
+            }
+        }
         let standing: BTreeSet<WriteId> = real.difference(&replaced).copied().collect();
         let values = |ids: &mut dyn Iterator<Item = WriteId>| ids.map(|id| self.writes[&id].value.clone()).collect::<Vec<_>>();
         let missing = values(&mut standing.difference(&shown_ids).copied().filter(|id| held.contains(id)));
@@ -131,6 +138,8 @@ mod tests {
         model.try_write(2, question, "b", [1].into());
         assert_eq!(model.difference(question, &set(&["a"]), &[1].into()), Difference::default());
         assert_eq!(model.difference(question, &set(&["b"]), &[1].into()), Difference::default());
+        model.try_write(3, question, "c", [2].into());
+        assert_eq!(model.difference(question, &set(&["c"]), &[1].into()), Difference::default());
         model.forbid(2);
         assert_eq!(model.difference(question, &set(&["a", "b"]), &[1].into()).unexpected, ["b"]);
     }

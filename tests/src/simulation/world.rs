@@ -449,6 +449,10 @@ impl World {
 
     fn revoke(&mut self, number: usize) {
         let Some(server) = &self.server else { return };
+        // Nothing is decided before everybody has come home after a restore.
+        if server.host.organisation.recovering_since().is_ok_and(|since| since.is_some()) {
+            return;
+        }
         if self.canary != Some(Canary::RevocationForgotten)
             && let Err(problem) = server.host.organisation.revoke_device(&format!("phone-{}", self.phones[number].key))
         {
