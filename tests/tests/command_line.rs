@@ -72,14 +72,6 @@ fn an_error_is_a_line_and_a_mend_or_one_json_value() {
 }
 
 #[test]
-fn what_later_versions_do_is_said_to_be_missing() {
-    for arguments in [&["move", "org", "r", "--to", "c"][..], &["backup", "org", "file"], &["device", "wipe", "dev"]] {
-        let with_json: Vec<&str> = arguments.iter().copied().chain(["--json"]).collect();
-        assert_eq!(error(&run(&with_json).refused(FAILED))["code"], "not-in-this-version");
-    }
-}
-
-#[test]
 fn what_is_not_there_is_bad_input_on_both_sides() {
     let world = world();
     let device = world.device("phone", "Laila");

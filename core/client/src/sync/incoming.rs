@@ -21,6 +21,7 @@ use karwan_store::log::INCOMPLETE;
 
 use super::directory_kind;
 use super::report::{RefusedEnvelope, SyncReport};
+use super::verdict::{ACCEPTED, state_of, words};
 use crate::device::{Inner, locked};
 use crate::error::ClientError;
 use crate::observe::Changed;
@@ -344,43 +345,6 @@ impl<'a> Incoming<'a> {
 
 fn item_ids(inner: &Inner) -> Result<BTreeSet<String>, ClientError> {
     Ok(locked(&inner.store).view()?.items(None)?.into_iter().map(|item| item.id).collect())
-}
-
-fn state_of(verdict: Verdict) -> ChangeState {
-    match verdict {
-        Verdict::Accepted => ChangeState::Accepted,
-        Verdict::Waiting(_) => ChangeState::Waiting,
-        Verdict::Erased => ChangeState::Erased,
-        Verdict::Quarantined(_) | Verdict::Other(..) => ChangeState::Quarantined,
-    }
-}
-
-/// The verdict that was kept in words; `None` where a newer version wrote them.
-pub(crate) fn verdict_in_words(word: &str, reason: &str) -> Option<Verdict> {
-    let known = (1..=REASONS_MAX).map(Reason::of_number).find(|known| known.to_string() == reason);
-    Some(match word {
-        ACCEPTED => Verdict::Accepted,
-        "erased" => Verdict::Erased,
-        "waiting" => Verdict::Waiting(known?),
-        "quarantined" => Verdict::Quarantined(known?),
-        _ => return None,
-    })
-}
-
-/// Reasons that are looked through for their words.
-const REASONS_MAX: u64 = 64;
-/// Word of the verdict that counts.
-const ACCEPTED: &str = "accepted";
-
-/// Word and reason of a verdict.
-fn words(verdict: Verdict) -> (&'static str, String) {
-    match verdict {
-        Verdict::Accepted => (ACCEPTED, String::new()),
-        Verdict::Waiting(reason) => ("waiting", reason.to_string()),
-        Verdict::Quarantined(reason) => ("quarantined", reason.to_string()),
-        Verdict::Erased => ("erased", String::new()),
-        Verdict::Other(kind, reason) => ("other", format!("verdict {kind}, reason {reason}")),
-    }
 }
 
 impl<'a, 'b> Page<'a, 'b> {

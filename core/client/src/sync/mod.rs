@@ -11,6 +11,7 @@ pub mod report;
 pub(crate) mod stream;
 pub mod tls;
 pub(crate) mod transport;
+mod verdict;
 
 use std::time::Instant;
 

@@ -10,8 +10,8 @@ use karwan_proto::session::{Prefix, Rejection, Testimony};
 use karwan_store::View;
 use karwan_store::change::{ChangeState, EnvelopeState, PlacedChange, StoredEnvelope};
 
-use super::incoming::verdict_in_words;
 use super::report::{RefusedEnvelope, SyncReport};
+use super::verdict;
 use crate::device::{Inner, locked, random};
 use crate::error::ClientError;
 
@@ -125,7 +125,7 @@ fn testimony(view: &View<'_>, envelope: &StoredEnvelope) -> Result<Option<Testim
     let (Some(sequence), Some(role)) = (envelope.earlier, envelope.role) else { return Ok(None) };
     let mut refused = Vec::new();
     for (record, word, reason) in view.verdicts_on(envelope.hash)? {
-        if let Some(verdict) = verdict_in_words(&word, &reason).filter(|verdict| !verdict.is_accepted()) {
+        if let Some(verdict) = verdict::in_words(&word, &reason).filter(|verdict| !verdict.is_accepted()) {
             refused.push(RecordVerdict { record, verdict });
         }
     }
