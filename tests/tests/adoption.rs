@@ -158,3 +158,22 @@ fn a_wipe_refuses_to_take_the_only_copy_of_work_and_then_leaves_no_file() {
     lost.run(&["wipe"], &["--force"]).done();
     assert!(!lost.folder.exists());
 }
+
+#[test]
+fn a_device_whose_key_file_is_lost_is_read_again_by_who_holds_the_root_key() {
+    let world = world();
+    let device = world.device("phone", "Laila");
+    let record = device.fill("household", &household("Qurban"));
+    let key = device.folder.with_extension("key");
+    let before = std::fs::read(&key).unwrap();
+    std::fs::remove_file(&key).unwrap();
+    device.run(&["show"], &[&record]).refused(REFUSED);
+    let other = world.path("other-root.key");
+    std::fs::write(&other, "11".repeat(32)).unwrap();
+    device.run(&["recover"], &["--root-key", other.to_str().unwrap()]).refused(REFUSED);
+    assert!(!key.exists());
+    device.run(&["recover"], &["--root-key", world.path("org-root.key").to_str().unwrap()]).done();
+    assert_eq!(std::fs::read(&key).unwrap(), before);
+    assert_eq!(device.values(&record, "/data/head_name"), ["Qurban"], "what was unsent is still there");
+    device.sync();
+}

@@ -30,6 +30,7 @@ pub use karwan_form::answer_file;
 pub use karwan_form::interview;
 pub use karwan_proto::ids::{CaseloadId, DeviceId, Hash, PersonId, RecordId};
 pub use karwan_proto::session::Refusal;
+pub use karwan_store::recovery::unwrap as key_by_root;
 pub use karwan_store::{DatabaseKey, FileKey, Folder, KeyError, KeyProvider, MemoryKey, Opened, Salvaged, StoreError};
 pub use observe::{Changed, Observer};
 pub use query::{ListQuery, RecordListed, RecordShown};

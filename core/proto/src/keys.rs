@@ -69,6 +69,21 @@ impl SigningKey {
         Signature(self.0.sign(&namespace.message(bytes)).to_bytes())
     }
 
+    /// A secret that only this key and the other one come to: X25519 over the same points, its result hashed with both public keys.
+    ///
+    /// # Errors
+    /// [`KeyError::NotAKey`] when the other is no point of the curve, or one of the few that agree with everybody.
+    pub fn agree(&self, other: &PublicKey) -> Result<[u8; 32], KeyError> {
+        let point = ed25519_dalek::VerifyingKey::from_bytes(&other.0).map_err(|_| KeyError::NotAKey)?;
+        if point.is_weak() {
+            return Err(KeyError::NotAKey);
+        }
+        let shared = point.to_montgomery().mul_clamped(self.0.to_scalar_bytes());
+        let mut keys = [self.public().0, other.0];
+        keys.sort_unstable();
+        Ok(blake3::derive_key("karwan 2026 key agreement", &[&shared.to_bytes()[..], &keys.concat()].concat()))
+    }
+
     /// The key as PKCS #8 in DER, as TLS libraries read it: secret.
     pub fn pkcs8_der(&self) -> Vec<u8> {
         [&PKCS8_PREFIX[..], &self.seed()].concat()
@@ -188,6 +203,16 @@ mod tests {
         assert_eq!(PublicKey::from_spki_der(b"short"), Err(KeyError::NotAKey));
         assert_eq!(key.pkcs8_der().len(), 48);
         assert_eq!(format!("{key:?}").matches("9d61").count(), 0);
+    }
+
+    #[test]
+    fn two_keys_agree_on_a_secret_that_a_third_does_not_come_to() {
+        let [one, other, third] = [1, 2, 3].map(|seed| SigningKey::from_seed(&[seed; 32]));
+        assert_eq!(one.agree(&other.public()), other.agree(&one.public()));
+        assert_ne!(one.agree(&other.public()), third.agree(&other.public()));
+        let mut identity = [0; 32];
+        identity[0] = 1;
+        assert_eq!(one.agree(&PublicKey(identity)), Err(KeyError::NotAKey));
     }
 
     #[test]

@@ -94,7 +94,7 @@ impl StoreError {
             Self::Missing(_) => "Enrol a device there first: karwan device enrol DEV INVITATION --name NAME.",
             Self::Exists(_) => "Name another folder, or wipe this one first: karwan device wipe DEV.",
             Self::Key(KeyError::Lost { .. }) => {
-                "Put the key file back (DEV.key, --key-file or KARWAN_KEY_FILE). Without it nobody can read this folder; keep it."
+                "Put the key file back (DEV.key, --key-file or KARWAN_KEY_FILE), or take this folder to who holds the root key: karwan device recover."
             }
             Self::Key(_) | Self::WrongKey => {
                 "Give the key file that was made when this device enrolled (--key-file or KARWAN_KEY_FILE)."

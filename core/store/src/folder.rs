@@ -51,6 +51,11 @@ impl Folder {
         self.root.join("identity")
     }
 
+    /// The database's key, wrapped to the organisation's root key.
+    pub fn recovery(&self) -> PathBuf {
+        self.root.join("recovery")
+    }
+
     /// Present when the database was found damaged in use.
     pub fn damage_mark(&self) -> PathBuf {
         self.root.join("damaged")

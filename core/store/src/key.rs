@@ -27,6 +27,11 @@ impl DatabaseKey {
         Self(Zeroizing::new(bytes))
     }
 
+    /// Its bytes.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.0.as_slice()
+    }
+
     /// A new key from the system's random source.
     pub fn random() -> Self {
         let mut bytes = Zeroizing::new([0u8; KEY_BYTES]);
@@ -138,6 +143,21 @@ impl FileKey {
         &self.path
     }
 
+    /// Writes a key that was found again; a file that is there is left alone.
+    pub fn keep(&self, key: &DatabaseKey) -> Result<(), KeyError> {
+        let mut options = fs::OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        if let Some(parent) = self.path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            fs::create_dir_all(parent).map_err(|error| self.unreachable(&error))?;
+        }
+        let mut file = options.open(&self.path).map_err(|error| self.unreachable(&error))?;
+        let written =
+            file.write_all(key.hexadecimal().as_bytes()).and_then(|()| file.write_all(b"\n")).and_then(|()| file.sync_all());
+        written.map_err(|error| self.unreachable(&error))
+    }
+
     fn unreachable(&self, error: &std::io::Error) -> KeyError {
         KeyError::Unreachable { place: self.place(), reason: error.kind().to_string() }
     }
@@ -161,17 +181,7 @@ impl KeyProvider for FileKey {
             return self.key();
         }
         let key = DatabaseKey::random();
-        let mut options = fs::OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        if let Some(parent) = self.path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-            fs::create_dir_all(parent).map_err(|error| self.unreachable(&error))?;
-        }
-        let mut file = options.open(&self.path).map_err(|error| self.unreachable(&error))?;
-        let written =
-            file.write_all(key.hexadecimal().as_bytes()).and_then(|()| file.write_all(b"\n")).and_then(|()| file.sync_all());
-        written.map_err(|error| self.unreachable(&error))?;
+        self.keep(&key)?;
         Ok(key)
     }
 

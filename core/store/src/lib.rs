@@ -16,6 +16,7 @@ pub mod identity;
 pub mod key;
 pub mod listing;
 pub mod log;
+pub mod recovery;
 mod salvage;
 mod schema;
 mod store;

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use karwan_proto::ids::IncarnationId;
+use karwan_proto::keys::PublicKey;
 use rand::Rng;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
 
@@ -11,6 +12,7 @@ use crate::error::{DiskContext, StoreError};
 use crate::folder::{Folder, FolderLock, LOCK_WAIT_S};
 use crate::identity::{self, Identity};
 use crate::key::{DatabaseKey, KeyProvider};
+use crate::recovery;
 use crate::salvage::{self, Salvaged};
 use crate::schema;
 use crate::witness::Witness;
@@ -257,6 +259,7 @@ impl Store {
     pub fn set_identity(&mut self, identity: &Identity) -> Result<(), StoreError> {
         let bytes = identity.encode()?;
         self.write(|batch| batch.set("identity", &bytes))?;
+        recovery::wrap(&self.folder, &self.key, PublicKey(identity.root_key))?;
         identity::seal(&self.folder, &self.key, identity)
     }
 }

@@ -24,7 +24,7 @@ fn identity() -> Identity {
         device_name: "phone".to_owned(),
         organisation: OrganisationId([4; 16]),
         organisation_name: "Test".to_owned(),
-        root_key: [5; 32],
+        root_key: karwan_proto::SigningKey::from_seed(&[5; 32]).public().0,
         server_certificate: Vec::new(),
         addresses: vec!["127.0.0.1:1".to_owned()],
         person: PERSON,

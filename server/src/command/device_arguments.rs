@@ -110,6 +110,15 @@ pub(super) enum DeviceCommand {
         #[command(flatten)]
         device: DeviceFolder,
     },
+    /// Get the key of a device back whose key file is lost, by the organisation's root key
+    #[command(after_help = "Example:\n  karwan device recover phone --root-key org-root.key")]
+    Recover {
+        #[command(flatten)]
+        device: DeviceFolder,
+        /// The file that karwan init made
+        #[arg(long, value_name = "FILE")]
+        root_key: PathBuf,
+    },
     /// Remove everything from a device
     #[command(after_help = "Example:\n  karwan device wipe phone")]
     Wipe {

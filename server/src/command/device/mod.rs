@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use karwan_client::answer_file::place_of;
 use karwan_client::query::ListQuery;
-use karwan_client::{ClientError, Collect, Device, EnrolRequest, FileKey, Filling, Folder, RecordId, SystemClock, Trouble};
+use karwan_client::{
+    ClientError, Collect, Device, EnrolRequest, FileKey, Filling, Folder, RecordId, StoreError, SystemClock, Trouble, key_by_root,
+};
 use serde_json::{Value, json};
 
 use super::device_arguments::{DeviceCommand, DeviceFolder, EditArguments};
@@ -58,6 +60,7 @@ pub(super) fn run(command: DeviceCommand, json: bool) -> Result<Answer, Problem>
         DeviceCommand::Sync { device, with } => sync::sync(&device, with.as_deref(), json),
         DeviceCommand::Attach { .. } => Err(Problem::later("attaching files")),
         DeviceCommand::Listen { .. } => Err(Problem::later("syncing between devices")),
+        DeviceCommand::Recover { device, root_key } => recover(&device, &root_key),
         DeviceCommand::Wipe { device, force } => {
             open(&device)?.wipe(&key_of(&device), force)?;
             Ok(Answer::new(json!({"wiped": device.folder}), "Everything of this device is gone, its key too."))
@@ -81,6 +84,29 @@ fn open(device: &DeviceFolder) -> Result<Device, Problem> {
         hint("The database was damaged. It is kept beside the new one, and everything that could be read is in the new one.");
     }
     Ok(opened)
+}
+
+/// Writes the key file of a device again.
+fn recover(device: &DeviceFolder, root_key: &Path) -> Result<Answer, Problem> {
+    let not_root = || {
+        let error = format!("{} is not the root key of this device's organisation", root_key.display());
+        Problem::refused("not-the-root", error, "Give the file that karwan init made, ORG-root.key.")
+    };
+    let text = std::fs::read_to_string(root_key)?;
+    let seed: karwan_proto::Hash = text.trim().parse().map_err(|_| not_root())?;
+    let key_file = key_of(device);
+    if key_file.path().exists() {
+        let error = format!("{} exists", key_file.path().display());
+        return Err(Problem::input("exists", error, "Move it away if it does not open this device."));
+    }
+    let root = karwan_proto::SigningKey::from_seed(&seed.0);
+    let key = key_by_root(&Folder::new(&device.folder), &root).map_err(|error| match error {
+        StoreError::WrongKey => not_root(),
+        other => ClientError::from(other).into(),
+    })?;
+    key_file.keep(&key).map_err(|error| ClientError::from(StoreError::from(error)))?;
+    let value = json!({"key_file": key_file.path()});
+    Ok(Answer::new(value, format!("The device's key is in {} again.", key_file.path().display())))
 }
 
 /// How a device is named in a command to go on with.
