@@ -20,6 +20,7 @@ pub mod form_oracle;
 pub mod form_speed;
 pub mod home;
 pub mod scenario;
+pub mod liar;
 pub mod secrets;
 pub mod simulation;
 pub mod workbook;
