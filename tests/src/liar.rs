@@ -7,7 +7,7 @@ use karwan_form::answers::{Answer, Answers};
 use karwan_proto::codec::Extra;
 use karwan_proto::envelope::{EnvelopeHeader, Item, seal};
 use karwan_proto::session::Ingested;
-use karwan_proto::{CaseloadId, Hash, IncarnationId, PersonId, RecordId, Role, SigningKey, Verdict};
+use karwan_proto::{CaseloadId, DeviceId, Hash, IncarnationId, PersonId, RecordId, Role, SigningKey, Verdict};
 use karwan_record::{Author, Provenance, Record, Shape, Stamp};
 use karwan_server::log::ingest::Brought;
 use karwan_server::organisation::Organisation;
@@ -26,6 +26,7 @@ pub struct Liar {
     pub caseload: CaseloadId,
     pub incarnation: IncarnationId,
     pub counter: u64,
+    pub previous: Option<Hash>,
     pub clock_ms: i64,
     pub membership_position: u64,
     pub dice: Dice,
@@ -46,6 +47,7 @@ impl Liar {
             caseload: *caseloads.first().expect("a caseload"),
             incarnation: IncarnationId::from_random(dice.bytes()),
             counter: 0,
+            previous: None,
             clock_ms: 1_795_428_000_000,
             membership_position: 0,
             dice,
@@ -81,22 +83,20 @@ impl Liar {
         edit.expect("an edit").expect("something changed")
     }
 
-    /// These changes, validly signed by its own key.
+    /// These changes in its next envelope, validly signed.
     pub fn sign(&mut self, changes: Vec<(RecordId, Vec<u8>)>) -> Vec<u8> {
-        let key = self.key.clone();
-        let device = key.public().device();
-        self.counter += 1;
-        self.sign_as(device, &key, changes)
+        self.sign_with(&self.key.clone(), changes)
     }
 
-    /// The same in the name of any device, signed by any key, with the counter as it is.
-    pub fn sign_as(&mut self, device: karwan_proto::DeviceId, key: &SigningKey, changes: Vec<(RecordId, Vec<u8>)>) -> Vec<u8> {
+    /// The same signed by another key, in that key's name.
+    pub fn sign_with(&mut self, key: &SigningKey, changes: Vec<(RecordId, Vec<u8>)>) -> Vec<u8> {
+        self.counter += 1;
         let header = EnvelopeHeader {
             caseload: self.caseload,
-            device,
+            device: key.public().device(),
             incarnation: self.incarnation,
             counter: self.counter,
-            previous: None,
+            previous: self.previous,
             person: self.person,
             membership_position: self.membership_position,
             clock_ms: self.clock_ms,
@@ -106,7 +106,9 @@ impl Liar {
             extra: Extra::default(),
         };
         let items = changes.into_iter().map(|(record, change)| Item::Change { record, generation: 0, change }).collect();
-        seal(header, items, self.dice.bytes(), key).expect("an envelope").encode()
+        let envelope = seal(header, items, self.dice.bytes(), key).expect("an envelope");
+        self.previous = Some(envelope.hash());
+        envelope.encode()
     }
 
     /// Brings an envelope to the server.
@@ -125,4 +127,12 @@ fn answers(name: &str) -> Answers {
 /// What the server decided of a record's changes that do not count.
 pub fn verdicts(organisation: &Organisation, record: RecordId) -> Vec<Verdict> {
     organisation.judged(record).expect("verdicts are read").into_iter().map(|row| row.verdict).collect()
+}
+
+/// An envelope that says that it is another device's.
+pub fn renamed(envelope: &[u8], from: DeviceId, to: DeviceId) -> Vec<u8> {
+    let place = envelope.windows(from.0.len()).position(|window| window == from.0).expect("the envelope names its device");
+    let mut forged = envelope.to_vec();
+    forged[place..place + to.0.len()].copy_from_slice(&to.0);
+    forged
 }

@@ -7,7 +7,7 @@ use karwan_proto::session::{Ingested, Rejection};
 use karwan_proto::{CaseloadId, PersonId, Reason, SigningKey, Verdict};
 use karwan_server::organisation::Organisation;
 use karwan_tests::home::{Server, Template, organisation_in, phone_in, quick_folder};
-use karwan_tests::liar::{Liar, verdicts};
+use karwan_tests::liar::{Liar, renamed, verdicts};
 use tempfile::TempDir;
 
 struct Stage {
@@ -15,6 +15,7 @@ struct Stage {
     server: Server,
     liar: Liar,
     other: Liar,
+    caseload: CaseloadId,
 }
 
 impl Stage {
@@ -25,7 +26,8 @@ impl Stage {
         let organisation = server.host.organisation.clone();
         let liar = Liar::of_phone(&phone_in(folder.path(), 0), 0, &organisation, 1);
         let other = Liar::of_phone(&phone_in(folder.path(), 1), 1, &organisation, 2);
-        Self { _folder: folder, server, liar, other }
+        let caseload = liar.caseload;
+        Self { _folder: folder, server, liar, other, caseload }
     }
 
     fn organisation(&self) -> Arc<Organisation> {
@@ -33,7 +35,7 @@ impl Stage {
     }
 
     fn head(&self) -> u64 {
-        let caseload = self.liar.caseload;
+        let caseload = self.caseload;
         self.organisation().heads().unwrap().into_iter().find(|(id, _)| *id == caseload).unwrap().1.sequence
     }
 }
@@ -54,14 +56,14 @@ fn what_is_signed_by_another_key_or_for_another_caseload_is_not_kept() {
     let changes = vec![(record.id(), change)];
     // A key of another organisation, under its own name and under that of a phone that is known.
     let stranger = SigningKey::from_seed(&[77; 32]);
-    let envelope = stage.liar.sign_as(stranger.public().device(), &stranger, changes.clone());
-    assert_eq!(rejected(stage.liar.bring(&organisation, &envelope)), Rejection::UnknownDevice);
-    let pretended = stage.other.key.public().device();
-    let envelope = stage.liar.sign_as(pretended, &stranger, changes.clone());
-    assert_eq!(rejected(stage.liar.bring(&organisation, &envelope)), Rejection::Signature);
-    let own_key = stage.liar.key.clone();
-    let envelope = stage.liar.sign_as(pretended, &own_key, changes.clone());
-    assert_eq!(rejected(stage.liar.bring(&organisation, &envelope)), Rejection::Signature);
+    let strange = stage.liar.sign_with(&stranger, changes.clone());
+    assert_eq!(rejected(stage.liar.bring(&organisation, &strange)), Rejection::UnknownDevice);
+    let known = stage.other.key.public().device();
+    let forged = renamed(&strange, stranger.public().device(), known);
+    assert_eq!(rejected(stage.liar.bring(&organisation, &forged)), Rejection::Signature);
+    let own = stage.liar.sign(changes.clone());
+    let forged = renamed(&own, stage.liar.key.public().device(), known);
+    assert_eq!(rejected(stage.liar.bring(&organisation, &forged)), Rejection::Signature);
     stage.liar.caseload = CaseloadId([9; 16]);
     let envelope = stage.liar.sign(changes);
     assert_eq!(rejected(stage.liar.bring(&organisation, &envelope)), Rejection::Caseload);
