@@ -273,6 +273,14 @@ impl View<'_> {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
+    /// What this device's own gate could not apply, in the order of the log: envelope and record.
+    pub fn not_applied(&self) -> Result<Vec<(Hash, RecordId)>, StoreError> {
+        let text = "SELECT envelope, record FROM verdict WHERE verdict = ?1 ORDER BY sequence";
+        let mut statement = self.sql.prepare_cached(text)?;
+        let rows = statement.query_map([crate::erase::SET_ASIDE], |row| Ok((Hash(row.get(0)?), RecordId(row.get(1)?))))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
     /// Words and reasons of the verdicts on an envelope's records.
     pub fn verdicts_on(&self, envelope: Hash) -> Result<Vec<(RecordId, String, String)>, StoreError> {
         let mut statement =

@@ -1,6 +1,8 @@
 //! What comes down: membership, names, pages of a caseload's log. Each page is one transaction with its cursor and with what lists
 //! and forms read of it, so a session cut off anywhere goes on where it was.
 
+mod aside;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -217,6 +219,7 @@ impl<'a> Incoming<'a> {
                 page.envelope(bytes, sequence, role)?;
                 batch.set_entry_complete(caseload, sequence)?;
             }
+            page.try_set_aside_again()?;
             let touched = page.project()?;
             report.changes_down += page.changes;
             report.not_applied.append(&mut page.not_applied);

@@ -1,0 +1,34 @@
+//! What was set aside because something below it had not come: tried again when it has.
+
+use karwan_proto::envelope::Envelope;
+use karwan_proto::membership::Role;
+
+use super::{ACCEPTED, Page};
+use crate::error::ClientError;
+
+impl Page<'_, '_> {
+    /// Applies what the log had accepted and this device could not apply, of the records that the page touched.
+    pub(super) fn try_set_aside_again(&mut self) -> Result<(), ClientError> {
+        let mut progress = true;
+        while std::mem::take(&mut progress) {
+            for (name, record) in self.batch.view().not_applied()? {
+                if !self.project.contains(&record) {
+                    continue;
+                }
+                let Some(stored) = self.batch.view().envelope(name)? else { continue };
+                let Ok(envelope) = Envelope::decode(&stored.bytes) else { continue };
+                let (role, sequence) = (stored.role.unwrap_or(Role::Enumerator), stored.sequence.unwrap_or(0));
+                let failed_before = self.not_applied.len();
+                for item in envelope.items().iter().filter(|item| item.record() == Some(record)) {
+                    self.admit(&envelope, item, role, sequence)?;
+                }
+                if self.not_applied.len() == failed_before {
+                    self.batch.put_verdict(name, record, ACCEPTED, "", sequence)?;
+                    progress = true;
+                }
+                self.not_applied.truncate(failed_before);
+            }
+        }
+        Ok(())
+    }
+}
