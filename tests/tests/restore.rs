@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use karwan_tests::workbook::{household_form, workbook};
-use karwan_tests::world::{CASELOAD, Device, World};
+use karwan_tests::world::{CASELOAD, Device, World, values};
 use serde_json::Value;
 
 const REFUSED: i32 = 4;
@@ -180,7 +180,7 @@ fn a_device_that_comes_home_after_recovery_was_closed_still_brings_back_what_is_
     late.sync();
     // The device that made it is lost with the server.
     std::fs::remove_dir_all(&early.folder).unwrap();
-    let third = world.device("third", "Zahra");
+    let (third, fourth) = (world.device("third", "Zahra"), world.device("fourth", "Omid"));
     world.org(&["devices", "revoke"], &["third"]).done();
     late.sync();
 
@@ -190,11 +190,24 @@ fn a_device_that_comes_home_after_recovery_was_closed_still_brings_back_what_is_
     third.sync();
     close(&world);
     assert!(of_server(&world).iter().any(|(record, _)| *record == planted));
+    // Somebody honest goes on from it.
+    fourth.sync();
+    fourth.edit(&planted, "/data/rooms=9").done();
+    fourth.sync();
     let report = late.sync();
     assert_eq!(report["refused"], serde_json::json!([]), "{report}");
     let listed: Vec<String> = of_server(&world).into_iter().map(|(record, _)| record).collect();
     assert_eq!(listed, [lost], "the revocation holds as soon as one who held it has come");
     assert_eq!(of_device(&late), of_server(&world));
+    fourth.run(&["sync"], &[]);
+    assert_eq!(of_device(&fourth), of_server(&world), "what stood on it waits with it");
+    // Adopted, both count.
+    world.org(&["review", "adopt"], &["third"]).done();
+    assert_eq!(values(&world.org_json(&["records", "show"], &[&planted]), "/data/rooms"), ["9"]);
+    late.sync();
+    fourth.sync();
+    assert_eq!(of_device(&late), of_server(&world));
+    assert_eq!(of_device(&fourth), of_server(&world));
 }
 
 #[test]

@@ -51,6 +51,12 @@ pub struct Record {
     pub(crate) graph: BTreeMap<Hash, Node>,
 }
 
+/// The name of a change.
+pub fn name(bytes: &[u8]) -> Result<Hash, RecordError> {
+    let change = Change::from_bytes(bytes.to_vec()).map_err(|error| RecordError::Unreadable(error.to_string()))?;
+    Ok(Hash(change.hash().0))
+}
+
 /// What a change stands on.
 pub fn dependencies(bytes: &[u8]) -> Result<Vec<Hash>, RecordError> {
     let change = Change::from_bytes(bytes.to_vec()).map_err(|error| RecordError::Unreadable(error.to_string()))?;

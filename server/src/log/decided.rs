@@ -159,7 +159,13 @@ impl Organisation {
                 let Some(record) = adopted.record else { continue };
                 writer.judge_again(transaction, adopted.envelope, record)?;
                 let counted = verdict_on(transaction, adopted.envelope, record)?.is_accepted();
-                if counted { counts.0 += 1 } else { counts.1 += 1 }
+                if counted {
+                    counts.0 += 1;
+                    // What others made on top of it waited with it.
+                    writer.retry_waiting(transaction, record)?;
+                } else {
+                    counts.1 += 1;
+                }
             }
             audit(transaction, why, "adopt", &device.to_string())?;
             Ok(counts)

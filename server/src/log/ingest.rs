@@ -455,7 +455,7 @@ impl Writer<'_> {
     }
 
     /// What waited for changes of this record may count now.
-    fn retry_waiting(&mut self, transaction: &Transaction<'_>, record: RecordId) -> Result<(), Problem> {
+    pub(super) fn retry_waiting(&mut self, transaction: &Transaction<'_>, record: RecordId) -> Result<(), Problem> {
         loop {
             let waiting: Vec<[u8; 32]> = {
                 let mut statement =

@@ -3,12 +3,15 @@
 //! What comes is held apart, encrypted and not judged, because the entry that revokes its author may still be on its way. Closing judges it in the
 //! order in which the log that is no more had it, and then the logs grow as ever.
 
+use std::collections::BTreeSet;
+
 use karwan_proto::session::{Ingested, Prefix, Testimony};
-use karwan_proto::{CaseloadId, DeviceId, Envelope, Hash, LogEntry, RecordId, codec};
+use karwan_proto::{CaseloadId, DeviceId, Envelope, Hash, LogEntry, Reason, RecordId, Verdict, codec};
+use karwan_record::Record;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use serde_json::{Value, json};
 
-use super::ingest::Brought;
+use super::ingest::{Brought, Writer, decide};
 use super::payload;
 use crate::clock::{now_ms, rfc3339};
 use crate::organisation::{Core, Organisation};
@@ -104,7 +107,44 @@ fn held(core: &Core, limit: usize) -> Result<Vec<Held>, Problem> {
     Ok(found)
 }
 
+impl Writer<'_> {
+    /// What stands on changes that count no more waits with them.
+    fn hold_dependents(&mut self, transaction: &Transaction<'_>, record: RecordId) -> Result<(), Problem> {
+        let text = "SELECT caseload FROM change WHERE record = ?1 LIMIT 1";
+        let caseload: Option<[u8; 16]> = transaction.prepare_cached(text)?.query_row([record.0], |row| row.get(0)).optional()?;
+        let Some(caseload) = caseload.map(CaseloadId) else { return Ok(()) };
+        self.records.take(record);
+        loop {
+            let open = |generation: u32, bytes: &[u8]| self.open(record, generation, bytes);
+            let placed = super::placed(transaction, caseload, record, &open)?;
+            let standing = Record::load(record, placed.iter().map(|placed| placed.change.clone()).collect())?;
+            let mut held = BTreeSet::new();
+            for placed in placed {
+                if !standing.has(karwan_record::document::name(&placed.change.bytes)?) {
+                    held.insert(placed.envelope);
+                }
+            }
+            if held.is_empty() {
+                return Ok(());
+            }
+            for envelope in held {
+                decide(transaction, caseload, envelope, record, Verdict::Waiting(Reason::Dependency))?;
+            }
+        }
+    }
+}
+
 impl Organisation {
+    /// Something of these records counts no more: what stands on it waits.
+    pub(crate) fn hold_dependents(&self, core: &mut Core, records: &BTreeSet<RecordId>) -> Result<(), Problem> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        self.writing_log(core, &[], false, |writer, transaction| {
+            records.iter().try_for_each(|record| writer.hold_dependents(transaction, *record))
+        })
+    }
+
     /// When the server was restored, if its recovery is not closed.
     pub fn recovering_since(&self) -> Result<Option<i64>, Problem> {
         self.read(since)
@@ -226,9 +266,11 @@ impl Organisation {
             return Ok(());
         }
         for bytes in entries {
-            let Ok(LogEntry::Form { definition, .. }) = LogEntry::decode(bytes) else { continue };
-            let text = "INSERT OR REPLACE INTO recovered_form(caseload, hash, entry, bearer) VALUES(?1, ?2, ?3, ?4)";
-            core.db.prepare_cached(text)?.execute(params![caseload.0, definition.0, bytes, bearer.0])?;
+            let Ok(LogEntry::Form { definition, retired, .. }) = LogEntry::decode(bytes) else { continue };
+            // A device that was away does not know yet that a form was retired.
+            let or = if retired { "REPLACE" } else { "IGNORE" };
+            let text = format!("INSERT OR {or} INTO recovered_form(caseload, hash, entry, bearer) VALUES(?1, ?2, ?3, ?4)");
+            core.db.prepare_cached(&text)?.execute(params![caseload.0, definition.0, bytes, bearer.0])?;
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use karwan_proto::directory::{DirectoryRow, Named};
 use karwan_proto::limits::MAX_NAME_BYTES;
 use karwan_proto::membership::{Act, SignedEntry, Subject};
-use karwan_proto::{CaseloadId, Cursor, DeviceId, Hash, LogEntry, Membership, PersonId, Reason, Verdict};
+use karwan_proto::{CaseloadId, Cursor, DeviceId, Hash, LogEntry, Membership, PersonId, Reason, RecordId, Verdict};
 use rusqlite::{OptionalExtension, params};
 
 use super::Organisation;
@@ -43,6 +43,7 @@ impl Organisation {
             rows.map(|bytes| Ok(SignedEntry::decode(&bytes?)?.hash())).collect::<Result<_, Problem>>()?
         };
         let mut taken = 0;
+        let mut taken_out = BTreeSet::new();
         for signed in entries {
             if !known.insert(signed.hash()) {
                 continue;
@@ -62,7 +63,7 @@ impl Organisation {
                 "INSERT INTO membership(position, bytes, chain) VALUES(?1, ?2, ?3)",
                 params![cursor.sequence as i64, signed.encode(), cursor.chain.0],
             )?;
-            follow(&transaction, &entry.act)?;
+            taken_out.extend(follow(&transaction, &entry.act)?);
             transaction.commit()?;
             core.membership = next;
             core.records.clear();
@@ -70,6 +71,7 @@ impl Organisation {
         }
         if taken > 0 {
             self.obey_decisions(&mut core)?;
+            self.hold_dependents(&mut core, &taken_out)?;
         }
         drop(core);
         if taken > 0 {
@@ -169,11 +171,12 @@ impl Organisation {
     }
 }
 
-/// What follows from a decision besides who may do what.
-fn follow(transaction: &rusqlite::Transaction<'_>, act: &Act) -> Result<(), Problem> {
+/// What follows from a decision besides who may do what; gives the records of which something counts no more.
+fn follow(transaction: &rusqlite::Transaction<'_>, act: &Act) -> Result<Vec<RecordId>, Problem> {
     match act {
         Act::Caseload { caseload } if crate::log::head(transaction, *caseload)?.is_none() => {
-            crate::log::begin(transaction, *caseload)
+            crate::log::begin(transaction, *caseload)?;
+            Ok(Vec::new())
         }
         Act::Revoke { subject, .. } => {
             if let Subject::Person(person) = subject {
@@ -182,13 +185,17 @@ fn follow(transaction: &rusqlite::Transaction<'_>, act: &Act) -> Result<(), Prob
             take_out(transaction, subject, None)
         }
         Act::Withdraw { subject, cut } => take_out(transaction, subject, Some(cut.caseload)),
-        _ => Ok(()),
+        _ => Ok(Vec::new()),
     }
 }
 
 /// What came from somebody since the server was restored was judged without this decision: it waits for a supervisor, unless another device
 /// told that it had been accepted before.
-fn take_out(transaction: &rusqlite::Transaction<'_>, subject: &Subject, only: Option<CaseloadId>) -> Result<(), Problem> {
+fn take_out(
+    transaction: &rusqlite::Transaction<'_>,
+    subject: &Subject,
+    only: Option<CaseloadId>,
+) -> Result<Vec<RecordId>, Problem> {
     let mut concerned: Vec<(Hash, CaseloadId)> = Vec::new();
     {
         let mut statement = transaction.prepare_cached(
@@ -211,6 +218,7 @@ fn take_out(transaction: &rusqlite::Transaction<'_>, subject: &Subject, only: Op
             }
         }
     }
+    let mut touched = Vec::new();
     for (envelope, caseload) in concerned {
         let records: Vec<[u8; 16]> = {
             let text = "SELECT DISTINCT record FROM change WHERE envelope = ?1 AND record NOT IN \
@@ -220,9 +228,10 @@ fn take_out(transaction: &rusqlite::Transaction<'_>, subject: &Subject, only: Op
             rows.collect::<Result<_, _>>()?
         };
         for record in records {
-            let record = karwan_proto::RecordId(record);
+            let record = RecordId(record);
             crate::log::ingest::decide(transaction, caseload, envelope, record, Verdict::Quarantined(Reason::Revoked))?;
+            touched.push(record);
         }
     }
-    Ok(())
+    Ok(touched)
 }

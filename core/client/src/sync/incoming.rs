@@ -624,6 +624,10 @@ impl<'a, 'b> Page<'a, 'b> {
     /// Sets aside what was made here on top of what was refused, as far as it has not counted: it is written again without that.
     fn set_dependents_aside(&self, record: RecordId) -> Result<(), ClientError> {
         let mut refused: BTreeSet<Hash> = BTreeSet::new();
+        // Where its beginning does not count there is nothing to write on.
+        if records::load(&self.batch.view(), record)?.is_empty() {
+            return Ok(());
+        }
         for change in self.batch.view().every_change_of(record)? {
             if change.state == ChangeState::Quarantined {
                 refused.insert(change.hash);
