@@ -177,3 +177,15 @@ fn a_device_whose_key_file_is_lost_is_read_again_by_who_holds_the_root_key() {
     assert_eq!(device.values(&record, "/data/head_name"), ["Qurban"], "what was unsent is still there");
     device.sync();
 }
+
+#[test]
+fn a_device_that_may_do_more_shows_the_code_that_the_server_shows() {
+    let world = world();
+    let device = Device { folder: world.path("tablet") };
+    let enrolled = device.json(&["enrol"], &[&world.invitation("supervisor"), "--name", "tablet"]);
+    let code = enrolled["short_code"].as_str().unwrap();
+    assert_eq!(code.len(), 6);
+    assert_eq!(row(&world, "tablet")["short_code"], code);
+    world.device("phone", "Laila");
+    assert!(row(&world, "phone")["short_code"].is_null());
+}

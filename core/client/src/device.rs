@@ -133,6 +133,17 @@ impl Device {
         self.inner.device
     }
 
+    /// Six digits that a person compares with what `karwan devices` shows for this device, where it may do more than an enumerator: who
+    /// stands between the two has other keys.
+    pub fn short_code(&self) -> Result<Option<String>, ClientError> {
+        let membership = locked(&self.inner.membership);
+        if membership.device(self.inner.device).is_none_or(|known| known.role <= Role::Enumerator) {
+            return Ok(None);
+        }
+        let own = self.inner.key.public();
+        Ok(membership.servers().next().map(|server| own.short_code(&server)))
+    }
+
     /// Who uses the device unless somebody else is named.
     pub fn person(&self) -> Result<PersonId, ClientError> {
         Ok(self.inner.identity()?.person)

@@ -180,6 +180,7 @@ pub(super) fn devices(arguments: DevicesArguments) -> Result<Answer, Problem> {
         ("last_sync", "LAST SYNC"),
         ("unsent", "WAITING"),
         ("revoked", "REVOKED"),
+        ("short_code", "CODE"),
         ("device", "DEVICE"),
     ];
     let text = listed(&value, &columns, "devices", "Invite one: karwan invite ORG --role enumerator --caseload NAME.");

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use karwan_proto::membership::{Act, Cut, Subject};
-use karwan_proto::{CaseloadId, DeviceId, PersonId};
+use karwan_proto::{CaseloadId, DeviceId, PersonId, Role};
 use rusqlite::params;
 
 use super::Organisation;
@@ -22,6 +22,8 @@ pub struct DeviceRow {
     pub role: String,
     /// Caseloads granted.
     pub caseloads: Vec<CaseloadId>,
+    /// Six digits that the device showed when it joined, where it may do more than an enumerator.
+    pub short_code: Option<String>,
     /// Caseloads that it said it holds when it was last here.
     pub held: Vec<CaseloadId>,
     /// When it last synced, in milliseconds since 1970.
@@ -64,6 +66,7 @@ impl Organisation {
             person: known.person,
             role: known.role.to_string(),
             caseloads: known.caseloads.iter().copied().collect(),
+            short_code: (known.role > Role::Enumerator).then(|| self.server_key.public().short_code(&known.key)),
             held: held.get(device).cloned().unwrap_or_default(),
             last_sync_ms: synced.get(device).copied(),
             waiting: waiting.get(device).map_or(0, |count| *count as u64),

@@ -17,6 +17,7 @@ pub fn devices(host: &Host, scope: &Scope) -> Result<Vec<DeviceListed>, Problem>
         person: organisation.person_name(row.person),
         caseloads: row.caseloads.iter().map(|caseload| organisation.caseload_name(*caseload)).collect(),
         held: row.held.iter().map(|caseload| organisation.caseload_name(*caseload)).collect(),
+        short_code: row.short_code,
         last_sync: row.last_sync_ms.map(rfc3339),
         name: row.name,
         role: row.role,

@@ -167,6 +167,9 @@ pub struct DeviceListed {
     pub role: String,
     /// Names of its caseloads.
     pub caseloads: Vec<String>,
+    /// Six digits that the device showed when it joined, where it may do more than an enumerator: somebody compares them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub short_code: Option<String>,
     /// Names of caseloads that are still on it, as it last said: one that it was not granted any more is among them until it has dropped it.
     pub held: Vec<String>,
     /// When it last synced; nothing where it never did.

@@ -125,8 +125,17 @@ fn enrol(device: &DeviceFolder, invitation: String, name: String, person: Option
         hint(&format!("The device's key is in {}. Without it nothing on this device can be read.", key_path.display()));
     }
     let organisation = enrolled.organisation_name()?;
-    let value = json!({"device": enrolled.id().to_string(), "organisation": organisation, "key_file": key_path});
-    let text = format!("This device belongs to {}.\nNext: karwan device sync {}", isolated(&organisation), named(&device.folder));
+    let code = enrolled.short_code()?;
+    let value = json!({
+        "device": enrolled.id().to_string(), "organisation": organisation, "key_file": key_path, "short_code": code,
+    });
+    let mut text = format!("This device belongs to {}.", isolated(&organisation));
+    if let Some(code) = code {
+        text.push_str(&format!(
+            "\nCode: {code}. Read it to the administrator: karwan devices ORG must show the same one, else revoke the device."
+        ));
+    }
+    text.push_str(&format!("\nNext: karwan device sync {}", named(&device.folder)));
     Ok(Answer::new(value, text))
 }
 
