@@ -1,19 +1,19 @@
 //! Decisions about records that change who has them: erasing, moving, adopting what a device brought without a right to. Each is signed into
 //! the membership log and carried out in the same transaction.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::PoisonError;
 
 use karwan_form::answers::Answers;
 use karwan_proto::membership::Adopted;
 use karwan_proto::{CaseloadId, Hash, PersonId, RecordId, Role};
-use karwan_record::generation::{self, is_part};
+use karwan_record::generation::{self, LeftOut, is_part};
 use karwan_record::{Record, ReviewItem, SourcedChange, entities, place, project_with, state::State};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::host::Host;
-use crate::log::decided::Why;
+use crate::log::decided::{Shown, Why};
 use crate::problem::Problem;
 use crate::projector::rows::{self, Loaded};
 use crate::query::no_such_record;
@@ -98,18 +98,38 @@ fn found(host: &Host, name: &str) -> Result<(CaseloadId, RecordId), Problem> {
 fn erase(host: &Host, name: &str, why: &Why<'_>) -> Result<Value, Problem> {
     need(host, why.person, Role::DataManager)?;
     let (_, record) = found(host, name)?;
-    // Other interviews may tell of the same people: who asked for the erasure must hear of them.
-    let also: Vec<String> = host.projector.read(|db| {
+    let shown = shown_of(host, record)?;
+    host.organisation.erase_record(record, &shown, why)?;
+    // Other interviews tell of the same people: who asked for the erasure must hear of them.
+    let also: BTreeSet<String> = shown.iter().map(|shown| shown.record.to_string()).collect();
+    Ok(json!({"erased": record, "also": also}))
+}
+
+/// What other records note of this one: an interview about a household had been shown what the ones before it wrote.
+fn shown_of(host: &Host, record: RecordId) -> Result<Vec<Shown>, Problem> {
+    let pairs: Vec<(String, String, String)> = host.projector.read(|db| {
         let mut statement = db.prepare_cached(
-            "SELECT DISTINCT other.record FROM entity_write own JOIN entity_write other ON other.caseload = own.caseload \
+            "SELECT own.body, other.body, other.list FROM entity_write own JOIN entity_write other ON other.caseload = own.caseload \
              AND other.list = own.list AND other.entity = own.entity AND other.record != own.record WHERE own.record = ?1 \
-             ORDER BY other.record",
+             ORDER BY other.record, other.list, other.entity",
         )?;
-        let rows = statement.query_map([record.0], |row| row.get(0).map(|id| RecordId(id).to_string()))?;
+        let rows = statement.query_map([record.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
         Ok(rows.collect::<Result<_, _>>()?)
     })?;
-    host.organisation.erase_record(record, why)?;
-    Ok(json!({"erased": record, "also": also}))
+    let mut shown = Vec::new();
+    for (own, other, list) in pairs {
+        let (own, other): (entities::EntityWriteBody, entities::EntityWriteBody) =
+            (serde_json::from_str(&own)?, serde_json::from_str(&other)?);
+        let Some(caseload) = host.organisation.caseload_of(other.record)? else { continue };
+        let mut values: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for (name, value) in &own.properties {
+            values.entry(name.clone()).or_default().insert(value.clone());
+        }
+        values.entry(entities::LABEL.to_owned()).or_default().extend(own.label.clone());
+        let left_out = LeftOut { part: generation::shown_of(&list, &own.id), values, ..LeftOut::default() };
+        shown.push(Shown { record: other.record, caseload, left_out });
+    }
+    Ok(shown)
 }
 
 fn erase_part(host: &Host, name: &str, reference: &str, why: &Why<'_>) -> Result<Value, Problem> {
@@ -122,7 +142,8 @@ fn erase_part(host: &Host, name: &str, reference: &str, why: &Why<'_>) -> Result
         Problem::input("no-such-part", error, "See its questions: karwan records show ORG RECORD.")
     })?;
     let notes = only_from(&loaded, &host.organisation.standing(caseload, record)?, &part)?;
-    let generation = host.organisation.erase_part(caseload, record, &part, &notes, why)?;
+    let left_out = LeftOut { notes, ..LeftOut::part(&part) };
+    let generation = host.organisation.erase_part(caseload, record, &left_out, why)?;
     let root = loaded.known.as_ref().map_or("data", |known| known.shape.root());
     Ok(json!({"record": record, "erased": place::reference(root, &part), "generation": generation}))
 }
@@ -155,7 +176,7 @@ fn part_of(loaded: &Loaded, reference: &str) -> Option<String> {
 /// Entities that the record writes to no more without the part.
 fn only_from(loaded: &Loaded, standing: &[generation::Standing], part: &str) -> Result<BTreeSet<String>, Problem> {
     let Some(known) = &loaded.known else { return Ok(BTreeSet::new()) };
-    let changes = generation::without(standing, part, &BTreeSet::new(), [0; 16])?;
+    let changes = generation::without(standing, &LeftOut::part(part), [0; 16])?;
     let sourced = changes.into_iter().filter_map(|bytes| {
         let provenance = generation::carried(&bytes)?.provenance;
         Some(SourcedChange { bytes, provenance })

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use karwan_tests::secrets::{decrypted, needles, search};
-use karwan_tests::workbook::household_form;
+use karwan_tests::workbook::{household_form, visit_form};
 use karwan_tests::world::{Device, World, values};
 
 /// What only the erased record says.
@@ -152,4 +152,31 @@ fn an_edit_made_without_seeing_another_stays_a_disagreement_across_an_erasure() 
     assert_eq!(values(&world.org_json(&["records", "show"], &[&record]), "/data/phone"), ["0711111111", "0722222222"]);
     assert!(first.values(&record, "/data/father_name").is_empty());
     nothing_left(&world, &[&first, &away], &PLANTED[1..]);
+}
+
+#[test]
+fn what_a_visit_had_been_shown_of_an_erased_registration_goes_too_and_the_visit_stays() {
+    let world = World::new(&[("household.xlsx", household_form().unwrap()), ("visit.xlsx", visit_form().unwrap())]);
+    let (first, second) = (world.device("one", "Laila"), world.device("two", "Karim"));
+    let record = first.fill("household", &household(PLANTED[0], PLANTED[1]));
+    first.sync();
+    second.sync();
+    let household = second.json(&["list"], &["--kind", "entity"])[0]["record"].as_str().unwrap().to_owned();
+    let visit = second.fill("visit", &format!("household={household}\nphone=0722222222\nremarks=moved\n"));
+    second.sync();
+    first.sync();
+    let erased = world.org_json(&["erase"], &[&record, "--reason", "Asked for by the family."]);
+    assert_eq!(erased["also"], serde_json::json!([visit]), "{erased}");
+    for device in [&first, &second] {
+        device.sync();
+        assert_eq!(device.values(&visit, "/data/remarks"), ["moved"]);
+        assert_eq!(device.json(&["list"], &["--kind", "entity"]).as_array().unwrap().len(), 0, "nobody made the household");
+    }
+    nothing_left(&world, &[&first, &second], &PLANTED);
+    let shown = world.org_json(&["records", "show"], &[&visit]);
+    assert_eq!(shown["history"][0]["author"], "Karim");
+    first.edit(&visit, "/data/remarks=moved again").done();
+    first.sync();
+    second.sync();
+    assert_eq!(second.values(&visit, "/data/remarks"), ["moved again"]);
 }

@@ -12,6 +12,7 @@ use automerge::{ActorId, Change, ChangeHash, ExpandedChange, ObjType, ScalarValu
 use karwan_proto::{DeviceId, Hash, PersonId, Role};
 
 use crate::document::root;
+use crate::entities::{EntityNote, LABEL, key};
 use crate::error::RecordError;
 use crate::place;
 use crate::provenance::Provenance;
@@ -81,14 +82,50 @@ pub fn is_part(path: &str, part: &str) -> bool {
     path.strip_prefix(part).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '[']))
 }
 
-/// The changes of the next generation, in an order in which each follows what it stands on. `part` is the path below the root; `notes` are the
-/// keys (`list:id`) of entities that came from the part; all changes are by actors that begin with `actor`.
-pub fn without(
-    standing: &[Standing],
-    part: &str,
-    notes: &BTreeSet<String>,
-    actor: [u8; 16],
-) -> Result<Vec<Vec<u8>>, RecordError> {
+/// What the next generation leaves out.
+#[derive(Debug, Clone, Default)]
+pub struct LeftOut {
+    /// The path of a question or instance below the root, or [`shown_of`] an entity.
+    pub part: String,
+    /// Keys (`list:id`) of entities that came from the part: what is noted of them goes.
+    pub notes: BTreeSet<String>,
+    /// Values by property that notes about the entity of [`shown_of`] forget to have been shown; all of them where none is named.
+    pub values: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl LeftOut {
+    /// A part, and nothing else.
+    pub fn part(part: &str) -> Self {
+        Self { part: part.to_owned(), ..Self::default() }
+    }
+
+    /// What a note says, without what it is to forget.
+    fn forget(&self, key: &str, text: &str) -> Option<String> {
+        if self.part.strip_prefix(SHOWN) != Some(key) {
+            return None;
+        }
+        let mut note: EntityNote = serde_json::from_str(text).ok()?;
+        let goes = |name: &str, value: &str| {
+            self.values.is_empty() || self.values.get(name).is_some_and(|values| values.contains(value))
+        };
+        note.shown.retain(|name, value| !goes(name, value));
+        if goes(LABEL, &note.shown_label) {
+            note.shown_label.clear();
+        }
+        serde_json::to_string(&note).ok()
+    }
+}
+
+/// First character of a part that is no path: what an interview had been shown of an entity.
+const SHOWN: char = '@';
+
+/// The part of a record that is what it had been shown of an entity: an erased interview's values are there too.
+pub fn shown_of(list: &str, id: &str) -> String {
+    format!("{SHOWN}{}", key(list, id))
+}
+
+/// The changes of the next generation, in an order in which each follows what it stands on. All are by actors that begin with `actor`.
+pub fn without(standing: &[Standing], left_out: &LeftOut, actor: [u8; 16]) -> Result<Vec<Vec<u8>>, RecordError> {
     let mut open: Vec<(Change, &Standing)> = Vec::with_capacity(standing.len());
     for one in standing {
         let change = Change::from_bytes(one.bytes.clone()).map_err(|error| RecordError::Unreadable(error.to_string()))?;
@@ -96,8 +133,7 @@ pub fn without(
     }
     let actors: BTreeSet<ActorId> = open.iter().map(|(change, _)| change.actor_id().clone()).collect();
     let mut writer = Writer {
-        part,
-        notes,
+        left_out,
         // In the same order: where counters are equal the greater actor shows.
         actors: actors.into_iter().zip(0u32..).map(|(old, number)| (old, forked(actor, number))).collect(),
         ids: BTreeMap::new(),
@@ -142,8 +178,7 @@ enum Place {
 }
 
 struct Writer<'a> {
-    part: &'a str,
-    notes: &'a BTreeSet<String>,
+    left_out: &'a LeftOut,
     actors: BTreeMap<ActorId, ActorId>,
     ids: BTreeMap<OpId, OpId>,
     places: BTreeMap<OpId, Place>,
@@ -223,7 +258,7 @@ impl Writer<'_> {
                     _ => key.as_str(),
                 };
                 let path = place::join(&parent, named);
-                let goes = is_part(&path, self.part);
+                let goes = is_part(&path, &self.left_out.part);
                 (goes, if goes { Place::Gone } else { Place::Answers(path) })
             }
             Place::Root(name) => (self.goes_from_root(&name, key, operation), Place::Gone),
@@ -236,13 +271,13 @@ impl Writer<'_> {
 
     fn goes_from_root(&self, name: &str, key: &str, operation: &Op) -> bool {
         match name {
-            root::EVENTS => key.rsplit_once('!').is_some_and(|(path, _)| is_part(path, self.part)),
-            root::SEEN => self.notes.contains(key),
+            root::EVENTS => key.rsplit_once('!').is_some_and(|(path, _)| is_part(path, &self.left_out.part)),
+            root::SEEN => self.left_out.notes.contains(key),
             root::REVIEWS => {
                 let OpType::Put(ScalarValue::Str(text)) = &operation.action else { return false };
                 let body: Option<ReviewBody> = serde_json::from_str(text).ok();
                 let reference = body.and_then(|body| body.reference).unwrap_or_default();
-                is_part(place::of_reference(&reference), self.part)
+                is_part(place::of_reference(&reference), &self.left_out.part)
             }
             _ => false,
         }
@@ -251,8 +286,16 @@ impl Writer<'_> {
     /// An operation with the identifiers of the new document.
     fn moved(&self, operation: &Op) -> Op {
         let new = |id: &OpId| self.ids.get(id).cloned().unwrap_or_else(|| id.clone());
+        let in_notes =
+            matches!(&operation.obj, ObjectId::Id(id) if self.places.get(id) == Some(&Place::Root(root::SEEN.to_owned())));
+        let action = match (&operation.action, &operation.key) {
+            (OpType::Put(ScalarValue::Str(text)), Key::Map(key)) if in_notes => {
+                self.left_out.forget(key, text).map_or_else(|| operation.action.clone(), |text| OpType::Put(text.into()))
+            }
+            (action, _) => action.clone(),
+        };
         Op {
-            action: operation.action.clone(),
+            action,
             obj: match &operation.obj {
                 ObjectId::Root => ObjectId::Root,
                 ObjectId::Id(id) => ObjectId::Id(new(id)),

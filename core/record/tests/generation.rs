@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use karwan_form::answers::{Answer, Answers, Instance};
 use karwan_proto::{DeviceId, Hash, PersonId, RecordId, Role};
-use karwan_record::generation::{Standing, carried, whose, without};
+use karwan_record::generation::{LeftOut, Standing, carried, whose, without};
 use karwan_record::{Author, Provenance, Record, Shape, SourcedChange, Stamp, gate, project_with};
 
 const RECORD: RecordId = RecordId([7; 16]);
@@ -80,7 +80,7 @@ fn holds(changes: &[Vec<u8>], text: &str) -> bool {
 
 #[test]
 fn a_member_goes_and_the_rest_stays_as_it_was() {
-    let changes = without(&standing(), "member[id-two]", &BTreeSet::new(), SERVER).unwrap();
+    let changes = without(&standing(), &LeftOut::part("member[id-two]"), SERVER).unwrap();
     // The fourth said nothing but the member's name.
     assert_eq!(changes.len(), 3);
     for gone in ["Zarnigar", "Gul", "id-two"] {
@@ -103,17 +103,17 @@ fn a_member_goes_and_the_rest_stays_as_it_was() {
 
 #[test]
 fn an_answer_goes_with_its_disagreement_and_everybody_makes_the_same_of_it() {
-    let changes = without(&standing(), "phone", &BTreeSet::new(), SERVER).unwrap();
+    let changes = without(&standing(), &LeftOut::part("phone"), SERVER).unwrap();
     let projection = project_with(&taken_in(&changes), None, &Shape::unknown());
     assert!(!projection.values.contains_key("/data/phone"));
     assert!(projection.items.iter().all(|item| item.reference != "/data/phone"), "{:?}", projection.items);
     assert!(projection.values.contains_key("/data/member[id-two]/m_name"));
-    assert_eq!(changes, without(&standing(), "phone", &BTreeSet::new(), SERVER).unwrap());
+    assert_eq!(changes, without(&standing(), &LeftOut::part("phone"), SERVER).unwrap());
 }
 
 #[test]
 fn a_second_part_goes_from_the_generation_after_the_first() {
-    let first = without(&standing(), "phone", &BTreeSet::new(), SERVER).unwrap();
+    let first = without(&standing(), &LeftOut::part("phone"), SERVER).unwrap();
     let again: Vec<Standing> = first
         .iter()
         .zip(0u32..)
@@ -124,7 +124,7 @@ fn a_second_part_goes_from_the_generation_after_the_first() {
             position,
         })
         .collect();
-    let second = without(&again, "member[id-two]", &BTreeSet::new(), [0xcc; 16]).unwrap();
+    let second = without(&again, &LeftOut::part("member[id-two]"), [0xcc; 16]).unwrap();
     assert!(!holds(&second, "Zarnigar") && holds(&second, "Zahra"));
     assert_eq!(carried(&second[0]).unwrap().provenance.device, DeviceId([1; 16]));
 }

@@ -13,7 +13,7 @@ use karwan_proto::membership::{Act, Adopted, Membership};
 use karwan_proto::{
     CaseloadId, DeviceId, Envelope, Hash, IncarnationId, Item, LogEntry, PersonId, Reason, RecordId, Role, Verdict,
 };
-use karwan_record::generation::{self, Standing};
+use karwan_record::generation::{self, LeftOut, Standing};
 use rusqlite::{Connection, Transaction, params};
 
 use super::ingest::{Brought, Sealing, Writer, accepted_whole, decide, verdict_on};
@@ -57,6 +57,16 @@ impl Retired {
     }
 }
 
+/// What another record had been shown of an erased one.
+pub struct Shown {
+    /// The other record.
+    pub record: RecordId,
+    /// Where it stands.
+    pub caseload: CaseloadId,
+    /// What is left out of it.
+    pub left_out: LeftOut,
+}
+
 /// Why somebody decided, for the server's own audit.
 pub struct Why<'a> {
     /// Who decided.
@@ -77,34 +87,38 @@ fn audit(db: &Connection, why: &Why<'_>, act: &str, subject: &str) -> Result<(),
 }
 
 impl Organisation {
-    /// Erases a record, for ever.
-    pub fn erase_record(&self, record: RecordId, why: &Why<'_>) -> Result<(), Problem> {
-        let act = Act::Erase { record, person: why.person };
+    /// Erases a record, for ever, and what other records had been shown of it.
+    pub fn erase_record(&self, record: RecordId, shown: &[Shown], why: &Why<'_>) -> Result<(), Problem> {
         let mut core = self.writing()?;
         core.not_recovering()?;
-        self.writing_log(&mut core, &[act], false, |writer, transaction| {
+        let mut acts = vec![Act::Erase { record, person: why.person }];
+        let mut generations = Vec::new();
+        for Shown { record: other, left_out, .. } in shown {
+            let before = generations.iter().filter(|(known, _)| known == other).count();
+            let generation = core.membership.records().generation(*other) + 1 + u32::try_from(before).unwrap_or(0);
+            generations.push((*other, generation));
+            acts.push(Act::ErasePart { record: *other, generation, part: left_out.part.clone(), person: why.person });
+        }
+        self.writing_log(&mut core, &acts, false, |writer, transaction| {
             writer.obey_erasure(transaction, record)?;
+            for (Shown { record: other, caseload, left_out }, (_, generation)) in shown.iter().zip(&generations) {
+                let standing = writer.standing(transaction, *caseload, *other)?;
+                writer.regenerate(transaction, *caseload, (*other, *generation), &standing, left_out, why.person)?;
+            }
             audit(transaction, why, "erase", &record.to_string())
         })
     }
 
-    /// Erases a part of a record: a question or instance by its path. `notes` are entities (`list:id`) that came from the part.
-    pub fn erase_part(
-        &self,
-        caseload: CaseloadId,
-        record: RecordId,
-        part: &str,
-        notes: &BTreeSet<String>,
-        why: &Why<'_>,
-    ) -> Result<u32, Problem> {
+    /// Erases a part of a record: a question or instance by its path.
+    pub fn erase_part(&self, caseload: CaseloadId, record: RecordId, left_out: &LeftOut, why: &Why<'_>) -> Result<u32, Problem> {
         let mut core = self.writing()?;
         core.not_recovering()?;
         let generation = core.membership.records().generation(record) + 1;
-        let act = Act::ErasePart { record, generation, part: part.to_owned(), person: why.person };
+        let act = Act::ErasePart { record, generation, part: left_out.part.clone(), person: why.person };
         self.writing_log(&mut core, &[act], false, |writer, transaction| {
             let standing = writer.standing(transaction, caseload, record)?;
-            writer.regenerate(transaction, caseload, (record, generation), &standing, (part, notes), why.person)?;
-            audit(transaction, why, "erase part", &format!("{record} {part}"))?;
+            writer.regenerate(transaction, caseload, (record, generation), &standing, left_out, why.person)?;
+            audit(transaction, why, "erase part", &format!("{record} {}", left_out.part))?;
             Ok(generation)
         })
     }
@@ -231,11 +245,11 @@ impl Organisation {
                 let mut rest: Vec<&String> = parts.collect();
                 let final_part = rest.pop();
                 for part in rest {
-                    let changes = generation::without(&standing, part, &BTreeSet::new(), [0; 16])?;
+                    let changes = generation::without(&standing, &LeftOut::part(part), [0; 16])?;
                     standing = changes.iter().zip(&standing).map(|(bytes, old)| carried_on(bytes, old)).collect();
                 }
                 if let Some(part) = final_part {
-                    writer.regenerate(transaction, caseload, (record, last), &standing, (part, &BTreeSet::new()), person)?;
+                    writer.regenerate(transaction, caseload, (record, last), &standing, &LeftOut::part(part), person)?;
                 }
             }
             Ok(())
@@ -483,19 +497,19 @@ impl Writer<'_> {
         caseload: CaseloadId,
         (record, generation): (RecordId, u32),
         standing: &[Standing],
-        (part, notes): (&str, &BTreeSet<String>),
+        left_out: &LeftOut,
         person: PersonId,
     ) -> Result<(), Problem> {
         // Named by what it is made of: a server that has to do it again from the same changes makes the same ones.
         let mut hasher = blake3::Hasher::new_derive_key("karwan 2026 generation");
-        hasher.update(&record.0).update(&generation.to_le_bytes()).update(part.as_bytes());
+        hasher.update(&record.0).update(&generation.to_le_bytes()).update(left_out.part.as_bytes());
         for one in standing {
             hasher.update(blake3::hash(&one.bytes).as_bytes());
         }
         let mut name = [0; 16];
         hasher.finalize_xof().fill(&mut name);
         let incarnation = IncarnationId::from_random(name);
-        let changes = generation::without(standing, part, notes, incarnation.0)?;
+        let changes = generation::without(standing, left_out, incarnation.0)?;
         let mut sealed = BTreeMap::new();
         let device = self.organisation.server_key.public().device();
         let mut items = Vec::new();
