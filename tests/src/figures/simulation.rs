@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::{Figure, Gate, Scale};
 use crate::home::Template;
-use crate::simulation::canary::{CANARIES, Canary};
+use crate::simulation::canary::{CANARIES, is_caught};
 use crate::simulation::schedule::{PHONES, schedule};
 use crate::simulation::world::run;
 
@@ -12,29 +12,7 @@ const DEVICE_DAYS_FULL: u64 = 1_000_000;
 const DEVICE_DAYS_SHORT: u64 = 36;
 /// Days of one world.
 pub const DAYS: u64 = 6;
-/// Days of a world with a planted fault: it is compared once.
-const DAYS_OF_A_CANARY: u64 = 3;
-/// Worlds in which a planted fault may hide before it counts as not found.
-const WORLDS_OF_A_CANARY: u64 = 12;
 const TOLD_EVERY: Duration = Duration::from_secs(20);
-
-/// Where worlds begin in which this fault has occasion to show: a revocation or a copied phone is rare.
-fn first_seed(canary: Canary) -> u64 {
-    match canary {
-        Canary::RevocationForgotten => 13,
-        Canary::CloneForgets => 5,
-        _ => 1,
-    }
-}
-
-/// Whether a planted fault is found; gives the seed of the world that found it.
-pub fn is_caught(template: &Template, canary: Canary) -> Option<u64> {
-    let first = first_seed(canary);
-    (first..first + WORLDS_OF_A_CANARY).find(|seed| {
-        let steps = schedule(*seed, DAYS_OF_A_CANARY);
-        !run(template, &steps, Some(canary)).broken.is_empty()
-    })
-}
 
 /// Worlds one after another, and all planted faults.
 pub fn measure(scale: Scale) -> Vec<Figure> {
@@ -61,9 +39,9 @@ pub fn measure(scale: Scale) -> Vec<Figure> {
     }
     let mut caught = 0;
     for canary in CANARIES {
-        let seed = is_caught(&template, canary);
-        eprintln!("{canary:?}: {}", seed.map_or("not found".to_owned(), |seed| format!("found in world {seed}")));
-        caught += u64::from(seed.is_some());
+        let found = is_caught(&template, canary);
+        eprintln!("{canary:?}: {}", if found { "found" } else { "not found" });
+        caught += u64::from(found);
     }
     let figure = |name, value: u64, gate, correctness| Figure { name, value: value as f64, unit: "", gate, correctness, scale };
     vec![

@@ -3,8 +3,10 @@
 use karwan_client::Folder;
 use karwan_store::{Store, StoreError};
 
-use super::world::World;
-use crate::home::phone_key;
+use super::line::Line;
+use super::schedule::{Step, Whose};
+use super::world::{World, run};
+use crate::home::{Template, phone_key};
 
 /// A planted fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,8 +15,8 @@ pub enum Canary {
     EarlyAcknowledgement,
     /// A phone's cursor goes to the end of the log without what lies before it.
     SkippingCursor,
-    /// A copied phone takes its unsent work for written again when it is not.
-    CloneForgets,
+    /// A copied or restored phone throws its unsent work away.
+    CopyForgets,
     /// A merge writes over what disagrees.
     CarelessMerge,
     /// The server does not keep a revocation that it confirmed.
@@ -27,11 +29,40 @@ pub enum Canary {
 pub const CANARIES: [Canary; 6] = [
     Canary::EarlyAcknowledgement,
     Canary::SkippingCursor,
-    Canary::CloneForgets,
+    Canary::CopyForgets,
     Canary::CarelessMerge,
     Canary::RevocationForgotten,
     Canary::LyingDisk,
 ];
+
+/// A schedule in which the fault has occasion to show.
+fn occasion(canary: Canary) -> Vec<(usize, Step)> {
+    let edit = |phone| Step::Edit { phone, record: 0, question: "phone" };
+    let sync = Step::Sync { phone: 0, line: Line::Good };
+    let steps = match canary {
+        Canary::EarlyAcknowledgement | Canary::SkippingCursor => vec![Step::Create { phone: 0 }, sync, Step::Settle],
+        Canary::CopyForgets => {
+            vec![Step::Create { phone: 0 }, Step::CopyPhone { phone: 0 }, Step::RestorePhone { phone: 0 }, Step::Settle]
+        }
+        Canary::CarelessMerge => vec![Step::Create { phone: 0 }, Step::Settle, edit(0), edit(1), Step::Settle],
+        Canary::RevocationForgotten => {
+            vec![Step::Create { phone: 2 }, Step::Settle, Step::Revoke { phone: 2 }, edit(2), Step::Settle]
+        }
+        Canary::LyingDisk => {
+            let mut steps = vec![Step::Create { phone: 0 }, Step::PowerCut { whose: Whose::Phone(0), after: 3 }];
+            steps.extend([edit(0); 8]);
+            steps.push(Step::Settle);
+            steps
+        }
+    };
+    steps.into_iter().enumerate().collect()
+}
+
+/// Whether the fault is found where it has occasion to show, and nothing is found there without it.
+pub fn is_caught(template: &Template, canary: Canary) -> bool {
+    let steps = occasion(canary);
+    run(template, &steps, None).broken.is_empty() && !run(template, &steps, Some(canary)).broken.is_empty()
+}
 
 impl World {
     fn open_store(&self, number: usize) -> Option<Store> {
@@ -75,17 +106,20 @@ impl World {
         }
     }
 
-    pub(super) fn plant_in_clone(&mut self, number: usize) {
-        if self.canary != Some(Canary::CloneForgets) {
+    pub(super) fn plant_in_copy(&mut self, number: usize) {
+        if self.canary != Some(Canary::CopyForgets) {
             return;
         }
-        if let Some(mut store) = self.open_store(number) {
-            store
-                .write(|batch| {
-                    batch.rewrite_done()?;
-                    Ok::<_, StoreError>(())
-                })
-                .expect("the mark is taken away");
-        }
+        let Some(mut store) = self.open_store(number) else { return };
+        let records = self.records.clone();
+        let thrown_away = store.write(|batch| {
+            for record in records {
+                if batch.view().is_unsent(record)? {
+                    batch.evict_record(record)?;
+                }
+            }
+            Ok::<_, StoreError>(())
+        });
+        thrown_away.expect("the work is thrown away");
     }
 }

@@ -424,6 +424,7 @@ impl World {
         restore_folder(&from, &phone.folder);
         self.model.may_come_again(copy.unsent.iter().copied());
         (phone.held, phone.unsent, phone.knows) = (copy.held, copy.unsent, copy.knows);
+        self.plant_in_copy(number);
         self.open_phone(number);
         self.pardon_where_forgotten();
     }
@@ -443,7 +444,7 @@ impl World {
         phone.outlaw = self.phones[number].outlaw;
         (phone.held, phone.unsent, phone.knows) = (copy.held, copy.unsent, copy.knows);
         self.phones.push(phone);
-        self.plant_in_clone(fresh);
+        self.plant_in_copy(fresh);
         self.open_phone(fresh);
     }
 
