@@ -293,7 +293,8 @@ impl Writer<'_> {
         let Ok(signed) = SignedHeader::peek(bytes) else { return rejected(Rejection::Malformed) };
         let hash = signed.hash();
         let header = signed.header().clone();
-        let testimony = testimony.filter(|_| believes(self.core_membership, bearer, &header));
+        let testimony = recovery::believed(transaction, self.core_membership, bearer, &header, testimony, self.holds)?;
+        let testimony = testimony.as_ref();
         let mut statement = transaction.prepare_cached("SELECT sequence FROM envelope WHERE hash = ?1")?;
         if let Some(sequence) = statement.query_row([hash.0], |row| row.get::<_, i64>(0)).optional()? {
             if let Some(testimony) = testimony {
@@ -563,12 +564,6 @@ impl Writer<'_> {
             .execute(params![envelope.0, position as i64, stands.0, record.0, generation, sealed])?;
         Ok(())
     }
-}
-
-/// Whether what a device tells of another's envelope is believed: it is no party, and stands.
-fn believes(membership: &karwan_proto::Membership, bearer: DeviceId, header: &EnvelopeHeader) -> bool {
-    let known = membership.device(bearer).filter(|known| !known.revoked);
-    bearer != header.device && known.is_some_and(|known| known.person != header.person)
 }
 
 /// Whether another copy of the device's database wrote under the same incarnation: its envelope of this number, or of the one before, is here.

@@ -5,8 +5,11 @@
 
 use std::collections::BTreeSet;
 
+use karwan_proto::membership::{Act, SignedEntry};
 use karwan_proto::session::{Ingested, Prefix, Testimony};
-use karwan_proto::{CaseloadId, DeviceId, Envelope, Hash, LogEntry, Reason, RecordId, Verdict, codec};
+use karwan_proto::{
+    CaseloadId, DeviceId, Envelope, EnvelopeHeader, Hash, LogEntry, Membership, Reason, RecordId, Role, Verdict, codec,
+};
 use karwan_record::Record;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use serde_json::{Value, json};
@@ -81,6 +84,53 @@ pub(super) fn hold(
     }
     // It has no place in a log yet: that is told when it is judged.
     Ok(Ingested::Durable { sequence: 0 })
+}
+
+/// What a device tells of another's envelope, as far as it is believed: where this server has forgotten something, of a device that is no party and
+/// stands, and of no higher role than the author ever had. While the envelope is only held, the role that it had may still be on its way.
+pub(super) fn believed(
+    transaction: &Transaction<'_>,
+    membership: &Membership,
+    bearer: DeviceId,
+    header: &EnvelopeHeader,
+    testimony: Option<&Testimony>,
+    holds: bool,
+) -> Result<Option<Testimony>, Problem> {
+    let Some(testimony) = testimony else { return Ok(None) };
+    let known = membership.device(bearer).filter(|known| !known.revoked);
+    let is_witness = bearer != header.device && known.is_some_and(|known| known.person != header.person);
+    if !is_witness || !has_forgotten(transaction)? {
+        return Ok(None);
+    }
+    let role = match testimony.role {
+        role if holds || role == Role::Enumerator => role,
+        role => role.min(highest_role(transaction, membership, header)?),
+    };
+    Ok(Some(Testimony { role, ..testimony.clone() }))
+}
+
+/// Whether this server was restored, or got back membership entries that it had not.
+fn has_forgotten(db: &Connection) -> Result<bool, Problem> {
+    let mut statement = db.prepare_cached("SELECT 1 FROM setting WHERE name IN ('restored', 'forgot')")?;
+    Ok(statement.exists([])?)
+}
+
+/// The highest role in which somebody may ever have written on a device.
+fn highest_role(db: &Connection, membership: &Membership, header: &EnvelopeHeader) -> Result<Role, Problem> {
+    let device = membership.device(header.device).map_or(Role::Administrator, |known| known.role);
+    let mut person = membership.person(header.person).map_or(Role::Enumerator, |known| known.role);
+    let mut statement = db.prepare_cached("SELECT bytes FROM membership ORDER BY position")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let bytes: Vec<u8> = row.get(0)?;
+        // Checked when it was taken in.
+        match SignedEntry::decode(&bytes)?.open_unchecked()?.act {
+            Act::Person { person: named, role, .. } if named == header.person => person = person.max(role),
+            Act::Administrator { person: named, .. } if named == header.person => person = Role::Administrator,
+            _ => {}
+        }
+    }
+    Ok(person.min(device))
 }
 
 struct Held {

@@ -63,6 +63,7 @@ impl Organisation {
                 "INSERT INTO membership(position, bytes, chain) VALUES(?1, ?2, ?3)",
                 params![cursor.sequence as i64, signed.encode(), cursor.chain.0],
             )?;
+            transaction.execute("INSERT OR IGNORE INTO setting VALUES('forgot', X'01')", [])?;
             taken_out.extend(follow(&transaction, &entry.act)?);
             transaction.commit()?;
             core.membership = next;
