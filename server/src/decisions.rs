@@ -9,6 +9,7 @@ use karwan_proto::membership::Adopted;
 use karwan_proto::{CaseloadId, Hash, PersonId, RecordId, Role};
 use karwan_record::generation::{self, LeftOut, is_part};
 use karwan_record::{Record, ReviewItem, SourcedChange, entities, place, project_with, state::State};
+use rusqlite::params;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -98,36 +99,54 @@ fn found(host: &Host, name: &str) -> Result<(CaseloadId, RecordId), Problem> {
 fn erase(host: &Host, name: &str, why: &Why<'_>) -> Result<Value, Problem> {
     need(host, why.person, Role::DataManager)?;
     let (_, record) = found(host, name)?;
-    let shown = shown_of(host, record)?;
+    let own: Vec<entities::EntityWriteBody> = host.projector.read(|db| {
+        let mut statement = db.prepare_cached("SELECT body FROM entity_write WHERE record = ?1 ORDER BY list, entity")?;
+        let rows = statement.query_map([record.0], |row| row.get::<_, String>(0))?;
+        rows.map(|body| Ok(serde_json::from_str(&body?)?)).collect()
+    })?;
+    let shown = shown_of(host, record, &own, &[])?;
     host.organisation.erase_record(record, &shown, why)?;
     // Other interviews tell of the same people: who asked for the erasure must hear of them.
     let also: BTreeSet<String> = shown.iter().map(|shown| shown.record.to_string()).collect();
     Ok(json!({"erased": record, "also": also}))
 }
 
-/// What other records note of this one: an interview about a household had been shown what the ones before it wrote.
-fn shown_of(host: &Host, record: RecordId) -> Result<Vec<Shown>, Problem> {
-    let pairs: Vec<(String, String, String)> = host.projector.read(|db| {
-        let mut statement = db.prepare_cached(
-            "SELECT own.body, other.body, other.list FROM entity_write own JOIN entity_write other ON other.caseload = own.caseload \
-             AND other.list = own.list AND other.entity = own.entity AND other.record != own.record WHERE own.record = ?1 \
-             ORDER BY other.record, other.list, other.entity",
-        )?;
-        let rows = statement.query_map([record.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-        Ok(rows.collect::<Result<_, _>>()?)
-    })?;
+/// What other records note of what this one writes to entities and will not write any more: an interview about a household had been shown what
+/// the ones before it wrote.
+fn shown_of(
+    host: &Host,
+    record: RecordId,
+    before: &[entities::EntityWriteBody],
+    after: &[entities::EntityWriteBody],
+) -> Result<Vec<Shown>, Problem> {
     let mut shown = Vec::new();
-    for (own, other, list) in pairs {
-        let (own, other): (entities::EntityWriteBody, entities::EntityWriteBody) =
-            (serde_json::from_str(&own)?, serde_json::from_str(&other)?);
-        let Some(caseload) = host.organisation.caseload_of(other.record)? else { continue };
+    for own in before {
+        let stays = after.iter().find(|write| (&write.list, &write.id) == (&own.list, &own.id));
         let mut values: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for (name, value) in &own.properties {
-            values.entry(name.clone()).or_default().insert(value.clone());
+            if stays.is_none_or(|write| write.properties.get(name) != Some(value)) {
+                values.entry(name.clone()).or_default().insert(value.clone());
+            }
         }
-        values.entry(entities::LABEL.to_owned()).or_default().extend(own.label.clone());
-        let left_out = LeftOut { part: generation::shown_of(&list, &own.id), values, ..LeftOut::default() };
-        shown.push(Shown { record: other.record, caseload, left_out });
+        if stays.is_none_or(|write| write.label != own.label) {
+            values.entry(entities::LABEL.to_owned()).or_default().extend(own.label.clone());
+        }
+        if values.is_empty() {
+            continue;
+        }
+        let others: Vec<RecordId> = host.projector.read(|db| {
+            let mut statement = db.prepare_cached(
+                "SELECT DISTINCT record FROM entity_write WHERE list = ?1 AND entity = ?2 AND record != ?3 ORDER BY record",
+            )?;
+            let rows = statement.query_map(params![own.list, own.id, record.0], |row| row.get(0).map(RecordId))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })?;
+        for other in others {
+            let Some(caseload) = host.organisation.caseload_of(other)? else { continue };
+            let part = generation::shown_of(&own.list, &own.id);
+            let left_out = LeftOut { part, values: values.clone(), ..LeftOut::default() };
+            shown.push(Shown { record: other, caseload, left_out });
+        }
     }
     Ok(shown)
 }
@@ -141,9 +160,15 @@ fn erase_part(host: &Host, name: &str, reference: &str, why: &Why<'_>) -> Result
         let error = format!("the record has no part {reference}");
         Problem::input("no-such-part", error, "See its questions: karwan records show ORG RECORD.")
     })?;
-    let notes = only_from(&loaded, &host.organisation.standing(caseload, record)?, &part)?;
+    let after = writes_without(&loaded, &host.organisation.standing(caseload, record)?, &part)?;
+    let before = &loaded.projection.entity_writes;
+    let shown = shown_of(host, record, before, &after)?;
+    let keys = |writes: &[entities::EntityWriteBody]| -> BTreeSet<String> {
+        writes.iter().map(|write| entities::key(&write.list, &write.id)).collect()
+    };
+    let notes = keys(before).difference(&keys(&after)).cloned().collect();
     let left_out = LeftOut { notes, ..LeftOut::part(&part) };
-    let generation = host.organisation.erase_part(caseload, record, &left_out, why)?;
+    let generation = host.organisation.erase_part(caseload, record, &left_out, &shown, why)?;
     let root = loaded.known.as_ref().map_or("data", |known| known.shape.root());
     Ok(json!({"record": record, "erased": place::reference(root, &part), "generation": generation}))
 }
@@ -173,20 +198,20 @@ fn part_of(loaded: &Loaded, reference: &str) -> Option<String> {
     all.any(|held| is_part(held, &path)).then_some(path)
 }
 
-/// Entities that the record writes to no more without the part.
-fn only_from(loaded: &Loaded, standing: &[generation::Standing], part: &str) -> Result<BTreeSet<String>, Problem> {
-    let Some(known) = &loaded.known else { return Ok(BTreeSet::new()) };
+/// What the record writes to entities without the part.
+fn writes_without(
+    loaded: &Loaded,
+    standing: &[generation::Standing],
+    part: &str,
+) -> Result<Vec<entities::EntityWriteBody>, Problem> {
+    let Some(known) = &loaded.known else { return Ok(loaded.projection.entity_writes.clone()) };
     let changes = generation::without(standing, &LeftOut::part(part), [0; 16])?;
     let sourced = changes.into_iter().filter_map(|bytes| {
         let provenance = generation::carried(&bytes)?.provenance;
         Some(SourcedChange { bytes, provenance })
     });
     let after = Record::load(loaded.record.id(), sourced.collect())?;
-    let after = project_with(&after, Some(&known.form), &known.shape);
-    let keys = |writes: &[entities::EntityWriteBody]| -> BTreeSet<String> {
-        writes.iter().map(|write| entities::key(&write.list, &write.id)).collect()
-    };
-    Ok(keys(&loaded.projection.entity_writes).difference(&keys(&after.entity_writes)).cloned().collect())
+    Ok(project_with(&after, Some(&known.form), &known.shape).entity_writes)
 }
 
 fn move_to(host: &Host, name: &str, to: &str, why: &Why<'_>) -> Result<Value, Problem> {

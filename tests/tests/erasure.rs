@@ -165,6 +165,13 @@ fn what_a_visit_had_been_shown_of_an_erased_registration_goes_too_and_the_visit_
     let visit = second.fill("visit", &format!("household={household}\nphone=0722222222\nremarks=moved\n"));
     second.sync();
     first.sync();
+    // One answer first, then all of it.
+    world.org(&["erase"], &[&record, "--part", "/data/head_name", "--reason", "Wrong name."]).done();
+    for device in [&first, &second] {
+        device.sync();
+        assert_eq!(device.values(&household, "phone"), ["0722222222"], "the household stays");
+    }
+    nothing_left(&world, &[&first, &second], &PLANTED[..1]);
     let erased = world.org_json(&["erase"], &[&record, "--reason", "Asked for by the family."]);
     assert_eq!(erased["also"], serde_json::json!([visit]), "{erased}");
     for device in [&first, &second] {

@@ -67,6 +67,18 @@ pub struct Shown {
     pub left_out: LeftOut,
 }
 
+/// Adds the acts by which other records forget what they had been shown; gives the generation that each comes to.
+fn forgetting(membership: &Membership, shown: &[Shown], person: PersonId, acts: &mut Vec<Act>) -> Vec<u32> {
+    let mut generations = Vec::new();
+    for (at, Shown { record, left_out, .. }) in shown.iter().enumerate() {
+        let before = shown.iter().take(at).filter(|earlier| earlier.record == *record).count();
+        let generation = membership.records().generation(*record) + 1 + u32::try_from(before).unwrap_or(0);
+        acts.push(Act::ErasePart { record: *record, generation, part: left_out.part.clone(), person });
+        generations.push(generation);
+    }
+    generations
+}
+
 /// Why somebody decided, for the server's own audit.
 pub struct Why<'a> {
     /// Who decided.
@@ -92,32 +104,32 @@ impl Organisation {
         let mut core = self.writing()?;
         core.not_recovering()?;
         let mut acts = vec![Act::Erase { record, person: why.person }];
-        let mut generations = Vec::new();
-        for Shown { record: other, left_out, .. } in shown {
-            let before = generations.iter().filter(|(known, _)| known == other).count();
-            let generation = core.membership.records().generation(*other) + 1 + u32::try_from(before).unwrap_or(0);
-            generations.push((*other, generation));
-            acts.push(Act::ErasePart { record: *other, generation, part: left_out.part.clone(), person: why.person });
-        }
+        let generations = forgetting(&core.membership, shown, why.person, &mut acts);
         self.writing_log(&mut core, &acts, false, |writer, transaction| {
             writer.obey_erasure(transaction, record)?;
-            for (Shown { record: other, caseload, left_out }, (_, generation)) in shown.iter().zip(&generations) {
-                let standing = writer.standing(transaction, *caseload, *other)?;
-                writer.regenerate(transaction, *caseload, (*other, *generation), &standing, left_out, why.person)?;
-            }
+            writer.forget_shown(transaction, shown, &generations, why.person)?;
             audit(transaction, why, "erase", &record.to_string())
         })
     }
 
     /// Erases a part of a record: a question or instance by its path.
-    pub fn erase_part(&self, caseload: CaseloadId, record: RecordId, left_out: &LeftOut, why: &Why<'_>) -> Result<u32, Problem> {
+    pub fn erase_part(
+        &self,
+        caseload: CaseloadId,
+        record: RecordId,
+        left_out: &LeftOut,
+        shown: &[Shown],
+        why: &Why<'_>,
+    ) -> Result<u32, Problem> {
         let mut core = self.writing()?;
         core.not_recovering()?;
         let generation = core.membership.records().generation(record) + 1;
-        let act = Act::ErasePart { record, generation, part: left_out.part.clone(), person: why.person };
-        self.writing_log(&mut core, &[act], false, |writer, transaction| {
+        let mut acts = vec![Act::ErasePart { record, generation, part: left_out.part.clone(), person: why.person }];
+        let generations = forgetting(&core.membership, shown, why.person, &mut acts);
+        self.writing_log(&mut core, &acts, false, |writer, transaction| {
             let standing = writer.standing(transaction, caseload, record)?;
             writer.regenerate(transaction, caseload, (record, generation), &standing, left_out, why.person)?;
+            writer.forget_shown(transaction, shown, &generations, why.person)?;
             audit(transaction, why, "erase part", &format!("{record} {}", left_out.part))?;
             Ok(generation)
         })
@@ -488,6 +500,21 @@ impl Writer<'_> {
     fn standing(&self, transaction: &Transaction<'_>, caseload: CaseloadId, record: RecordId) -> Result<Vec<Standing>, Problem> {
         let open = |generation, bytes: &[u8]| self.open(record, generation, bytes);
         Ok(placed(transaction, caseload, record, &open)?.into_iter().map(standing).collect())
+    }
+
+    /// Writes other records again without what they had been shown.
+    fn forget_shown(
+        &mut self,
+        transaction: &Transaction<'_>,
+        shown: &[Shown],
+        generations: &[u32],
+        person: PersonId,
+    ) -> Result<(), Problem> {
+        for (Shown { record, caseload, left_out }, generation) in shown.iter().zip(generations) {
+            let standing = self.standing(transaction, *caseload, *record)?;
+            self.regenerate(transaction, *caseload, (*record, *generation), &standing, left_out, person)?;
+        }
+        Ok(())
     }
 
     /// Writes a record's changes again without a part, as the generation that stands from here on.
