@@ -195,11 +195,13 @@ impl Run<'_> {
     fn sync(&mut self) -> bool {
         let (Some(phone), Some(server)) = (&self.phone, &self.server) else { return false };
         let outcome = sync(self.runtime, phone, server);
-        let done = outcome.is_ok_and(|report| report.refused.is_empty());
+        // What had to be written again goes with the next session: that is no failure.
+        let failed = outcome.as_ref().map_or(true, |report| !report.refused.is_empty());
+        let done = outcome.is_ok_and(|report| report.refused.is_empty() && !report.unfinished);
         if done {
             self.ledger.everything_is_home();
         }
-        self.after(!done);
+        self.after(failed);
         done
     }
 
@@ -254,7 +256,9 @@ impl Run<'_> {
                 self.broken(&format!("{question} was durable at the server and is not there"));
             }
         }
-        if !(0..SYNCS_MAX).any(|_| sync(self.runtime, &phone, &server).is_ok_and(|report| report.refused.is_empty())) {
+        if !(0..SYNCS_MAX)
+            .any(|_| sync(self.runtime, &phone, &server).is_ok_and(|report| report.refused.is_empty() && !report.unfinished))
+        {
             self.broken("the phone cannot sync any more");
         }
         sync(self.runtime, &other, &server).ok();

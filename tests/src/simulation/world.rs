@@ -350,6 +350,8 @@ impl World {
         let outcome = sync_over(&self.runtime, &device, server, line);
         drop(device);
         let done = match outcome {
+            // What had to be written again goes with the next session.
+            Ok(report) if report.unfinished => Err("not finished".to_owned()),
             Ok(report) if report.refused.is_empty() => Ok(report.recovering),
             Ok(report) => Err(format!("{} refused: {}", report.refused.len(), report.refused[0].reason)),
             Err(error) => Err(error.to_string()),
