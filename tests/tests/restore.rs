@@ -103,6 +103,8 @@ fn what_came_after_the_backup_comes_back_from_the_devices() {
         assert_eq!(report["recovering"], true, "{report}");
         assert_eq!(report["refused"], serde_json::json!([]), "{report}");
         assert_eq!(of_device(device), expected, "nothing is taken from a device meanwhile");
+        // What was held is held on the disk.
+        world.kill_and_serve();
     }
     assert_eq!(of_server(&world).len(), 1, "nothing counts before recovery is closed");
     let status = world.org_json(&["recovery", "status"], &[]);

@@ -23,6 +23,8 @@ pub(crate) fn settle(inner: &Inner) -> Result<u64, ClientError> {
     let mut store = locked(&inner.store);
     if store.begin_again_asked()? {
         store.begin_again()?;
+    } else if !store.rewrite_pending()? {
+        return Ok(0);
     }
     let set_aside = store.view()?.set_aside()?;
     write_again(inner, &mut store, set_aside, false)

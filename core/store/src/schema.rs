@@ -201,6 +201,12 @@ CREATE INDEX item_record ON item(record);
 -- Where an envelope lay in a log that the server has no more: it is offered again, with what that log said of it.
 ALTER TABLE envelope ADD COLUMN earlier INTEGER;
 ",
+    "
+-- What the server confirmed and its log has not named: looked for at the end of each session.
+CREATE INDEX envelope_confirmed ON envelope(caseload) WHERE state = 1;
+-- What is to be written again.
+CREATE INDEX change_aside ON change(record) WHERE own = 1 AND state = 7;
+",
 ];
 
 /// Newest schema that this program knows.
