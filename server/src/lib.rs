@@ -7,6 +7,7 @@
 pub mod backup;
 pub mod clock;
 pub mod command;
+pub mod connections;
 pub mod console;
 pub mod control;
 pub mod decisions;

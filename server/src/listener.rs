@@ -18,6 +18,7 @@ use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 
+use crate::connections::Connections;
 use crate::log::ingest::Ingest;
 use crate::organisation::Organisation;
 use crate::problem::Problem;
@@ -159,6 +160,7 @@ pub struct Listener {
     organisation: Arc<Organisation>,
     ingest: Ingest,
     sessions: Arc<AtomicUsize>,
+    connections: Arc<Connections>,
 }
 
 impl Listener {
@@ -169,7 +171,7 @@ impl Listener {
             let what = format!("cannot listen for devices at {address}: {error}");
             Problem::new(Problem::FAILED, "port-taken", what, "Give another port: --listen HOST:PORT; port 0 takes a free one.")
         })?;
-        Ok(Self { endpoint, organisation, ingest, sessions: Arc::default() })
+        Ok(Self { endpoint, organisation, ingest, sessions: Arc::default(), connections: Arc::default() })
     }
 
     /// Where it listens.
@@ -191,9 +193,11 @@ impl Listener {
                 continue;
             }
             let (organisation, ingest, sessions) = (self.organisation.clone(), self.ingest.clone(), self.sessions.clone());
+            let connections = self.connections.clone();
             tokio::spawn(async move {
                 let Ok(connection) = incoming.await else { return };
                 let Some(key) = peer(&connection) else { return };
+                connections.add(key.device(), connection.clone());
                 while let Ok((mut send, mut receive)) = connection.accept_bi().await {
                     let busy = sessions.fetch_add(1, Ordering::Relaxed) >= SESSIONS_MAX;
                     let driver = Driver {
@@ -207,6 +211,7 @@ impl Listener {
                     tokio::time::timeout(CLOSE_WAIT, send.stopped()).await.ok();
                     sessions.fetch_sub(1, Ordering::Relaxed);
                 }
+                connections.remove(key.device(), &connection);
             });
         }
     }
