@@ -216,8 +216,9 @@ impl<'a> Incoming<'a> {
                 else {
                     continue;
                 };
-                page.envelope(bytes, sequence, role)?;
-                batch.set_entry_complete(caseload, sequence)?;
+                if page.envelope(bytes, sequence, role)? {
+                    batch.set_entry_complete(caseload, sequence)?;
+                }
             }
             page.try_set_aside_again()?;
             let touched = page.project()?;
@@ -398,7 +399,10 @@ impl<'a, 'b> Page<'a, 'b> {
                 }
                 match &delivered.envelope {
                     Some(bytes) => {
-                        self.envelope(bytes, point.sequence, role)?;
+                        if !self.envelope(bytes, point.sequence, role)? {
+                            let body = Some(delivered.entry.as_slice());
+                            self.batch.put_entry(self.caseload, point.sequence, point.chain, INCOMPLETE, body)?;
+                        }
                         self.not_accepted(envelope, &refused)?;
                     }
                     None if self.batch.view().envelope(envelope)?.is_some() => {
@@ -497,23 +501,24 @@ impl<'a, 'b> Page<'a, 'b> {
         self.not_applied.push(RefusedEnvelope { envelope: envelope.to_string(), reason: reason.into() });
     }
 
-    /// An envelope with its content: signature, then each change that the server accepted through this device's own gate.
-    fn envelope(&mut self, bytes: &[u8], sequence: u64, role: Role) -> Result<(), ClientError> {
+    /// An envelope with its content: signature, then each change that the server accepted through this device's own gate. Gives whether it is
+    /// dealt with: one of a device that the membership log does not name yet is asked for again.
+    fn envelope(&mut self, bytes: &[u8], sequence: u64, role: Role) -> Result<bool, ClientError> {
         let envelope = match Envelope::decode(bytes) {
             Ok(envelope) => envelope,
             Err(error) => {
                 self.set_aside(Hash(*blake3::hash(bytes).as_bytes()), error.to_string());
-                return Ok(());
+                return Ok(true);
             }
         };
         let (name, header) = (envelope.hash(), envelope.header());
         let Some(key) = self.membership.key_of(header.device) else {
             self.set_aside(name, "its device is not in the membership log");
-            return Ok(());
+            return Ok(false);
         };
         if let Err(error) = envelope.verify(&key) {
             self.set_aside(name, error.to_string());
-            return Ok(());
+            return Ok(true);
         }
         let own = header.device == self.inner.device;
         if let Some(stored) = self.batch.view().envelope(name)?
@@ -541,7 +546,7 @@ impl<'a, 'b> Page<'a, 'b> {
                 self.admit(&envelope, item, role, sequence)?;
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Puts one accepted change into its record.
