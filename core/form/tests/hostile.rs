@@ -133,3 +133,36 @@ fn bent_forms_and_answers_never_panic() {
     }
     assert!(read > 100 && refused > 100, "{read} read, {refused} refused");
 }
+
+/// A server reads forms on threads whose stack is small.
+#[test]
+fn a_small_stack_bears_whatever_is_nested() {
+    let work = || {
+        let nested = |open: &str, close: &str| format!("{}1{}", open.repeat(20_000), close.repeat(20_000));
+        for source in [
+            nested("(", ")"),
+            nested("not(", ")"),
+            nested("/data[", "]"),
+            nested("-", ""),
+            nested("1 + (", ")"),
+            format!("1{}", " + 1".repeat(20_000)),
+            format!("/data{}", "/..".repeat(20_000)),
+            format!("/data{}", "[1]".repeat(20_000)),
+            format!("a{}", " | a".repeat(20_000)),
+        ] {
+            // Read or refused: what matters is that it ends, and that what is read can be used.
+            let xml = with_bind(&format!("<bind nodeset='/data/p' calculate='{source}'/>"));
+            if let Ok(form) = xform::read(xml.as_bytes(), "x.xml") {
+                let written = xform::write(&form);
+                assert!(written.contains("</h:html>"));
+                drop(Interview::start(Arc::new(form), Context::at(0, [0; 32])));
+            }
+        }
+        let deep = FORM.replace("<c/>", &format!("<c/>{}{}", "<g>".repeat(190), "</g>".repeat(190)));
+        let form = xform::read(deep.as_bytes(), "x.xml").unwrap();
+        let mut interview = Interview::start(Arc::new(form), Context::at(0, [0; 32])).unwrap();
+        assert!(interview.nodes().len() > 190);
+        drop(interview.finalize());
+    };
+    std::thread::Builder::new().stack_size(2 << 20).spawn(work).unwrap().join().unwrap();
+}

@@ -70,6 +70,10 @@ impl Reader {
         let path = id.and_then(|id| self.nodes.get(id)).map_or_else(|| inside.to_owned(), |node| node.path.clone());
         let is_repeat = id.and_then(|id| self.nodes.get(id)).is_some_and(|node| matches!(node.kind, NodeKind::Repeat { .. }));
         if let Some(id) = id.filter(|_| !is_repeat) {
+            // A group with nothing in it looks like a question in the instance.
+            if let Some(node) = self.nodes.get_mut(id) {
+                node.kind = NodeKind::Group;
+            }
             self.ask(group, id, ControlKind::Group);
             self.actions(group, Some(id));
         }
@@ -169,7 +173,7 @@ impl Reader {
             _ => {}
         }
         node.control = Some(Control {
-            kind: if is_note && (label.is_some() || hint.is_some()) { ControlKind::Note } else { kind },
+            kind: if is_note && (label.is_some() || hint.is_some() || !media.is_empty()) { ControlKind::Note } else { kind },
             label,
             hint,
             guidance_hint: guidance,

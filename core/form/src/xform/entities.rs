@@ -29,6 +29,10 @@ impl Reader {
         let path = plain_path(nodeset);
         let Some((scope, what)) = path.split_once("/meta/entity/") else { return };
         let Some(scope) = self.by_path.get(scope).copied() else { return };
+        // Versions are an ODK server's affair, and the list that they are looked up in may not be here.
+        if matches!(what, "@baseVersion" | "@trunkVersion" | "@branchId") {
+            return;
+        }
         let expression = self.expression(bind, "calculate");
         let Some((_, declaration)) = self.entities.iter_mut().find(|(own, _)| *own == scope) else { return };
         match what {
@@ -36,7 +40,6 @@ impl Reader {
             "@id" => declaration.entity_id = expression,
             "@create" => declaration.create_if = expression,
             "@update" => declaration.update_if = expression,
-            // Versions are an ODK server's affair.
             _ => {}
         }
     }

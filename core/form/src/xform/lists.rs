@@ -9,6 +9,7 @@ use super::words::itext_column;
 use crate::external;
 use crate::model::{InstanceSource, Itemset, NodeId, SecondaryInstance, Table, Text, TextPart};
 use crate::search;
+use crate::xlsform::LAST_SAVED;
 use crate::xpath::Expression;
 use crate::xpath::syntax::Tree;
 
@@ -178,6 +179,11 @@ impl Reader {
     /// Every list that an expression names must be there; `pulldata` names files.
     pub(super) fn finish_lists(&mut self) {
         let mut missing: BTreeMap<String, String> = BTreeMap::new();
+        // pyxform leaves the instance out where only words look at it.
+        if self.looked_up.iter().any(|(id, _)| id == LAST_SAVED) {
+            let made = SecondaryInstance { id: LAST_SAVED.to_owned(), source: InstanceSource::LastSaved };
+            self.instances.entry(LAST_SAVED.to_owned()).or_insert(made);
+        }
         for (id, place) in std::mem::take(&mut self.looked_up) {
             let plain = id.strip_suffix(".csv").unwrap_or(&id);
             if !self.instances.contains_key(&id) && !self.instances.contains_key(plain) {

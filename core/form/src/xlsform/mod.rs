@@ -40,7 +40,7 @@ use crate::fault::Fault;
 use crate::interview::plan::Prepared;
 use crate::model::Form;
 
-pub(crate) use references::is_name;
+pub(crate) use references::{LAST_SAVED, is_name};
 pub(crate) use settings::is_yes;
 pub use workbook::{BYTES_MAX, COLUMNS_MAX, ROWS_MAX, UNPACKED_BYTES_MAX};
 
