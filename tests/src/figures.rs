@@ -6,6 +6,7 @@
 
 pub mod bytes;
 pub mod disk;
+pub mod forms;
 pub mod hostile;
 pub mod kills;
 pub mod sessions;
@@ -28,6 +29,10 @@ pub const MEASUREMENTS: &[Measurement] = &[
     (&["kill_cycles", "kill_acknowledged_lost", "kill_during_commit_share"], kills::measure),
     (&["disk_fault_points", "disk_fault_lost"], disk::measure),
     (&["sim_device_days", "sim_diverged", "sim_lost", "sim_canaries_caught"], simulation::measure),
+    (&["form_states_identical"], forms::identical),
+    (&["answer_ms_flat5000_p95"], forms::flat),
+    (&["answer_ms_repeat500_p95"], forms::repeat),
+    (&["choices_100k_filter_ms_p95", "choices_100k_load_s", "choices_100k_rss_mib"], forms::choices),
     (&["demo_ready_s"], demo_ready),
 ];
 

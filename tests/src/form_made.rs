@@ -1,6 +1,15 @@
-//! Random forms: every question type and every function, small enough to be answered many times. A seed makes the same form
-//! always; [`form`] gives the XForm.
+//! Random forms: workbooks in which every question type and every function occurs, small enough to be answered many times. A seed
+//! always makes the same form; types and functions are dealt in turn, so that none is left to luck.
+
+mod expressions;
+
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
+
+use rust_xlsxwriter::{Workbook, XlsxError};
+
+pub use expressions::NOT_ODKS;
+use expressions::{CALLS, Gives, Words};
 
 /// A small generator (splitmix64): the forms of a seed must not change with a library's version.
 struct Chance(u64);
@@ -26,6 +35,7 @@ impl Chance {
     }
 }
 
+/// What expressions may do with a question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Int,
@@ -43,485 +53,502 @@ enum Kind {
     Range,
     Trigger,
     Note,
+    Other,
 }
 
-const KINDS: [Kind; 24] = [
-    Kind::Int,
-    Kind::Int,
-    Kind::Int,
-    Kind::Int,
-    Kind::Decimal,
-    Kind::Decimal,
-    Kind::Text,
-    Kind::Text,
-    Kind::Text,
-    Kind::Date,
-    Kind::Date,
-    Kind::Time,
-    Kind::DateTime,
-    Kind::Point,
-    Kind::Trace,
-    Kind::Shape,
-    Kind::One,
-    Kind::One,
-    Kind::Several,
-    Kind::Several,
-    Kind::Rank,
-    Kind::Range,
-    Kind::Trigger,
-    Kind::Note,
+/// The question types, as the column `type` has them, that any form may have many times.
+const TYPES: [(&str, Kind); 33] = [
+    ("integer", Kind::Int),
+    ("decimal", Kind::Decimal),
+    ("text", Kind::Text),
+    ("date", Kind::Date),
+    ("time", Kind::Time),
+    ("dateTime", Kind::DateTime),
+    ("note", Kind::Note),
+    ("select_one options", Kind::One),
+    ("select_one places", Kind::One),
+    ("select_one options or_other", Kind::One),
+    ("select_multiple options", Kind::Several),
+    ("select_multiple places", Kind::Several),
+    ("select_one_from_file people.csv", Kind::One),
+    ("select_one_from_file towns.xml", Kind::One),
+    ("select_one_from_file spots.geojson", Kind::One),
+    ("select_multiple_from_file people.csv", Kind::Several),
+    ("select_one ${base_item}", Kind::One),
+    ("rank options", Kind::Rank),
+    ("range", Kind::Range),
+    ("geopoint", Kind::Point),
+    ("geotrace", Kind::Trace),
+    ("geoshape", Kind::Shape),
+    ("image", Kind::Other),
+    ("audio", Kind::Other),
+    ("video", Kind::Other),
+    ("file", Kind::Other),
+    ("barcode", Kind::Text),
+    ("acknowledge", Kind::Trigger),
+    ("hidden", Kind::Other),
+    ("calculate", Kind::Int),
+    ("start-geopoint", Kind::Other),
+    ("background-geopoint", Kind::Other),
+    ("select_one options", Kind::One),
 ];
 
+/// The types that a form has once or not at all.
+const METADATA: [(&str, &str); 11] = [
+    ("start", "start"),
+    ("end", "end"),
+    ("today", "today"),
+    ("deviceid", "deviceid"),
+    ("username", "username"),
+    ("phonenumber", "phonenumber"),
+    ("email", "email"),
+    ("audit", "audit"),
+    ("background-audio", "background_audio"),
+    ("csv-external", "people"),
+    ("xml-external", "towns"),
+];
+
+/// Names of nodes whose values come from a device and are not compared.
+pub const DEVICE: [&str; 4] = ["deviceid", "username", "phonenumber", "email"];
+
+/// Types and functions that are dealt to each form, besides what chance adds.
+const DEALT_TYPES: usize = 12;
+const DEALT_CALLS: usize = 46;
+
 /// A question that expressions can look at.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 struct Asked {
     name: String,
     kind: Kind,
-    /// The repeat that it is in.
-    repeat: Option<String>,
+    /// The repeats around it.
+    repeats: Vec<String>,
+    /// The groups and repeats around it.
+    around: Vec<String>,
+}
+
+const COLUMNS: [&str; 18] = [
+    "type",
+    "name",
+    "label",
+    "label::فارسی (fa)",
+    "hint",
+    "relevant",
+    "required",
+    "required_message",
+    "read_only",
+    "constraint",
+    "constraint_message",
+    "calculation",
+    "choice_filter",
+    "parameters",
+    "repeat_count",
+    "default",
+    "trigger",
+    "save_to",
+];
+
+/// A workbook as cells.
+pub struct Made {
+    sheets: Vec<(&'static str, Vec<Vec<String>>)>,
+}
+
+impl Made {
+    /// The workbook's bytes.
+    pub fn bytes(&self) -> Result<Vec<u8>, XlsxError> {
+        let mut book = Workbook::new();
+        for (name, rows) in &self.sheets {
+            let sheet = book.add_worksheet();
+            sheet.set_name(*name)?;
+            for (row, cells) in rows.iter().enumerate() {
+                for (column, cell) in cells.iter().enumerate().filter(|(_, cell)| !cell.is_empty()) {
+                    sheet.write_string(row as u32, column as u16, cell)?;
+                }
+            }
+        }
+        book.save_to_buffer()
+    }
+
+    /// How often each question type and each function stands in it.
+    pub fn count(&self, types: &mut BTreeMap<String, usize>, functions: &mut BTreeMap<String, usize>) {
+        let Some((_, rows)) = self.sheets.first() else { return };
+        for row in rows.iter().skip(1) {
+            let kind = row.first().map(String::as_str).unwrap_or_default();
+            let kind = if let Some(repeated) = kind.strip_prefix("select_one ${") {
+                if repeated.is_empty() { kind } else { "select_one ${}" }
+            } else {
+                kind.strip_suffix(" options").or_else(|| kind.strip_suffix(" places")).unwrap_or(kind)
+            };
+            *types.entry(kind.to_owned()).or_default() += 1;
+            for cell in row {
+                for (end, _) in cell.match_indices('(') {
+                    let before = cell.get(..end).unwrap_or_default();
+                    let name_of = |character: char| !(character.is_ascii_alphanumeric() || character == '-' || character == ':');
+                    let name = before.rsplit(name_of).next().unwrap_or_default();
+                    if name.starts_with(|first: char| first.is_ascii_alphabetic()) {
+                        *functions.entry(name.to_owned()).or_default() += 1;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The files that the forms name.
+pub fn media() -> [(&'static str, String); 3] {
+    let names = ["a", "b", "c", "d", "e"];
+    let mut people = String::from("name,label,area\n");
+    let (mut towns, mut spots) = (String::new(), Vec::new());
+    for (row, name) in names.iter().enumerate() {
+        let area = ["x", "y"][row % 2];
+        let _ = writeln!(people, "{name},Person {name},{area}");
+        let _ = write!(towns, "<item><name>{name}</name><label>Town {name}</label><area>{area}</area></item>");
+        spots.push(format!(
+            "{{\"type\":\"Feature\",\"id\":\"{name}\",\"geometry\":{{\"type\":\"Point\",\"coordinates\":[{}.5,34.25]}},\
+             \"properties\":{{\"title\":\"Spot {name}\"}}}}",
+            60 + row
+        ));
+    }
+    [
+        ("people.csv", people),
+        ("towns.xml", format!("<root>{towns}</root>")),
+        ("spots.geojson", format!("{{\"type\":\"FeatureCollection\",\"features\":[{}]}}", spots.join(","))),
+    ]
 }
 
 struct Maker {
     chance: Chance,
     asked: Vec<Asked>,
-    repeats: Vec<String>,
-    /// The repeat that is being made.
-    inside: Option<String>,
-    /// Instances may be counted and summed only outside of repeats.
+    repeats: Vec<(String, Vec<String>)>,
+    /// The groups and repeats around what is being made, and the repeats alone.
+    around: Vec<String>,
+    inside: Vec<String>,
+    translated: bool,
     next: usize,
-    instance: String,
-    binds: String,
-    body: String,
+    rows: Vec<BTreeMap<&'static str, String>>,
 }
 
 /// The form of a seed.
-pub fn form(seed: u64) -> String {
+pub fn form(seed: u64) -> Made {
     let mut maker = Maker {
         chance: Chance(seed.wrapping_mul(0x1234_5678_9abc_def1)),
         asked: Vec::new(),
         repeats: Vec::new(),
-        inside: None,
+        around: Vec::new(),
+        inside: Vec::new(),
+        translated: seed.is_multiple_of(2),
         next: 1,
-        instance: String::new(),
-        binds: String::new(),
-        body: String::new(),
+        rows: Vec::new(),
     };
-    let parts = 8 + maker.chance.below(8);
-    for part in 0..parts {
-        match maker.chance.below(6) {
-            0 if part > 1 => maker.repeat(),
-            1 if part > 1 => maker.group(),
-            _ => maker.question(),
+    for (kind, name) in METADATA {
+        if maker.chance.one_in(2) {
+            maker.row(&[("type", kind), ("name", name)]);
         }
     }
-    for _ in 0..12 {
-        maker.calculation();
+    maker.base();
+    let turn = seed as usize;
+    let mut calls: Vec<usize> = (0..DEALT_CALLS).map(|number| (turn * DEALT_CALLS + number) % CALLS.len()).collect();
+    for number in 0..DEALT_TYPES {
+        match maker.chance.below(5) {
+            0 if maker.around.len() < 3 => maker.open(true),
+            1 if maker.around.len() < 3 => maker.open(false),
+            2 if !maker.around.is_empty() => maker.close(),
+            _ => {}
+        }
+        maker.question((turn * DEALT_TYPES + number) % TYPES.len());
+        for call in calls.split_off(calls.len().saturating_sub(DEALT_CALLS / DEALT_TYPES)) {
+            maker.calculation(Some(CALLS[call]));
+        }
     }
-    let rows: String = (0..40)
-        .map(|row| {
-            format!(
-                "<item><name>p{row}</name><label>Place {row}</label><area>{}</area><size>{}</size></item>",
-                ["a", "b", "c"][row % 3],
-                row * 7 % 11
-            )
-        })
-        .collect();
-    let options: String = ["a", "b", "c", "d", "e"]
-        .iter()
-        .map(|name| format!("<item><name>{name}</name><label>Choice {name}</label></item>"))
-        .collect();
-    format!(
-        "<?xml version=\"1.0\"?>\n<h:html xmlns=\"http://www.w3.org/2002/xforms\" xmlns:h=\"http://www.w3.org/1999/xhtml\" \
-         xmlns:jr=\"http://openrosa.org/javarosa\" xmlns:orx=\"http://openrosa.org/xforms\" \
-         xmlns:odk=\"http://www.opendatakit.org/xforms\"><h:head><h:title>made</h:title><model odk:xforms-version=\"1.0.0\">\n\
-         <instance><data id=\"made{seed}\" version=\"1\">{}<meta><instanceID/></meta></data></instance>\n\
-         <instance id=\"options\"><root>{options}</root></instance>\n<instance id=\"places\"><root>{rows}</root></instance>\n\
-         {}<bind nodeset=\"/data/meta/instanceID\" type=\"string\" readonly=\"true()\" jr:preload=\"uid\"/>\n\
-         </model></h:head>\n<h:body>\n{}</h:body></h:html>\n",
-        maker.instance, maker.binds, maker.body
-    )
-}
-
-fn attribute(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    while !maker.around.is_empty() {
+        maker.close();
+    }
+    for call in calls {
+        maker.calculation(Some(CALLS[call]));
+    }
+    for _ in 0..6 {
+        maker.calculation(None);
+    }
+    maker.finish(seed)
 }
 
 impl Maker {
+    fn row(&mut self, cells: &[(&'static str, &str)]) {
+        self.rows.push(cells.iter().map(|(column, cell)| (*column, (*cell).to_owned())).collect());
+    }
+
+    fn remember(&mut self, name: &str, kind: Kind) {
+        self.asked.push(Asked { name: name.to_owned(), kind, repeats: self.inside.clone(), around: self.around.clone() });
+    }
+
     fn name(&mut self, prefix: &str) -> String {
-        let name = format!("{prefix}{}", self.next);
         self.next += 1;
-        name
+        format!("{prefix}{}", self.next)
     }
 
-    fn path(&self, name: &str) -> String {
-        match &self.inside {
-            Some(repeat) => format!("/data/{repeat}/{name}"),
-            None => format!("/data/{name}"),
+    fn words(&mut self) -> Words<'_> {
+        Words {
+            chance: &mut self.chance,
+            asked: &self.asked,
+            repeats: &self.repeats,
+            inside: &self.inside,
+            around: &self.around,
+            translated: self.translated,
         }
     }
 
-    fn group(&mut self) {
-        // Groups are no level of names here: what they bring is a condition around several questions.
-        let name = self.name("g");
-        let relevant = self.truth(2);
-        let path = self.path(&name);
-        let _ = writeln!(self.binds, "<bind nodeset=\"{path}\" relevant=\"{}\"/>", attribute(&relevant));
-        let questions = 1 + self.chance.below(3);
-        let (instance, body) = (std::mem::take(&mut self.instance), std::mem::take(&mut self.body));
-        let before = self.asked.len();
-        let outer = self.inside.replace(match &self.inside {
-            Some(repeat) => format!("{repeat}/{name}"),
-            None => name.clone(),
-        });
-        for _ in 0..questions {
-            self.question();
-        }
-        // Only the group's own can name its questions relatively; leave them to themselves.
-        self.asked.truncate(before);
-        self.inside = outer;
-        self.instance = format!("{instance}<{name}>{}</{name}>", self.instance);
-        self.body = format!("{body}<group ref=\"{path}\"><label>Group {name}</label>\n{}</group>\n", self.body);
+    fn gives(&mut self, wanted: Gives, depth: usize) -> String {
+        self.words().gives(wanted, depth)
     }
 
-    fn repeat(&mut self) {
-        if self.inside.is_some() {
+    /// What every form has, so that each function finds something to work on.
+    fn base(&mut self) {
+        for (kind, name, label, of) in [
+            ("integer", "base_int", "How many", Kind::Int),
+            ("text", "base_text", "Which word", Kind::Text),
+            ("select_one options", "base_one", "Which one", Kind::One),
+            ("select_multiple options", "base_several", "Which ones", Kind::Several),
+            ("date", "base_date", "When", Kind::Date),
+        ] {
+            // What `jr:itext` names stays as it was in ODK's engine when the language changes.
+            let persian = if name == "base_int" { label } else { "پرسش" };
+            self.row(&[("type", kind), ("name", name), ("label", label), ("label::فارسی (fa)", persian)]);
+            self.remember(name, of);
+        }
+        self.row(&[("type", "begin_repeat"), ("name", "base_row"), ("label", "Row")]);
+        self.around.push("base_row".to_owned());
+        self.inside.push("base_row".to_owned());
+        for (kind, name, of) in [("text", "base_item", Kind::Text), ("integer", "base_size", Kind::Int)] {
+            self.row(&[("type", kind), ("name", name), ("label", name)]);
+            self.remember(name, of);
+        }
+        self.around.clear();
+        self.inside.clear();
+        self.row(&[("type", "end_repeat")]);
+        self.repeats.push(("base_row".to_owned(), Vec::new()));
+    }
+
+    fn open(&mut self, repeat: bool) {
+        let name = self.name(if repeat { "r" } else { "g" });
+        let mut row = BTreeMap::from([
+            ("type", if repeat { "begin_repeat" } else { "begin_group" }.to_owned()),
+            ("name", name.clone()),
+            ("label", format!("Part {name}")),
+        ]);
+        if self.chance.one_in(2) {
+            row.insert("relevant", self.gives(Gives::Truth, 2));
+        }
+        if repeat && self.chance.one_in(3) {
+            let count = self.words().fill("if({int} > 3, 3, {int})", 1);
+            row.insert("repeat_count", if self.chance.one_in(3) { "2".to_owned() } else { count });
+        }
+        self.rows.push(row);
+        if repeat {
+            self.repeats.push((name.clone(), self.around.clone()));
+            self.inside.push(name.clone());
+        }
+        self.around.push(name);
+        // No part is empty.
+        self.question(0);
+    }
+
+    fn close(&mut self) {
+        let Some(name) = self.around.pop() else { return };
+        let repeat = self.inside.last() == Some(&name);
+        if repeat {
+            self.calculation(None);
+            self.inside.pop();
+        }
+        self.row(&[("type", if repeat { "end_repeat" } else { "end_group" })]);
+    }
+
+    fn question(&mut self, which: usize) {
+        let (kind, of) = TYPES[which];
+        if kind == "calculate" {
+            return self.calculation(None);
+        }
+        // A list of instances is offered outside of them, and a first location is taken once.
+        let kind = if kind == "start-geopoint" && !self.around.is_empty() { "geopoint" } else { kind };
+        let name = self.name("q");
+        let mut row = BTreeMap::from([("type", kind.to_owned()), ("name", name.clone())]);
+        if kind == "hidden" || kind == "start-geopoint" {
+            self.rows.push(row);
             return;
         }
-        let name = self.name("r");
-        let count = self.asked.iter().find(|asked| asked.kind == Kind::Int && asked.repeat.is_none()).cloned();
-        let count = count.filter(|_| self.chance.one_in(3));
-        let (instance, body) = (std::mem::take(&mut self.instance), std::mem::take(&mut self.body));
-        self.inside = Some(name.clone());
-        for _ in 0..2 + self.chance.below(3) {
-            self.question();
+        if kind == "background-geopoint" {
+            row.insert("trigger", self.trigger());
+            self.rows.push(row);
+            return;
         }
-        for _ in 0..2 {
-            self.calculation();
-        }
-        self.inside = None;
-        let inner = std::mem::replace(&mut self.instance, instance);
-        let _ = write!(self.instance, "<{name} jr:template=\"\">{inner}</{name}><{name}>{inner}</{name}>");
-        let counted =
-            count.map(|asked| format!(" jr:count=\"if(/data/{0} &gt; 4, 4, /data/{0})\"", asked.name)).unwrap_or_default();
-        self.body = format!(
-            "{body}<group ref=\"/data/{name}\"><label>Repeat {name}</label><repeat nodeset=\"/data/{name}\"{counted}>\n{}</repeat></group>\n",
-            self.body
-        );
-        self.repeats.push(name);
-    }
-
-    fn question(&mut self) {
-        let kind = *self.chance.pick(&KINDS);
-        let name = self.name("q");
-        let path = self.path(&name);
-        let data_type = match kind {
-            Kind::Int => "int",
-            Kind::Range => *self.chance.pick(&["int", "decimal"]),
-            Kind::Decimal => "decimal",
-            Kind::Date => "date",
-            Kind::Time => "time",
-            Kind::DateTime => "dateTime",
-            Kind::Point => "geopoint",
-            Kind::Trace => "geotrace",
-            Kind::Shape => "geoshape",
-            Kind::Rank => "odk:rank",
-            _ => "string",
-        };
-        let mut bind = format!("<bind nodeset=\"{path}\" type=\"{data_type}\"");
-        if self.chance.one_in(3) {
-            let relevant = self.truth(2);
-            let _ = write!(bind, " relevant=\"{}\"", attribute(&relevant));
-        }
-        if self.chance.one_in(5) {
-            let required = if self.chance.one_in(2) { "true()".to_owned() } else { self.truth(1) };
-            let _ = write!(bind, " required=\"{}\"", attribute(&required));
-        }
-        if self.chance.one_in(8) && kind != Kind::Note {
-            let readonly = self.truth(1);
-            let _ = write!(bind, " readonly=\"{}\"", attribute(&readonly));
-        }
-        if kind == Kind::Note {
-            bind.push_str(" readonly=\"true()\"");
-        }
-        if self.chance.one_in(4) && kind != Kind::Note {
-            let constraint = match kind {
-                Kind::Int | Kind::Decimal | Kind::Range => {
-                    format!(". &lt;= {} or . = {}", self.chance.below(60), attribute(&self.number(1)))
-                }
-                Kind::Text => "regex(., '^[a-zA-Z ]*$') or string-length(.) &lt; 6".to_owned(),
-                Kind::Date => ". &lt;= today()".to_owned(),
-                Kind::Several => "count-selected(.) &lt; 3".to_owned(),
-                _ => attribute(&self.truth(1)),
-            };
-            let _ = write!(bind, " constraint=\"{constraint}\" jr:constraintMsg=\"no\"");
-        }
-        let _ = writeln!(self.binds, "{bind}/>");
-        let default = match kind {
-            Kind::Int if self.chance.one_in(4) => "3",
-            Kind::Text if self.chance.one_in(4) => "b c",
-            Kind::Several if self.chance.one_in(4) => "a c",
-            Kind::One if self.chance.one_in(4) => "b",
-            _ => "",
-        };
-        let _ = write!(self.instance, "<{name}>{default}</{name}>");
-        let label = if self.chance.one_in(3) {
-            let value = self.text(1);
-            format!("<label>About <output value=\"{}\"/> of {name}</label>", attribute(&value))
+        let about = if self.chance.one_in(3) {
+            self.words().fill("About {one} of", 0).replace("'a'", "${base_text}")
         } else {
-            format!("<label>Question {name}</label>")
+            "Question".to_owned()
         };
-        let list = self.list();
-        let _ = writeln!(
-            self.body,
-            "{}",
-            match kind {
-                Kind::One => format!("<select1 ref=\"{path}\">{label}{list}</select1>"),
-                Kind::Several => format!("<select ref=\"{path}\">{label}{list}</select>"),
-                Kind::Rank => format!("<odk:rank ref=\"{path}\">{label}{list}</odk:rank>"),
-                Kind::Range => format!(
-                    "<range ref=\"{path}\" start=\"0\" end=\"10\" step=\"{}\">{label}</range>",
-                    if data_type == "int" { "1" } else { "0.5" }
-                ),
-                Kind::Trigger => format!("<trigger ref=\"{path}\">{label}</trigger>"),
-                _ => format!("<input ref=\"{path}\">{label}</input>"),
-            }
-        );
-        let repeat = self.inside.clone();
-        self.asked.push(Asked { name, kind, repeat });
-    }
-
-    fn list(&mut self) -> String {
-        let ends = "<value ref=\"name\"/><label ref=\"label\"/></itemset>";
-        let nodeset = match self.chance.below(5) {
-            0 => {
-                let chosen = self.reference(&[Kind::One]).unwrap_or_else(|| "'a'".to_owned());
-                let from = if chosen.starts_with("..") { format!("current()/{chosen}") } else { chosen };
-                format!("instance('places')/root/item[area = {from}]")
-            }
-            1 => format!("instance('places')/root/item[size &gt; {} and area != 'b']", self.chance.below(9)),
-            2 => format!("randomize(instance('options')/root/item, {})", self.chance.below(90)),
-            _ => "instance('options')/root/item".to_owned(),
-        };
-        format!("<itemset nodeset=\"{nodeset}\">{ends}")
-    }
-
-    fn calculation(&mut self) {
-        let name = self.name("c");
-        let path = self.path(&name);
-        let (data_type, source) = match self.chance.below(6) {
-            0 => ("int", self.number(3)),
-            1 => ("decimal", self.number(3)),
-            2 => ("date", self.date(2)),
-            3 => ("string", self.truth(3)),
-            4 => ("string", self.number(3)),
-            _ => ("string", self.text(3)),
-        };
-        let relevant = if self.chance.one_in(6) { format!(" relevant=\"{}\"", attribute(&self.truth(1))) } else { String::new() };
-        let _ = writeln!(
-            self.binds,
-            "<bind nodeset=\"{path}\" type=\"{data_type}\" calculate=\"{}\"{relevant}/>",
-            attribute(&source)
-        );
-        let _ = write!(self.instance, "<{name}/>");
-        if self.chance.one_in(4) {
-            let _ = writeln!(self.body, "<input ref=\"{path}\"><label>Sum {name}</label></input>");
+        row.insert("label", format!("{about} {name}"));
+        row.insert("label::فارسی (fa)", format!("{} {name}", about.replace("About", "دربارهٔ").replace("Question", "پرسش")));
+        if self.chance.one_in(6) {
+            row.insert("hint", "A hint".to_owned());
         }
-    }
-
-    /// A path to a question of one of the kinds that is in sight.
-    fn reference(&mut self, kinds: &[Kind]) -> Option<String> {
-        let here = self.inside.as_ref().map(|inside| inside.split('/').next().unwrap_or_default().to_owned());
-        let in_group = self.inside.as_ref().is_some_and(|inside| inside.contains('/') || !inside.starts_with('r'));
-        let in_sight: Vec<Asked> = self
-            .asked
-            .iter()
-            .filter(|asked| kinds.contains(&asked.kind) && (asked.repeat.is_none() || asked.repeat == here && !in_group))
-            .cloned()
-            .collect();
-        if in_sight.is_empty() {
-            return None;
+        if self.chance.one_in(3) {
+            row.insert("relevant", self.gives(Gives::Truth, 2));
         }
-        let asked = self.chance.pick(&in_sight).clone();
-        Some(match asked.repeat {
-            Some(_) => format!("../{}", asked.name),
-            None => format!("/data/{}", asked.name),
-        })
-    }
-
-    /// A path to all instances of a question in a repeat.
-    fn all_of(&mut self, kinds: &[Kind]) -> Option<(String, String)> {
-        if self.inside.is_some() {
-            return None;
+        if self.chance.one_in(5) && of != Kind::Note {
+            let required = if self.chance.one_in(2) { "yes".to_owned() } else { self.gives(Gives::Truth, 1) };
+            row.insert("required", required);
+            row.insert("required_message", "Needed: ${base_text}".to_owned());
         }
-        let repeats = self.repeats.clone();
-        let found: Vec<(String, String)> = self
-            .asked
-            .iter()
-            .filter(|asked| kinds.contains(&asked.kind))
-            .filter_map(|asked| Some((asked.repeat.clone().filter(|repeat| repeats.contains(repeat))?, asked.name.clone())))
-            .collect();
-        if found.is_empty() { None } else { Some(self.chance.pick(&found).clone()) }
-    }
-
-    fn number(&mut self, depth: usize) -> String {
-        let numeric = [Kind::Int, Kind::Decimal, Kind::Range];
-        if depth == 0 || self.chance.one_in(5) {
-            return match self.reference(&numeric) {
-                Some(path) if !self.chance.one_in(3) => path,
-                _ => self.chance.pick(&["0", "1", "2", "7", "12", "3.5", "60", "-4"]).to_string(),
-            };
+        if self.chance.one_in(8) && of != Kind::Note {
+            row.insert("read_only", self.gives(Gives::Truth, 1));
         }
-        let deeper = depth - 1;
-        let (a, b) = (self.number(deeper), self.number(deeper));
-        match self.chance.below(38) {
-            0 => format!("{a} + {b}"),
-            1 => format!("({a} - {b})"),
-            2 => format!("({a}) * ({b})"),
-            3 => format!("({a}) div ({b})"),
-            4 => format!("({a}) mod ({b})"),
-            5 => format!("round({a})"),
-            6 => format!("round({a}, 1)"),
-            7 => format!("int({a})"),
-            8 => format!("floor({a})"),
-            9 => format!("ceiling({a})"),
-            10 => format!("abs({a})"),
-            11 => format!("pow({a}, 2)"),
-            12 => format!("sqrt(abs({a}))"),
-            13 => format!("number({})", self.text(deeper)),
-            14 => format!("if({}, {a}, {b})", self.truth(deeper)),
-            15 => format!("coalesce({a}, {b})"),
-            16 => format!("string-length({})", self.text(deeper)),
-            17 => self.reference(&[Kind::Several]).map_or(a, |path| format!("count-selected({path})")),
-            18 => format!("max({a}, {b})"),
-            19 => format!("min({a}, {b})"),
-            20 => self.all_of(&numeric).map_or(a, |(repeat, name)| format!("sum(/data/{repeat}/{name})")),
-            21 => self.all_of(&numeric).map_or(a, |(repeat, name)| format!("max(/data/{repeat}/{name})")),
-            22 => self.all_of(&numeric).map_or(a, |(repeat, name)| format!("min(/data/{repeat}/{name})")),
-            23 => self.all_of(&[Kind::Int, Kind::Text]).map_or(a, |(repeat, _)| format!("count(/data/{repeat})")),
-            24 => self.all_of(&numeric).map_or(a, |(repeat, name)| format!("count-non-empty(/data/{repeat}/{name})")),
-            25 => self.all_of(&numeric).map_or(a, |(repeat, name)| format!("/data/{repeat}[2]/{name}")),
-            26 => self
-                .all_of(&numeric)
-                .map_or(a, |(repeat, name)| format!("indexed-repeat(/data/{repeat}/{name}, /data/{repeat}, 1)")),
-            27 => self.all_of(&numeric).map_or(a, |(repeat, name)| format!("count(/data/{repeat}[{name} > 2])")),
-            28 => self.reference(&[Kind::Date]).map_or(a, |path| format!("int(({}) - {path})", self.date(0))),
-            29 => self.reference(&[Kind::Date]).map_or(a, |path| format!("int(format-date({path}, '%Y'))")),
-            30 => self.reference(&[Kind::Date, Kind::DateTime]).map_or(a, |path| format!("decimal-date-time({path})")),
-            31 => self.reference(&[Kind::Time]).map_or(a, |path| format!("round(decimal-time({path}), 3)")),
-            32 => self.reference(&[Kind::Shape]).map_or(a, |path| format!("round(area({path}))")),
-            33 => self.reference(&[Kind::Trace, Kind::Shape]).map_or(a, |path| format!("round(distance({path}))")),
-            34 => match (self.reference(&[Kind::Point]), self.reference(&[Kind::Point])) {
-                (Some(one), Some(other)) => format!("round(distance({one}, {other}))"),
-                _ => a,
-            },
-            35 => format!("sum(instance('places')/root/item[size < {b}]/size)"),
-            36 => format!("round(log10(abs({a}) + 1) + sin({b}) + exp(1) + pi() + atan2(1, {a}), 4)"),
-            _ if self.inside.as_ref().is_some_and(|inside| inside.starts_with('r') && !inside.contains('/')) => {
-                "position(..)".to_owned()
-            }
-            _ => format!("checklist(1, 2, {}, {})", self.truth(deeper), self.truth(deeper)),
-        }
-    }
-
-    fn truth(&mut self, depth: usize) -> String {
-        if depth == 0 {
-            let number = self.number(0);
-            return format!("{number} {} {}", self.chance.pick(&["=", "!=", "<", ">", "<=", ">="]), self.chance.below(9));
-        }
-        let deeper = depth - 1;
-        match self.chance.below(22) {
-            0 => format!("({}) and ({})", self.truth(deeper), self.truth(deeper)),
-            1 => format!("({}) or ({})", self.truth(deeper), self.truth(deeper)),
-            2 => format!("not({})", self.truth(deeper)),
-            3 | 4 => {
-                self.reference(&[Kind::Several, Kind::One]).map_or_else(|| self.truth(0), |path| format!("selected({path}, 'a')"))
-            }
-            5 | 6 => self.reference(&[Kind::One]).map_or_else(|| self.truth(0), |path| format!("{path} = 'b'")),
-            7 => format!("contains({}, 'a')", self.text(deeper)),
-            8 => format!("starts-with({}, 'A')", self.text(deeper)),
-            9 => format!("ends-with({}, 'd')", self.text(deeper)),
-            10 => format!("regex({}, '[0-9]+')", self.text(deeper)),
-            11 => format!("{} = ''", self.text(deeper)),
-            12 => format!("{} > {}", self.date(deeper), self.date(0)),
-            13 => format!("boolean-from-string({})", self.text(deeper)),
-            14 => format!("boolean({})", self.number(deeper)),
-            15 => self.reference(&[Kind::Trigger]).map_or_else(|| self.truth(0), |path| format!("{path} = 'OK'")),
-            16 => {
-                let (one, other) = (self.reference(&[Kind::Point]), self.reference(&[Kind::Shape]));
-                match (one, other) {
-                    (Some(point), Some(shape)) => format!("geofence({point}, {shape})"),
-                    _ => self.truth(0),
+        if self.chance.one_in(4) && of != Kind::Note {
+            let constraint = match of {
+                Kind::Int | Kind::Decimal | Kind::Range => {
+                    let (limit, other) = (self.chance.below(60), self.gives(Gives::Number, 1));
+                    format!(". <= {limit} or . = {other}")
                 }
-            }
-            17 => format!("{} != {}", self.text(deeper), self.text(0)),
-            _ => {
-                let (a, b) = (self.number(deeper), self.number(deeper));
-                format!("{a} {} {b}", self.chance.pick(&["=", "!=", "<", ">", "<=", ">="]))
-            }
+                Kind::Text => "regex(., '^[a-zA-Z ]*$') or string-length(.) < 6".to_owned(),
+                Kind::Date => ". <= today()".to_owned(),
+                Kind::Several => "count-selected(.) < 3".to_owned(),
+                Kind::One => "current()/. != 'b'".to_owned(),
+                _ => self.gives(Gives::Truth, 1),
+            };
+            row.insert("constraint", constraint);
+            row.insert("constraint_message", "Not so: ${base_text}".to_owned());
+        }
+        self.defaults(of, &mut row);
+        if kind == "range" {
+            let parameters = ["start=0 end=10 step=1", "start=0 end=5 step=0.5", "start=1 end=9 step=2"];
+            row.insert("parameters", (*self.chance.pick(&parameters)).to_owned());
+        }
+        self.choices(kind, &mut row);
+        self.rows.push(row);
+        self.remember(&name, of);
+    }
+
+    fn defaults(&mut self, of: Kind, row: &mut BTreeMap<&'static str, String>) {
+        let default = match of {
+            Kind::Int => ["3", "${base_int} + 1", "7 * 2"][self.chance.below(3)],
+            Kind::Text => ["b c", "concat('x', 1)", "${base_text}"][self.chance.below(3)],
+            Kind::Date => ["2020-02-02", "today()", "today() - 10"][self.chance.below(3)],
+            Kind::Several => "a c",
+            Kind::One => "b",
+            _ => return,
+        };
+        if self.chance.one_in(4) {
+            row.insert("default", default.to_owned());
+        } else if self.chance.one_in(8) && matches!(of, Kind::Int | Kind::Text) {
+            let source = self.gives(if of == Kind::Int { Gives::Number } else { Gives::Text }, 1);
+            row.insert("trigger", self.trigger());
+            row.insert("calculation", source);
         }
     }
 
-    fn date(&mut self, depth: usize) -> String {
-        if depth == 0 || self.chance.one_in(3) {
-            return match self.reference(&[Kind::Date]) {
-                Some(path) if !self.chance.one_in(3) => path,
-                _ => self.chance.pick(&["date('2024-02-29')", "today()", "date('1999-12-31')"]).to_string(),
-            };
+    /// A question that sets another: of the same instance, since ODK's engine sets none of several.
+    fn trigger(&self) -> String {
+        let near = self.asked.iter().rev().find(|asked| asked.kind == Kind::Int && asked.repeats == self.inside);
+        near.map_or_else(String::new, |asked| format!("${{{}}}", asked.name))
+    }
+
+    fn choices(&mut self, kind: &str, row: &mut BTreeMap<&'static str, String>) {
+        let filtered = if kind.ends_with(" places") {
+            ["area = ${base_one}", "size > ${base_int}", "area != 'b' and size < 8", "selected(${base_several}, area)"]
+        } else if kind.contains("_from_file people") {
+            ["area = 'x'", "name != ${base_one}", "area = ${base_text} or area = 'y'", "string-length(label) > ${base_int}"]
+        } else {
+            [""; 4]
+        };
+        let filter = *self.chance.pick(&filtered);
+        if !filter.is_empty() && !self.chance.one_in(4) {
+            row.insert("choice_filter", filter.to_owned());
         }
-        let inner = self.date(depth - 1);
-        match self.chance.below(4) {
-            0 => format!("date({inner} + {})", self.chance.below(400)),
-            1 => format!("date({inner})"),
-            2 => format!("if({}, {inner}, {})", self.truth(depth - 1), self.date(0)),
-            _ => format!("date(concat(format-date({inner}, '%Y'), '-06-15'))"),
+        let random = kind.starts_with("select") || kind.starts_with("rank");
+        if random && !kind.contains("or_other") && !kind.contains('$') && self.chance.one_in(5) {
+            let seed = if self.chance.one_in(3) { "${base_int}".to_owned() } else { self.chance.below(90).to_string() };
+            row.insert("parameters", format!("randomize=true seed={seed}"));
         }
     }
 
-    fn text(&mut self, depth: usize) -> String {
-        let words = [Kind::Text, Kind::One, Kind::Several];
-        if depth == 0 || self.chance.one_in(6) {
-            return match self.reference(&words) {
-                Some(path) if !self.chance.one_in(3) => path,
-                _ => self.chance.pick(&["'abc'", "'Ahmad'", "'a b c'", "'12'", "''", "'محمد'"]).to_string(),
-            };
+    fn calculation(&mut self, call: Option<(Gives, &'static str)>) {
+        let gives = call.map_or_else(
+            || *self.chance.pick(&[Gives::Number, Gives::Number, Gives::Text, Gives::Truth, Gives::Date]),
+            |(gives, _)| gives,
+        );
+        let source = match call {
+            Some((_, call)) => self.words().fill(call, 2),
+            None => self.gives(gives, 3),
+        };
+        let name = self.name("c");
+        // Some calculations are shown, as what they are.
+        let (kind, of) = match gives {
+            Gives::Number => (["calculate", "integer", "decimal", "text"][self.chance.below(4)], Kind::Decimal),
+            Gives::Text | Gives::Truth => (["calculate", "text"][self.chance.below(2)], Kind::Text),
+            Gives::Date => (["calculate", "date"][self.chance.below(2)], Kind::Date),
+        };
+        // ODK's engine fails where a whole number has more than 31 bits.
+        let source = if kind == "integer" { format!("int(({source}) mod 10000)") } else { source };
+        let mut row = BTreeMap::from([("type", kind.to_owned()), ("name", name.clone()), ("calculation", source)]);
+        if kind != "calculate" {
+            row.insert("label", format!("Sum {name}"));
+            row.insert("read_only", "yes".to_owned());
         }
-        let deeper = depth - 1;
-        let (a, b) = (self.text(deeper), self.text(0));
-        match self.chance.below(30) {
-            0 | 1 => format!("concat({a}, '-', {b})"),
-            2 => format!("substr({a}, 1)"),
-            3 => format!("substr({a}, 0, 2)"),
-            4 => format!("substring({a}, 2, 3)"),
-            5 => format!("substring-before({a}, 'a')"),
-            6 => format!("substring-after({a}, 'a')"),
-            7 => format!("translate({a}, 'abc', 'xyz')"),
-            8 => format!("normalize-space({a})"),
-            9 => format!("string({})", self.number(deeper)),
-            10 => format!("if({}, {a}, {b})", self.truth(deeper)),
-            11 => format!("coalesce({a}, {b})"),
-            12 => self.reference(&[Kind::Several]).map_or(a, |path| format!("selected-at({path}, {})", self.chance.below(3))),
-            13 => self.reference(&[Kind::One]).map_or(a, |path| format!("jr:choice-name({path}, '{path}')")),
-            14 => self.all_of(&words).map_or(a, |(repeat, name)| format!("join(', ', /data/{repeat}/{name})")),
-            15 => format!("format-date({}, '%d/%m/%y %b %a %e %n')", self.date(deeper)),
-            16 => {
-                self.reference(&[Kind::DateTime]).map_or(a, |path| format!("format-date-time({path}, '%Y-%m-%d %H:%M:%S %h %3')"))
+        if self.chance.one_in(6) {
+            row.insert("relevant", self.gives(Gives::Truth, 1));
+        }
+        self.rows.push(row);
+        self.remember(&name, of);
+    }
+
+    fn finish(mut self, seed: u64) -> Made {
+        let entities = seed.is_multiple_of(3);
+        if entities {
+            for row in self.rows.iter_mut().filter(|row| row.get("name").is_some_and(|name| name == "base_text")) {
+                row.insert("save_to", "word".to_owned());
             }
-            17 => format!("digest({a}, 'SHA-256', 'hex')"),
-            18 => format!("digest({a}, 'MD5')"),
-            19 => format!("base64-decode('{}')", self.chance.pick(&["YWJj", "2LPZhNin2YU="])),
-            20 => format!("string({})", self.truth(deeper)),
-            21 => self.reference(&[Kind::One]).map_or(a, |path| {
-                let from = if path.starts_with("..") { format!("current()/{path}") } else { path };
-                format!("instance('places')/root/item[name = {from}]/label")
-            }),
-            22 => format!("instance('places')/root/item[size = {}]/name", self.number(0)),
-            23 => format!("concat({a}, {b}, '!')"),
-            24 => format!("string({})", self.date(deeper)),
-            25 => self.reference(&[Kind::Text]).map_or(a, |path| format!("concat({path}, position(/data), name(/data))")),
-            26 => format!("concat(string-length({a}), {a} != {b})"),
-            27 => self.reference(&[Kind::Int, Kind::Decimal]).map_or(a, |path| format!("concat('n', {path})")),
-            28 => "concat(count(instance('places')/root/item[area = 'a']), 'x')".to_owned(),
-            _ => self.reference(&[Kind::Time, Kind::Point, Kind::Rank]).unwrap_or(a),
+        }
+        let columns: Vec<&str> = COLUMNS
+            .into_iter()
+            .filter(|column| (self.translated || !column.contains("::")) && (entities || *column != "save_to"))
+            .collect();
+        let mut survey = vec![columns.iter().map(|column| self.heading(column)).collect::<Vec<_>>()];
+        for row in &self.rows {
+            survey.push(columns.iter().map(|column| row.get(column).cloned().unwrap_or_default()).collect());
+        }
+        let mut choices = vec![["list_name", "name", &self.heading("label"), "area", "size"].map(str::to_owned).to_vec()];
+        for name in ["a", "b", "c", "d", "e"] {
+            choices.push(["options", name, &format!("Choice {name}"), "", ""].map(str::to_owned).to_vec());
+        }
+        for row in 0..24 {
+            let (name, label, size) = (format!("p{row}"), format!("Place {row}"), (row * 7 % 11).to_string());
+            choices.push(["places", &name, &label, ["a", "b", "c"][row % 3], &size].map(str::to_owned).to_vec());
+        }
+        if self.translated {
+            for (row, line) in choices.iter_mut().enumerate() {
+                line.push(if row == 0 { "label::فارسی (fa)".to_owned() } else { format!("گزینهٔ {row}") });
+            }
+        }
+        let settings = vec![
+            ["form_title", "form_id", "version", "default_language", "instance_name"].map(str::to_owned).to_vec(),
+            ["Made", &format!("made{seed}"), "1", "", "concat('made ', ${base_text})"].map(str::to_owned).to_vec(),
+        ];
+        let settings = if self.translated {
+            let mut settings = settings;
+            "English (en)".clone_into(&mut settings[1][3]);
+            settings
+        } else {
+            settings
+        };
+        let mut sheets = vec![("survey", survey), ("choices", choices), ("settings", settings)];
+        if entities {
+            let head = ["list_name", "label", "create_if"].map(str::to_owned).to_vec();
+            sheets.push(("entities", vec![head, ["things", "${base_text}", "${base_int} > 1"].map(str::to_owned).to_vec()]));
+        }
+        Made { sheets }
+    }
+
+    fn heading(&self, column: &str) -> String {
+        match column {
+            "label" | "hint" | "constraint_message" | "required_message" if self.translated => format!("{column}::English (en)"),
+            _ => column.to_owned(),
         }
     }
 }

@@ -2,13 +2,14 @@
 //! the same events, and the states are compared node by node.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use karwan_form::external;
 use karwan_form::interview::{Context, Lists};
-use karwan_form::model::Table;
+use karwan_form::model::{Form, Table};
 use serde_json::Value;
 
 use crate::form_made;
@@ -16,6 +17,19 @@ use crate::form_made;
 /// The clock of both engines: 2026-11-23T10:00:00Z.
 const NOW: &str = "2026-11-23T10:00:00Z";
 const NOW_MS: i64 = 1_795_428_000_000;
+/// How the reference begins to say that it refuses an event; anything else is a failure of its own, and what it shows after one is
+/// what it had shown before.
+const REFUSALS: [&str; 9] = [
+    "no node ",
+    "not relevant",
+    "read-only",
+    "a ",
+    "not a value of type",
+    "no repeat to add to",
+    "nothing to remove",
+    "no language",
+    "Cannot write to readonly",
+];
 /// Most differences that are told.
 const TOLD_MAX: usize = 20;
 
@@ -27,6 +41,9 @@ pub struct Oracle {
 /// How two engines agree.
 #[derive(Debug, Default)]
 pub struct Compared {
+    /// Forms compared, and those among them in which the reference failed before the end.
+    pub forms: usize,
+    pub failed: usize,
     /// States after events that change something besides the answered question, and how many of them are identical.
     pub changing: usize,
     pub changing_identical: usize,
@@ -37,6 +54,16 @@ pub struct Compared {
     pub differences: Vec<String>,
 }
 
+impl fmt::Display for Compared {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { forms, failed, states, identical, changing, changing_identical, .. } = self;
+        write!(
+            formatter,
+            "{forms} forms ({failed} until the reference failed), {states} states, {identical} identical; {changing} where more changed, {changing_identical} identical"
+        )
+    }
+}
+
 impl Compared {
     /// Share of identical states over events that change something else too.
     pub fn share(&self) -> f64 {
@@ -45,6 +72,8 @@ impl Compared {
 
     /// Adds another comparison.
     pub fn add(&mut self, other: Self) {
+        self.forms += other.forms;
+        self.failed += other.failed;
         self.changing += other.changing;
         self.changing_identical += other.changing_identical;
         self.states += other.states;
@@ -89,23 +118,26 @@ impl Oracle {
         Some(Self { folder })
     }
 
-    /// Lets the reference invent events for a form and compares; `masked`: words that differ from run to run begin so.
-    pub fn compare(&self, xform: &str, media: &Path, seed: u64, steps: usize, masked: &[&str]) -> Option<Compared> {
-        let work = tempfile::tempdir().ok()?;
-        let (file, events) = (work.path().join("form.xml"), work.path().join("events.jsonl"));
-        std::fs::write(&file, xform).ok()?;
+    /// Lets the reference invent events for a form and compares. `xform` is what the reference reads, `form` what we read;
+    /// `masked`: words that differ from run to run begin so.
+    pub fn compare(&self, xform: &Path, form: Form, media: &Path, run: Run, masked: &[&str]) -> Option<Compared> {
+        let events = self.folder.join(format!("events-{}.jsonl", std::process::id()));
         let output = Command::new("node")
             .current_dir(&self.folder)
-            .args(["oracle.mjs", file.to_str()?, "--media", media.to_str()?, "--now", NOW])
-            .args(["--invent", &seed.to_string(), &steps.to_string(), "--events", events.to_str()?])
+            .arg("oracle.mjs")
+            .arg(xform)
+            .arg("--media")
+            .arg(media)
+            .args(["--now", NOW, "--invent", &run.seed.to_string(), &run.events.to_string(), "--events"])
+            .arg(&events)
             .output()
             .ok()?;
         if !output.status.success() {
-            println!("passed over: the reference gave {}", String::from_utf8_lossy(&output.stderr));
+            let told = String::from_utf8_lossy(&output.stderr);
+            println!("passed over: {}: the reference gave {}", xform.display(), told.lines().next().unwrap_or_default());
             return None;
         }
         let events = std::fs::read(&events).ok()?;
-        let form = karwan_form::read(xform.as_bytes(), "form.xml").unwrap_or_else(|faults| panic!("{faults:?}"));
         let context = Context { lists: Arc::new(Folder(media.to_owned())), ..Context::at(NOW_MS, [7; 32]) };
         let mut ours = Vec::new();
         karwan_form::trace::trace(Arc::new(form), context, None, events.as_slice(), &mut ours)
@@ -114,18 +146,88 @@ impl Oracle {
     }
 }
 
-/// Generated forms compared: `forms` of them with `steps` events each.
-pub fn generated(oracle: &Oracle, forms: u64, steps: usize) -> Compared {
+/// Which events the reference invents, and how many.
+#[derive(Debug, Clone, Copy)]
+pub struct Run {
+    pub seed: u64,
+    pub events: usize,
+}
+
+/// The folder in which the workbooks `from..=to` of the generator, their files and their XForms lie. The XForms are pyxform's where it is
+/// installed (`KARWAN_PYTHON`, or the environment of `tests/run`), and otherwise our own.
+pub fn workbooks(from: u64, to: u64) -> PathBuf {
+    let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/form-oracle/made"));
+    std::fs::remove_dir_all(&folder).ok();
+    std::fs::create_dir_all(&folder).unwrap_or_else(|error| panic!("{error}"));
+    let write = |name: &str, bytes: &[u8]| {
+        std::fs::write(folder.join(name), bytes).unwrap_or_else(|error| panic!("{error}"));
+    };
+    for (name, text) in form_made::media() {
+        write(name, text.as_bytes());
+    }
+    for seed in from..=to {
+        let bytes = form_made::form(seed).bytes().unwrap_or_else(|error| panic!("{error}"));
+        write(&format!("{seed}.xlsx"), &bytes);
+    }
+    let own = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/tests/venv/bin/python"));
+    let python = std::env::var_os("KARWAN_PYTHON").map_or(own, PathBuf::from);
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/steps/convert_forms.py");
+    let converted = Command::new(python).arg(script).arg(&folder).stderr(Stdio::null()).status();
+    if !converted.is_ok_and(|status| status.success()) {
+        println!("pyxform is not installed: the reference reads XForms that we wrote");
+        for seed in from..=to {
+            if let Ok(form) = read(&folder.join(format!("{seed}.xlsx"))) {
+                write(&format!("{seed}.xml"), karwan_form::xform::write(&form).as_bytes());
+            }
+        }
+    }
+    folder
+}
+
+fn read(file: &Path) -> Result<Form, String> {
+    let bytes = std::fs::read(file).map_err(|error| error.to_string())?;
+    let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    karwan_form::read(&bytes, name).map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+}
+
+/// Generated forms compared, with so many events each; their differences and what occurred in them are printed.
+pub fn generated(oracle: &Oracle, from: u64, to: u64, events: usize) -> Compared {
+    let folder = workbooks(from, to);
+    let (mut types, mut functions) = (BTreeMap::new(), BTreeMap::new());
     let mut all = Compared::default();
-    for seed in 1..=forms {
-        let made = form_made::form(seed);
-        if let Some(compared) = oracle.compare(&made, Path::new("."), seed, steps, &[]) {
+    for seed in from..=to {
+        let xform = folder.join(format!("{seed}.xml"));
+        let form = match (read(&folder.join(format!("{seed}.xlsx"))), xform.exists()) {
+            (Ok(form), true) => form,
+            (Err(faults), false) => {
+                println!("generated form {seed} is read by nobody: {faults}");
+                continue;
+            }
+            (Err(faults), true) => {
+                all.differences.push(format!("form {seed}: pyxform reads it and we do not: {faults}"));
+                continue;
+            }
+            (Ok(_), false) => {
+                let reason = std::fs::read_to_string(folder.join(format!("{seed}.refused"))).unwrap_or_default();
+                all.differences.push(format!("form {seed}: we read it and pyxform does not: {reason}"));
+                continue;
+            }
+        };
+        if let Some(compared) = oracle.compare(&xform, form, &folder, Run { seed, events }, &[]) {
             for difference in &compared.differences {
                 println!("generated form {seed}: {difference}");
             }
+            form_made::form(seed).count(&mut types, &mut functions);
             all.add(compared);
         }
     }
+    let told = |counts: &BTreeMap<String, usize>| {
+        let mut counts: Vec<(&String, &usize)> = counts.iter().collect();
+        counts.sort_by_key(|(name, count)| (**count, (*name).clone()));
+        counts.into_iter().map(|(name, count)| format!("{name} {count}")).collect::<Vec<_>>().join(", ")
+    };
+    println!("question types compared: {}", told(&types));
+    println!("functions compared: {}", told(&functions));
     all
 }
 
@@ -152,13 +254,19 @@ fn compare(reference: &[u8], ours: &[u8], masked: &[&str]) -> Compared {
     };
     let (reference, ours) = (lines(reference), lines(ours));
     assert_eq!(reference.len(), ours.len(), "one state for each event");
-    let mut compared = Compared::default();
+    let mut compared = Compared { forms: 1, ..Compared::default() };
     let mut before: Option<Nodes> = None;
     for (theirs, own) in reference.iter().zip(&ours) {
         let event = &theirs["event"];
+        if let Some(error) = theirs["error"].as_str().filter(|error| !REFUSALS.iter().any(|refusal| error.starts_with(refusal))) {
+            println!("the reference failed at {event} and is not compared after it: {error}");
+            compared.failed += 1;
+            break;
+        }
         let mut differences = Vec::new();
         if theirs["accepted"] != own["accepted"] {
-            differences.push(format!("accepted {} and {} {}", theirs["accepted"], own["accepted"], own["error"]));
+            differences
+                .push(format!("accepted {} {} and {} {}", theirs["accepted"], theirs["error"], own["accepted"], own["error"]));
         }
         if theirs.get("nodes").is_none() {
             if theirs["violations"] != own["violations"] {
@@ -191,9 +299,10 @@ fn difference(theirs: &Nodes, own: &Nodes, masked: &[&str], into: &mut Vec<Strin
     }
     for (reference, node) in theirs {
         let Some(other) = own.get(reference) else { continue };
+        let device = form_made::DEVICE.iter().any(|name| reference.ends_with(name));
         for key in ["type", "value", "relevant", "readonly", "required", "valid", "violation", "label", "choices"] {
             let (left, right) = (plain(&node[key], masked), plain(&other[key], masked));
-            if left != right {
+            if left != right && !(device && key == "value") {
                 into.push(format!("{reference} {key}: {left} and {right}"));
             }
         }

@@ -8,36 +8,64 @@ use std::time::Instant;
 use karwan_form::external;
 use karwan_form::interview::{Context, Interview, Lists};
 use karwan_form::model::Table;
+use serde::{Deserialize, Serialize};
 
 /// Answers that are timed.
 const ANSWERS: usize = 200;
 
 /// What one form costs.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Cost {
-    /// Reading the form and its lists, and starting an interview.
-    pub load_s: f64,
-    /// Ninety-five of a hundred answers, with everything that depends on them, take no longer.
-    pub answer_p95_ms: f64,
+    /// Who measured.
+    pub engine: String,
+    /// `flat`, `repeat` or `external`.
+    pub form: String,
+    /// Reading the form, in milliseconds.
+    pub parse_ms: f64,
+    /// Starting an interview, its lists read with it.
+    pub start_ms: f64,
+    /// Looking at every question once.
+    pub walk_ms: f64,
+    /// Half of the answers, with everything that depends on them, take no longer.
+    pub p50_ms: f64,
+    /// Ninety-five of a hundred.
+    pub p95_ms: f64,
+    /// The slowest.
+    pub max_ms: f64,
     /// Memory of the process at its highest, in MiB.
-    pub peak_mib: f64,
+    pub rss_mb: f64,
+    /// The last value that was read after an answer: engines that agree are measured at the same thing.
+    pub last: String,
+}
+
+/// The three forms.
+pub const SHAPES: [&str; 3] = ["flat", "repeat", "external"];
+
+/// Measures one of [`SHAPES`] in this process.
+pub fn measure(shape: &str) -> Option<Cost> {
+    match shape {
+        "flat" => Some(flat()),
+        "repeat" => Some(repeat()),
+        "external" => Some(external()),
+        _ => None,
+    }
 }
 
 /// 5,000 questions: sums of the ten before, calculations and conditions on the one before.
-pub fn flat() -> Cost {
+fn flat() -> Cost {
     let place = |number: usize| {
         let from = 1 + (number * 97) % 5000;
         (from..from + 10).find(|question| [1, 5, 7, 9].contains(&(question % 10))).unwrap_or(from)
     };
-    cost(&flat_form(5000), &Places(None), |number| {
+    cost("flat", &flat_form(5000), &Places(None), |number| {
         let question = place(number);
         (format!("/data/q{question}"), (number % 7).to_string(), format!("/data/q{}", question / 10 * 10 + 10))
     })
 }
 
 /// 500 instances of ten questions, with a look-up and a sum over all.
-pub fn repeat() -> Cost {
-    cost(&repeat_form(500, 50), &Places(None), |number| {
+fn repeat() -> Cost {
+    cost("repeat", &repeat_form(500, 50), &Places(None), |number| {
         let is_count = number % 2 == 0;
         let (name, value) = if is_count { ("qty", (number % 60).to_string()) } else { ("kind", format!("k{}", 1 + number % 50)) };
         (format!("/data/row[{}]/{name}", 1 + (number * 37) % 500), value, "/data/total".to_owned())
@@ -45,8 +73,8 @@ pub fn repeat() -> Cost {
 }
 
 /// One select out of 100,000 rows, filtered on two columns.
-pub fn external() -> Cost {
-    cost(&external_form(), &Places(Some(places())), |number| {
+fn external() -> Cost {
+    cost("external", &external_form(), &Places(Some(places())), |number| {
         let group = number / 4;
         let (region, district) = (1 + group % 20, 1 + group % 50);
         let (name, value) = match number % 4 {
@@ -67,23 +95,48 @@ impl Lists for Places {
     }
 }
 
-fn cost(form: &str, lists: &Places, answer: impl Fn(usize) -> (String, String, String)) -> Cost {
+fn cost(shape: &str, form: &str, lists: &Places, answer: impl Fn(usize) -> (String, String, String)) -> Cost {
     let begun = Instant::now();
     let form = karwan_form::read(form.as_bytes(), "big.xml").unwrap_or_else(|faults| panic!("{faults:?}"));
+    let parse_ms = ms(begun);
+    let begun = Instant::now();
     let context = Context { lists: Arc::new(lists.clone()), ..Context::at(0, [0; 32]) };
     let mut interview = Interview::start(Arc::new(form), context).unwrap_or_else(|error| panic!("{error}"));
-    let load_s = begun.elapsed().as_secs_f64();
+    let start_ms = ms(begun);
+    let begun = Instant::now();
+    let shown = interview.all_nodes().len();
+    let walk_ms = ms(begun);
+    assert!(shown > 0);
+    let mut last = String::new();
     let mut times: Vec<f64> = (0..ANSWERS)
         .map(|number| {
             let (place, value, read) = answer(number);
             let begun = Instant::now();
             interview.set(&place, &value).unwrap_or_else(|refused| panic!("{refused}"));
-            assert!(interview.node(&read).is_some());
-            begun.elapsed().as_secs_f64() * 1000.0
+            let node = interview.node(&read).unwrap_or_else(|| panic!("no question {read}"));
+            let time = ms(begun);
+            last = node.choices.map_or_else(|| node.value.unwrap_or_default(), |choices| choices.len().to_string());
+            time
         })
         .collect();
     times.sort_by(f64::total_cmp);
-    Cost { load_s, answer_p95_ms: times.get(ANSWERS * 95 / 100).copied().unwrap_or_default(), peak_mib: peak_mib() }
+    let at = |share: usize| times.get(ANSWERS * share / 100).or(times.last()).copied().unwrap_or_default();
+    Cost {
+        engine: "karwan".to_owned(),
+        form: shape.to_owned(),
+        parse_ms,
+        start_ms,
+        walk_ms,
+        p50_ms: at(50),
+        p95_ms: at(95),
+        max_ms: at(100),
+        rss_mb: peak_mib(),
+        last,
+    }
+}
+
+fn ms(since: Instant) -> f64 {
+    since.elapsed().as_secs_f64() * 1000.0
 }
 
 fn peak_mib() -> f64 {

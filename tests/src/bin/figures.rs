@@ -3,10 +3,13 @@
 
 use std::process::ExitCode;
 
-use karwan_tests::figures::{Figure, MEASUREMENTS, Scale};
+use karwan_tests::figures::{Figure, MEASUREMENTS, Scale, forms};
 use serde_json::Value;
 
 fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
+    if forms::answered_alone() {
+        return Ok(ExitCode::SUCCESS);
+    }
     let mut scale = Scale::Full;
     let (mut out, mut wanted) = (None, Vec::new());
     let mut arguments = std::env::args().skip(1);

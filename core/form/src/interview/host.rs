@@ -17,6 +17,9 @@ use crate::xpath::{Expression, Scope, Value};
 
 /// Steps of evaluation that one answer may cost.
 const WORK_MAX: u64 = 200_000_000;
+/// Namespaces of a form's elements.
+const XFORMS: &str = "http://www.w3.org/2002/xforms";
+const OPENROSA: &str = "http://openrosa.org/xforms";
 
 /// Everything around the tree.
 pub(super) struct World {
@@ -307,6 +310,17 @@ impl Host for View<'_> {
         }
     }
 
+    /// An element without a prefix is in the namespace that XForms give their instances, unless the form says another.
+    fn namespace(&self, node: Node) -> Cow<'_, str> {
+        let form = &self.plan.form;
+        match node {
+            Node::Document | Node::Table(_) | Node::Attribute(..) => Cow::Borrowed(""),
+            _ if self.name(node).starts_with("orx:") => Cow::Borrowed(OPENROSA),
+            Node::Element(_) => Cow::Borrowed(form.settings.get("instance_xmlns").map_or(XFORMS, String::as_str)),
+            _ => Cow::Borrowed(XFORMS),
+        }
+    }
+
     fn text(&self, node: Node) -> Cow<'_, str> {
         match node {
             Node::Element(id) => match self.tree.element(id) {
@@ -385,8 +399,22 @@ impl Host for View<'_> {
         Some(self.row_label(table, row, &itemset.label_ref, element))
     }
 
-    fn translation(&self, _id: &str) -> Option<String> {
-        None
+    /// The words of a question by the name that XLSForm's converters give them: `/data/age:label`.
+    fn translation(&self, id: &str) -> Option<String> {
+        let (path, part) = id.split_once(':')?;
+        let node = self.plan.form.nodes.get(*self.plan.form.by_path.get(path)?)?;
+        let control = node.control.as_ref();
+        let text = match part {
+            "label" => control.and_then(|control| control.label.as_ref()),
+            "hint" => control.and_then(|control| control.hint.as_ref()),
+            "jr:constraintMsg" => node.bind.constraint_message.as_ref(),
+            "jr:requiredMsg" => node.bind.required_message.as_ref(),
+            _ => None,
+        };
+        let text = text?;
+        // Where nothing is translated, converters write words where they are shown, and this name names nothing (pyxform 4.5).
+        let is_named = !self.plan.form.languages.is_empty() || control.is_some_and(|control| !control.media.is_empty());
+        self.words(text, 0).filter(|_| is_named)
     }
 
     fn pattern(&self, source: &str) -> Option<Arc<Pattern>> {

@@ -32,6 +32,10 @@ pub(super) struct Engine {
     pub(super) mode: Mode,
     /// Answers are being read in: nothing that is stored may change.
     pub(super) opening: bool,
+    /// Instances that a count has made, whose actions have not run.
+    fresh: Vec<ElementId>,
+    /// Instances that were made from a template: what repeats in them begins without instances of its own.
+    templated: BTreeSet<ElementId>,
     queue: BTreeSet<Work>,
 }
 
@@ -39,7 +43,7 @@ impl Engine {
     pub(super) fn new(plan: Arc<Plan>, world: World, mode: Mode) -> Self {
         let mut tree = Tree::default();
         tree.make(&plan, 0, None, &mut Vec::new());
-        Self { plan, tree, world, mode, opening: false, queue: BTreeSet::new() }
+        Self { plan, tree, world, mode, opening: false, fresh: Vec::new(), templated: BTreeSet::new(), queue: BTreeSet::new() }
     }
 
     pub(super) fn view(&self) -> View<'_> {
@@ -98,10 +102,16 @@ impl Engine {
     pub(super) fn settle(&mut self) {
         let limit = ROUNDS_PER_ELEMENT * (self.tree.elements.len() + 100);
         let mut rounds = 0;
-        while let Some((_, aspect, node, element)) = self.queue.pop_first() {
+        loop {
+            let Some((_, aspect, node, element)) = self.queue.pop_first() else {
+                let Some(instance) = self.fresh.pop() else { return };
+                self.fire(&["odk-instance-first-load", "odk-new-repeat"], instance);
+                continue;
+            };
             rounds += 1;
             if rounds > limit {
                 self.queue.clear();
+                self.fresh.clear();
                 return;
             }
             if self.tree.element(element).is_none_or(|element| element.gone) {
@@ -286,18 +296,20 @@ impl Engine {
                 let hidden = self.tree.surplus.iter().position(|(above, at, element)| {
                     *above == parent && *at == slot && self.tree.element(*element).is_some_and(|element| element.id == id)
                 });
-                match hidden {
-                    Some(at) => {
-                        let (_, _, element) = self.tree.surplus.remove(at);
-                        self.show(parent, slot, element);
-                    }
-                    // The first instance is the form's own, the others are made from its template.
-                    None if instances.is_empty() && !self.opening && self.mode != Mode::Judge => {
-                        self.begun_instance(node, parent, id);
-                    }
-                    None => {
-                        self.instance(node, parent, id, None);
-                    }
+                if let Some(at) = hidden {
+                    let (_, _, element) = self.tree.surplus.remove(at);
+                    self.show(parent, slot, element);
+                    continue;
+                }
+                // The first instance is the form's own, the others are made from its template.
+                let anew = !self.opening && self.mode != Mode::Judge;
+                let made = if instances.is_empty() && anew && !self.is_templated(parent) {
+                    self.begun_instance(node, parent, id)
+                } else {
+                    self.instance(node, parent, id, None)
+                };
+                if anew {
+                    self.fresh.push(made);
                 }
             } else {
                 break;
@@ -345,9 +357,15 @@ impl Engine {
     /// Makes an instance of a repeat; gives its element.
     pub(super) fn instance(&mut self, node: NodeId, parent: ElementId, id: String, order: Option<String>) -> ElementId {
         let element = self.bare_instance(node, parent, id, order);
+        self.templated.insert(element);
         self.inner_repeats(element);
         self.enter(element);
         element
+    }
+
+    fn is_templated(&self, element: ElementId) -> bool {
+        let around = |id: &ElementId| self.tree.parent(*id);
+        std::iter::successors(Some(element), around).any(|id| self.templated.contains(&id))
     }
 
     fn bare_instance(&mut self, node: NodeId, parent: ElementId, id: String, order: Option<String>) -> ElementId {
@@ -401,10 +419,11 @@ impl Engine {
     }
 
     /// An instance that the form itself holds, blank.
-    fn begun_instance(&mut self, node: NodeId, parent: ElementId, id: String) {
+    fn begun_instance(&mut self, node: NodeId, parent: ElementId, id: String) -> ElementId {
         let element = self.bare_instance(node, parent, id, None);
         self.begin(element, &Answers::default());
         self.enter(element);
+        element
     }
 
     /// Repeats in an element that a person fills, with their parent and slot; not those inside of instances.
@@ -460,29 +479,32 @@ impl Engine {
         }
     }
 
-    /// Runs the actions of an event on everything in an element.
+    /// Runs the actions of an event on everything in an element, and what follows from them.
     pub(super) fn event(&mut self, event: &str, top: ElementId) {
+        self.fire(&[event], top);
+        self.settle();
+    }
+
+    /// Runs each action once that listens to any of the events. What is not relevant when it begins is passed over.
+    fn fire(&mut self, events: &[&str], top: ElementId) {
         let mut below = Vec::new();
         self.tree.below(top, &mut below);
         let plan = self.plan.clone();
         for id in below {
             let Some(node) = plan.form.nodes.get(self.tree.node_of(id)) else { continue };
             for (index, action) in node.actions.iter().enumerate() {
-                if action.trigger.is_none() && action.events.iter().any(|named| named == event) {
+                let relevant = self.tree.element(id).is_some_and(|element| element.relevant);
+                if relevant && action.trigger.is_none() && action.events.iter().any(|named| events.contains(&named.as_str())) {
                     self.act(id, index);
                 }
             }
         }
-        self.settle();
     }
 
     fn act(&mut self, element: ElementId, index: usize) {
         let node = self.tree.node_of(element);
         let plan = self.plan.clone();
         let Some(action) = plan.form.nodes.get(node).and_then(|node| node.actions.get(index)) else { return };
-        if self.tree.element(element).is_none_or(|element| !element.relevant) {
-            return;
-        }
         let data_type = plan.form.nodes.get(node).map(|node| node.bind.data_type).unwrap_or_default();
         let text = match &action.value {
             ActionValue::Expression(expression) => self.view().text_at(expression, element),

@@ -64,6 +64,10 @@ pub trait Host {
     fn attributes(&self, node: Node, name: Option<&str>, into: &mut Vec<Node>);
     /// Name of an element or attribute; empty for a document.
     fn name(&self, node: Node) -> Cow<'_, str>;
+    /// Namespace of an element; empty for what has none.
+    fn namespace(&self, _node: Node) -> Cow<'_, str> {
+        Cow::Borrowed("")
+    }
     /// String value; blank where not relevant.
     fn text(&self, node: Node) -> Cow<'_, str>;
     /// Position among siblings of the same name, from 1.

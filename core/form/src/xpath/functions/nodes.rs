@@ -39,10 +39,9 @@ pub(super) fn local_name(scope: &Scope<'_>, arguments: &[Tree]) -> Outcome {
     Ok(Value::Text(name.rsplit(':').next().unwrap_or_default().to_owned()))
 }
 
-/// Names have prefixes here and no addresses.
 pub(super) fn namespace_uri(scope: &Scope<'_>, arguments: &[Tree]) -> Outcome {
-    first(scope, arguments, "namespace-uri")?;
-    Ok(Value::Text(String::new()))
+    let node = first(scope, arguments, "namespace-uri")?;
+    Ok(Value::Text(node.map(|node| scope.host.namespace(node).into_owned()).unwrap_or_default()))
 }
 
 fn first(scope: &Scope<'_>, arguments: &[Tree], function: &'static str) -> Result<Option<Node>, EvaluationError> {
