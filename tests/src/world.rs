@@ -77,7 +77,23 @@ impl World {
     /// Where any of it fails.
     #[allow(clippy::expect_used)]
     pub fn new(forms: &[(&str, Vec<u8>)]) -> Self {
-        let folder = TempDir::new().expect("a temporary folder");
+        Self::within(TempDir::new().expect("a temporary folder"), forms)
+    }
+
+    /// The same in the build's folder: the one for temporary files may lie in memory, where a commit takes no time.
+    ///
+    /// # Panics
+    /// Where any of it fails.
+    #[allow(clippy::expect_used)]
+    pub fn on_disk(forms: &[(&str, Vec<u8>)]) -> Self {
+        let disk = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tests");
+        std::fs::create_dir_all(&disk)
+            .and_then(|()| disk.canonicalize())
+            .and_then(TempDir::new_in)
+            .map_or_else(|error| panic!("no temporary folder in the build's: {error}"), |folder| Self::within(folder, forms))
+    }
+
+    fn within(folder: TempDir, forms: &[(&str, Vec<u8>)]) -> Self {
         let mut world = Self { folder, server: None, listen: "127.0.0.1:0".to_owned() };
         world.org(&["init"], &["--name", "Test organisation"]).done();
         world.org(&["caseload", "add"], &[CASELOAD]).done();

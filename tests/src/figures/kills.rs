@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use self::witness::{Death, Witness};
+use self::witness::{Death, Witness, sees_commits};
 use super::{Figure, Gate, Scale};
 use crate::command::karwan;
 use crate::corpus::Dice;
@@ -38,6 +38,8 @@ pub struct Toll {
     pub after: u64,
     /// Acknowledged and gone.
     pub lost: u64,
+    /// Whether a commit takes long enough on this disk to be seen.
+    pub seen: bool,
 }
 
 impl Toll {
@@ -55,6 +57,7 @@ impl Toll {
             during: self.during + other.during,
             after: self.after + other.after,
             lost: self.lost + other.lost,
+            seen: self.seen || other.seen,
         }
     }
 
@@ -170,7 +173,7 @@ const ANSWERS: [(&str, &str); 7] = [
 ];
 
 fn one_form() -> World {
-    World::new(&[("household.xlsx", household_form().unwrap_or_default())])
+    World::on_disk(&[("household.xlsx", household_form().unwrap_or_default())])
 }
 
 fn drafts(device: &Device) -> BTreeSet<String> {
@@ -185,7 +188,7 @@ pub fn interviews(cycles: u64) -> Toll {
     let world = one_form();
     let device = world.device("phone", "Laila");
     let mut dice = Dice::new(11);
-    let mut toll = Toll::default();
+    let mut toll = Toll { seen: sees_commits(&world.path("")), ..Toll::default() };
     let mut span = Duration::from_millis(5);
     for _ in 0..cycles {
         let known = drafts(&device);
@@ -256,7 +259,7 @@ pub fn syncs(cycles: u64) -> Toll {
     let world = one_form();
     let device = world.device("phone", "Laila");
     let mut dice = Dice::new(12);
-    let mut toll = Toll::default();
+    let mut toll = Toll { seen: sees_commits(&world.path("")), ..Toll::default() };
     let mut written = BTreeSet::new();
     let mut span = Duration::from_millis(50);
     for number in 0..cycles {
@@ -286,7 +289,7 @@ pub fn servers(cycles: u64) -> Toll {
     let mut world = one_form();
     let device = world.device("phone", "Laila");
     let mut dice = Dice::new(13);
-    let mut toll = Toll::default();
+    let mut toll = Toll { seen: sees_commits(&world.path("")), ..Toll::default() };
     let mut written = BTreeSet::new();
     let mut acknowledged = BTreeSet::new();
     let mut span = Duration::from_millis(50);

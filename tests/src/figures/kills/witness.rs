@@ -2,7 +2,9 @@
 //! in `/proc`), and by what its databases' write-ahead logs hold afterwards.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// Numbers of the calls that write a file or make it durable: `write`, `pwrite64`, `fsync`, `fdatasync`, `ftruncate`.
 #[cfg(target_arch = "x86_64")]
@@ -13,6 +15,9 @@ const WRITING_CALLS: [u64; 5] = [64, 68, 82, 83, 46];
 /// Bytes before the first frame of a write-ahead log, and before the page in each frame (SQLite, "WAL-mode file format").
 const HEADER_BYTES: usize = 32;
 const FRAME_HEADER_BYTES: usize = 24;
+
+/// A commit that is shorter cannot be seen from outside.
+const COMMIT_LEAST: Duration = Duration::from_micros(300);
 
 /// When a process died: before, during or after a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +70,24 @@ impl Witness {
             Death::After
         }
     }
+}
+
+/// Whether making a write durable takes so long in a folder that a witness can see it: in memory, or on a disk that only says so, it does
+/// not, and nobody dies in a commit.
+pub fn sees_commits(folder: &Path) -> bool {
+    let file = folder.join("durable");
+    let mut times: Vec<Duration> = (0..9_u8)
+        .filter_map(|turn| {
+            let since = Instant::now();
+            std::fs::File::create(&file)
+                .and_then(|mut file| file.write_all(&[turn; 4096]).and_then(|()| file.sync_all()))
+                .ok()?;
+            Some(since.elapsed())
+        })
+        .collect();
+    std::fs::remove_file(&file).ok();
+    times.sort();
+    times.get(times.len() / 2).is_some_and(|median| *median >= COMMIT_LEAST)
 }
 
 /// What a write-ahead log holds.
