@@ -10,7 +10,8 @@ use super::context::Context;
 use super::last_saved;
 use super::plan::Plan;
 use super::tree::Tree;
-use crate::model::{InstanceSource, Table, Text, TextPart};
+use super::values;
+use crate::model::{DataType, InstanceSource, Table, Text, TextPart};
 use crate::xpath::host::{Host, Node, Now, OnlyChild};
 use crate::xpath::pattern::Pattern;
 use crate::xpath::{Expression, Scope, Value};
@@ -324,7 +325,12 @@ impl Host for View<'_> {
     fn text(&self, node: Node) -> Cow<'_, str> {
         match node {
             Node::Element(id) => match self.tree.element(id) {
-                Some(element) if element.relevant => Cow::Borrowed(element.value.as_str()),
+                // As text a decimal carries its fraction, in expressions too: `7.0`.
+                Some(element) if element.relevant => match self.plan.form.nodes.get(element.node).map(|node| node.bind.data_type)
+                {
+                    Some(DataType::Decimal) => Cow::Owned(values::shown(DataType::Decimal, &element.value)),
+                    _ => Cow::Borrowed(element.value.as_str()),
+                },
                 _ => Cow::Borrowed(""),
             },
             Node::Cell(table, row, column) => Cow::Borrowed(self.world.cell(table, row, column)),
