@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde::Serialize;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::host::Host;
 use crate::listener::Listener;
@@ -136,14 +137,18 @@ fn reachable(bound: SocketAddr) -> Vec<String> {
     found
 }
 
-/// Waits for Ctrl-C or SIGTERM.
-pub async fn asked_to_end() {
-    let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) else {
-        tokio::signal::ctrl_c().await.ok();
-        return;
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
+/// Waits for Ctrl-C or SIGTERM. It listens from the call on, not only once it is awaited: who is told that a server is ready may ask it
+/// to end at once.
+pub fn asked_to_end() -> impl Future<Output = ()> {
+    let listening = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    async {
+        if let (Ok(mut interrupt), Ok(mut terminate)) = listening {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        } else {
+            tokio::signal::ctrl_c().await.ok();
+        }
     }
 }

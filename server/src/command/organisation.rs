@@ -41,6 +41,7 @@ pub(super) fn init(folder: &Path, name: Option<&str>) -> Result<Answer, Problem>
 pub(super) fn serve(folder: &Path, listen: SocketAddr, console: SocketAddr, json: bool) -> Result<Answer, Problem> {
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {
+        let ending = asked_to_end();
         let running = Running::start(folder, listen, console).await?;
         let ready = &running.ready;
         if json {
@@ -48,7 +49,7 @@ pub(super) fn serve(folder: &Path, listen: SocketAddr, console: SocketAddr, json
         } else {
             say(&format!("Devices sync at {}\nConsole at {}\nCtrl-C ends the server.", ready.sync, ready.console));
         }
-        asked_to_end().await;
+        ending.await;
         running.stop().await;
         Ok(Answer::nothing())
     })
