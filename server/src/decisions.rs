@@ -2,7 +2,6 @@
 //! the membership log and carried out in the same transaction.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::PoisonError;
 
 use karwan_form::answers::Answers;
 use karwan_proto::membership::Adopted;
@@ -57,22 +56,12 @@ pub enum DecideAct {
 /// Carries out a decision. It is durable and projected when this returns.
 #[allow(clippy::needless_pass_by_value, reason = "a command is carried out once")]
 pub fn run(host: &Host, command: Decide) -> Result<Value, Problem> {
-    let organisation = &host.organisation;
-    let person = match &command.person {
-        Some(name) => organisation.person_named(name)?,
-        None => organisation.administrator()?,
-    };
-    let taken = organisation.deciding.lock().unwrap_or_else(PoisonError::into_inner);
-    host.projector.catch_up(organisation)?;
-    let answer = match &command.act {
+    host.decide(command.person.as_deref(), |person| match &command.act {
         DecideAct::Erase { record, part: None, reason } => erase(host, record, &Why { person, note: reason }),
         DecideAct::Erase { record, part: Some(part), reason } => erase_part(host, record, part, &Why { person, note: reason }),
         DecideAct::Move { record, to } => move_to(host, record, to, &Why { person, note: "" }),
         DecideAct::Adopt { device } => adopt(host, device, &Why { person, note: "" }),
-    }?;
-    drop(taken);
-    host.projector.catch_up(organisation)?;
-    Ok(answer)
+    })
 }
 
 /// Refuses where this person may not decide this.

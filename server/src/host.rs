@@ -1,7 +1,9 @@
 //! An organisation with what is projected from its logs: what requests are carried out on.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
+
+use karwan_proto::PersonId;
 
 use crate::organisation::Organisation;
 use crate::problem::Problem;
@@ -26,6 +28,28 @@ impl Host {
     pub fn of(organisation: Arc<Organisation>) -> Result<Self, Problem> {
         let projector = Arc::new(Projector::open(&organisation)?);
         Ok(Self { organisation, projector })
+    }
+
+    /// Lets somebody decide: the administrator where nobody is named. What was confirmed before is projected when `work` begins, and what
+    /// it decided when this returns; from reading to writing nobody else decides, or two decisions on one state would have one sequence
+    /// number.
+    pub(crate) fn decide<T>(
+        &self,
+        person: Option<&str>,
+        work: impl FnOnce(PersonId) -> Result<T, Problem>,
+    ) -> Result<T, Problem> {
+        let organisation = &self.organisation;
+        let person = match person {
+            Some(name) => organisation.person_named(name)?,
+            None => organisation.administrator()?,
+        };
+        // A panic before a write left nothing.
+        let taken = organisation.deciding.lock().unwrap_or_else(PoisonError::into_inner);
+        self.projector.catch_up(organisation)?;
+        let answer = work(person)?;
+        drop(taken);
+        self.projector.catch_up(organisation)?;
+        Ok(answer)
     }
 
     /// Where devices find the server, as it last listened.

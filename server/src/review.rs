@@ -1,7 +1,6 @@
 //! What people decide: each decision is a change in the name of who decided it, written through the same ingest as a device's.
 
 use std::collections::BTreeMap;
-use std::sync::PoisonError;
 
 use karwan_form::interview::{Interview, Mode, Refused, ViolationKind};
 use karwan_proto::{CaseloadId, PersonId, RecordId, Role};
@@ -78,24 +77,15 @@ pub enum ItemDecision {
 /// Carries out a decision. It is durable and projected when this returns.
 #[allow(clippy::needless_pass_by_value, reason = "a command is carried out once")]
 pub fn run(host: &Host, command: ReviewCommand) -> Result<Value, Problem> {
-    let organisation = &host.organisation;
-    let person = match &command.person {
-        Some(name) => organisation.person_named(name)?,
-        None => organisation.administrator()?,
-    };
-    // From reading to writing: two decisions on one state would have one sequence number. A panic before a write left nothing.
-    let taken = organisation.deciding.lock().unwrap_or_else(PoisonError::into_inner);
-    host.projector.catch_up(organisation)?;
-    let decider = Decider { host, person, scope: Scope::of(host, person)?, note: command.note.trim() };
-    let answer = match &command.act {
-        ReviewAct::Resolve { item, decision } => decider.resolve(item, decision),
-        ReviewAct::Return { record } => decider.review(record, &Review::Return { note: decider.note.to_owned() }),
-        ReviewAct::Approve { record } => decider.review(record, &Review::Approve { note: decider.note.to_owned() }),
-        ReviewAct::Assign { records, to, due } => decider.assign(records, to, due.as_deref()),
-    }?;
-    drop(taken);
-    host.projector.catch_up(organisation)?;
-    Ok(answer)
+    host.decide(command.person.as_deref(), |person| {
+        let decider = Decider { host, person, scope: Scope::of(host, person)?, note: command.note.trim() };
+        match &command.act {
+            ReviewAct::Resolve { item, decision } => decider.resolve(item, decision),
+            ReviewAct::Return { record } => decider.review(record, &Review::Return { note: decider.note.to_owned() }),
+            ReviewAct::Approve { record } => decider.review(record, &Review::Approve { note: decider.note.to_owned() }),
+            ReviewAct::Assign { records, to, due } => decider.assign(records, to, due.as_deref()),
+        }
+    })
 }
 
 /// Somebody who decides now.

@@ -71,7 +71,7 @@ impl Reader<'_> {
             let kind = found.and_then(|id| self.form.nodes.get(id)).map(|node| &node.kind);
             match (found, kind) {
                 (Some(id), Some(NodeKind::Repeat { count })) => {
-                    let instances = into.repeats.entry(own_key).or_default();
+                    let instances = into.repeats.entry(own_key.clone()).or_default();
                     if instances.len() >= INSTANCES_MAX {
                         let message = format!("`{own_place}` has more than {INSTANCES_MAX} instances");
                         return Err(Fault::at(&format!("line {}", child.line), 0, "", message, "send fewer"));
@@ -82,7 +82,7 @@ impl Reader<'_> {
                     let order = order_between(instances.last().map(|last| last.order.as_str()), None);
                     let mut answers = Answers::default();
                     self.container(child, Some(id), "", &own_place, &mut answers)?;
-                    if let Some(instances) = into.repeats.get_mut(&repeat_key(key, name)) {
+                    if let Some(instances) = into.repeats.get_mut(&own_key) {
                         instances.push(Instance { id: id_text, order, answers });
                     }
                 }
@@ -120,8 +120,4 @@ impl Reader<'_> {
         hasher.finalize_xof().fill(&mut bytes);
         reading::uuid(bytes)
     }
-}
-
-fn repeat_key(key: &str, name: &str) -> String {
-    if key.is_empty() { name.to_owned() } else { format!("{key}/{name}") }
 }

@@ -8,7 +8,7 @@
 use crate::model::{Search, SearchKind, Table};
 use crate::xpath::{Expression, XPathError};
 
-/// Where a call of `search()` stands in an appearance: the bytes of the whole call and its arguments.
+/// A call of `search()` in an appearance.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Call<'text> {
     /// Each as written.

@@ -68,6 +68,26 @@ fn questions_binds_and_words_are_read() {
     assert!(value(&interview, "/data/meta/instanceID").starts_with("uuid:"));
 }
 
+/// What ODK's engine (`@getodk/xforms-engine`) answers: a decimal has its fraction also inside expressions, an integer has none.
+#[test]
+fn a_decimal_is_text_with_its_fraction_and_a_number_all_the_same() {
+    let form = read(&form_of(
+        "<data id='made'><weight/><count/><told/><same/><as_text/></data>",
+        "<bind nodeset='/data/weight' type='decimal'/><bind nodeset='/data/count' type='int'/>\
+         <bind nodeset='/data/told' type='string' calculate=\"concat(/data/weight, ' and ', /data/count)\"/>\
+         <bind nodeset='/data/same' type='string' calculate='/data/weight = 7'/>\
+         <bind nodeset='/data/as_text' type='string' calculate='string(/data/weight)'/>",
+        "<input ref='/data/weight'><label>W</label></input><input ref='/data/count'><label>C</label></input>",
+    ));
+    let mut interview = interview(form);
+    assert_eq!(value(&interview, "/data/told"), " and ");
+    interview.set("/data/weight", "7").unwrap();
+    interview.set("/data/count", "7").unwrap();
+    assert_eq!(value(&interview, "/data/told"), "7.0 and 7");
+    assert_eq!(value(&interview, "/data/as_text"), "7.0");
+    assert_eq!(value(&interview, "/data/same"), "true");
+}
+
 #[test]
 fn choices_come_from_items_lists_and_repeats() {
     let form = read(&form_of(

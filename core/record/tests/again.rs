@@ -1,31 +1,14 @@
 //! An edit is written again by value where the change that carried it does not count.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod common;
+
+use common::{FORM, author, stamp, text};
 use karwan_form::answers::{Answer, Answers, Instance};
-use karwan_proto::{DeviceId, Hash, PersonId, RecordId, Role};
-use karwan_record::{Author, Made, Provenance, Record, Shape, SourcedChange, Stamp, gate};
+use karwan_proto::{Hash, RecordId};
+use karwan_record::{Made, Record, Shape, SourcedChange, gate};
 
-const FORM: Hash = Hash([3; 32]);
 const RECORD: RecordId = RecordId([1; 16]);
-
-fn author(device: u8) -> Author {
-    let provenance = Provenance {
-        device: DeviceId([device; 16]),
-        person: PersonId([device; 16]),
-        role: Role::Enumerator,
-        at_ms: 1_779_235_200_000,
-        offset_minutes: 210,
-    };
-    Author { actor: [device; 16], provenance }
-}
-
-fn stamp(moment: u8) -> Stamp {
-    Stamp { at_ms: 1_779_235_200_000 + i64::from(moment) * 1000, offset_minutes: 210, random: [moment; 32] }
-}
-
-fn text(text: &str) -> Answer {
-    Answer::Text(text.to_owned())
-}
 
 fn sourced(bytes: &[u8], device: u8) -> SourcedChange {
     SourcedChange { bytes: bytes.to_vec(), provenance: author(device).provenance }

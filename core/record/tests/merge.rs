@@ -1,31 +1,13 @@
 //! Merging: whatever the order in which changes come, however often, a record comes to the same.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod common;
+
+use common::{FORM, author, stamp, text};
 use karwan_form::answers::{Answer, Answers, Instance};
-use karwan_proto::{DeviceId, Hash, PersonId, RecordId, Role};
+use karwan_proto::{Hash, RecordId};
 use karwan_record::state::State;
-use karwan_record::{Author, Provenance, Record, Shape, SourcedChange, Stamp};
-
-const FORM: Hash = Hash([3; 32]);
-
-fn author(device: u8) -> Author {
-    let provenance = Provenance {
-        device: DeviceId([device; 16]),
-        person: PersonId([device; 16]),
-        role: Role::Enumerator,
-        at_ms: 1_779_235_200_000,
-        offset_minutes: 210,
-    };
-    Author { actor: [device; 16], provenance }
-}
-
-fn stamp(moment: u8) -> Stamp {
-    Stamp { at_ms: 1_779_235_200_000 + i64::from(moment) * 1000, offset_minutes: 210, random: [moment; 32] }
-}
-
-fn text(text: &str) -> Answer {
-    Answer::Text(text.to_owned())
-}
+use karwan_record::{Record, Shape, SourcedChange};
 
 fn family() -> Answers {
     let mut answers = Answers::default();

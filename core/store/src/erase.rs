@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use karwan_proto::envelope::{Envelope, Item};
+use karwan_proto::envelope::Envelope;
 use karwan_proto::ids::{CaseloadId, Hash, RecordId};
 use rusqlite::params;
 
@@ -39,15 +39,7 @@ impl Batch<'_> {
         for name in view.envelopes_of(record)? {
             let Some(stored) = view.envelope(name)? else { continue };
             let Ok(mut envelope) = Envelope::decode(&stored.bytes) else { continue };
-            let gone: Vec<usize> = envelope
-                .items()
-                .iter()
-                .enumerate()
-                .filter(|(_, item)| {
-                    matches!(item, Item::Change { record: of, generation, .. } if *of == record && *generation < below)
-                })
-                .map(|(position, _)| position)
-                .collect();
+            let gone = envelope.positions_below(record, below);
             if gone.is_empty() || envelope.prune(&gone).is_err() {
                 continue;
             }

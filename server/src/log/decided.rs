@@ -431,15 +431,7 @@ impl Writer<'_> {
             .collect::<Result<_, _>>()?;
         for hash in envelopes.into_iter().map(Hash) {
             let Some(mut envelope) = self.parts(transaction, hash)? else { continue };
-            let gone: Vec<usize> = envelope
-                .items()
-                .iter()
-                .enumerate()
-                .filter(|(_, item)| {
-                    matches!(item, Item::Change { record: of, generation, .. } if *of == record && *generation < below)
-                })
-                .map(|(position, _)| position)
-                .collect();
+            let gone = envelope.positions_below(record, below);
             envelope.prune(&gone)?;
             for position in gone {
                 transaction

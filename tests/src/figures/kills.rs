@@ -43,6 +43,11 @@ pub struct Toll {
 }
 
 impl Toll {
+    /// Of processes that write into this world.
+    fn of(world: &World) -> Self {
+        Self { seen: sees_commits(&world.path("")), ..Self::default() }
+    }
+
     /// The share that died during a commit.
     pub fn during_share(&self) -> f64 {
         self.during as f64 / (self.cycles.max(1)) as f64
@@ -188,7 +193,7 @@ pub fn interviews(cycles: u64) -> Toll {
     let world = one_form();
     let device = world.device("phone", "Laila");
     let mut dice = Dice::new(11);
-    let mut toll = Toll { seen: sees_commits(&world.path("")), ..Toll::default() };
+    let mut toll = Toll::of(&world);
     let mut span = Duration::from_millis(5);
     for _ in 0..cycles {
         let known = drafts(&device);
@@ -259,7 +264,7 @@ pub fn syncs(cycles: u64) -> Toll {
     let world = one_form();
     let device = world.device("phone", "Laila");
     let mut dice = Dice::new(12);
-    let mut toll = Toll { seen: sees_commits(&world.path("")), ..Toll::default() };
+    let mut toll = Toll::of(&world);
     let mut written = BTreeSet::new();
     let mut span = Duration::from_millis(50);
     for number in 0..cycles {
@@ -289,7 +294,7 @@ pub fn servers(cycles: u64) -> Toll {
     let mut world = one_form();
     let device = world.device("phone", "Laila");
     let mut dice = Dice::new(13);
-    let mut toll = Toll { seen: sees_commits(&world.path("")), ..Toll::default() };
+    let mut toll = Toll::of(&world);
     let mut written = BTreeSet::new();
     let mut acknowledged = BTreeSet::new();
     let mut span = Duration::from_millis(50);

@@ -48,17 +48,17 @@ pub enum Kind {
 /// Media that a label can have.
 const MEDIA: [&str; 4] = ["image", "audio", "video", "big-image"];
 
-/// Columns that may have a language.
-const TRANSLATED: [&str; 9] = [
+/// Columns that may have a language, in the order in which messages name them.
+pub const TRANSLATED: [&str; 9] = [
     "label",
     "hint",
     "guidance_hint",
     "constraint_message",
     "required_message",
     "media::image",
+    "media::big-image",
     "media::audio",
     "media::video",
-    "media::big-image",
 ];
 
 const SURVEY: &[(&str, &str)] = &[

@@ -6,26 +6,13 @@
 use std::collections::BTreeMap;
 
 use super::choices::ChoiceList;
-use super::columns::Sheet;
+use super::columns::{Sheet, TRANSLATED};
 use super::draft::{Draft, Pending, Words};
 use super::report::{Place, Report};
 use super::settings::Settings;
 
 /// What a text without a language belongs to, where the settings name no language.
 pub const DEFAULT: &str = "default";
-
-/// Columns that are translated, as messages name them.
-const COLUMNS: [&str; 9] = [
-    "label",
-    "hint",
-    "guidance_hint",
-    "constraint_message",
-    "required_message",
-    "media::image",
-    "media::big-image",
-    "media::audio",
-    "media::video",
-];
 
 /// Codes of languages with two letters (IANA).
 const CODES: &str = "aa ab ae af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs cu cv cy da de dv dz ee \
@@ -104,7 +91,7 @@ pub fn check(sheets: &BTreeMap<String, Sheet>, languages: &[String], other_added
     let mut translated = false;
     for name in ["survey", "choices"] {
         let Some(sheet) = sheets.get(name) else { continue };
-        let columns: Vec<&str> = COLUMNS.iter().copied().filter(|column| sheet.has(column)).collect();
+        let columns: Vec<&str> = TRANSLATED.iter().copied().filter(|column| sheet.has(column)).collect();
         let mut seen: Vec<Option<&str>> = Vec::new();
         for header in sheet.headers.values().filter(|header| columns.contains(&header.key.as_str())) {
             if !seen.contains(&header.language.as_deref()) {

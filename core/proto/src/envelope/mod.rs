@@ -476,6 +476,13 @@ impl Envelope {
         Ok(came)
     }
 
+    /// Where changes of a record stand that are of generations below this one; pruned ones say no more whose they were.
+    pub fn positions_below(&self, of: RecordId, below: u32) -> Vec<usize> {
+        let is_below =
+            |item: &Item| matches!(item, Item::Change { record, generation, .. } if *record == of && *generation < below);
+        self.items.iter().enumerate().filter(|(_, item)| is_below(item)).map(|(position, _)| position).collect()
+    }
+
     /// Takes changes out: their leaves stay, so that the envelope still verifies; their salts go, so that nobody can guess them.
     ///
     /// # Errors

@@ -329,14 +329,20 @@ impl DeviceSession {
     /// # Errors
     /// [`SessionError::Driver`] when none was asked for or the bytes are no envelope.
     pub fn offer(&mut self, envelope: Vec<u8>) -> Result<(), SessionError> {
+        let number = self.numbered(&envelope)?;
+        self.send(&Frame::Offer { number, envelope });
+        Ok(())
+    }
+
+    /// Takes the question for an offer, and numbers the envelope that answers it.
+    fn numbered(&mut self, envelope: &[u8]) -> Result<u64, SessionError> {
         self.take_offer_question()?;
-        let signed = SignedHeader::peek(&envelope).map_err(|_| SessionError::Driver("an offer that is no envelope"))?;
+        let signed = SignedHeader::peek(envelope).map_err(|_| SessionError::Driver("an offer that is no envelope"))?;
         let number = self.next_number;
         self.next_number += 1;
         self.offered.insert(number, (signed.hash(), signed.header().caseload));
         self.summary.offered += 1;
-        self.send(&Frame::Offer { number, envelope });
-        Ok(())
+        Ok(number)
     }
 
     /// Says that there is nothing more to offer.

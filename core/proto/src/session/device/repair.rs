@@ -3,7 +3,6 @@
 use super::{DeviceEffect, DeviceSession};
 use crate::codec::encode;
 use crate::directory::DirectoryRow;
-use crate::envelope::SignedHeader;
 use crate::error::SessionError;
 use crate::ids::{CaseloadId, Hash};
 use crate::limits::{
@@ -44,12 +43,7 @@ impl DeviceSession {
     /// # Errors
     /// As [`DeviceSession::offer`].
     pub fn reoffer(&mut self, envelope: Vec<u8>, testimony: Testimony) -> Result<(), SessionError> {
-        self.take_offer_question()?;
-        let signed = SignedHeader::peek(&envelope).map_err(|_| SessionError::Driver("an offer that is no envelope"))?;
-        let number = self.next_number;
-        self.next_number += 1;
-        self.offered.insert(number, (signed.hash(), signed.header().caseload));
-        self.summary.offered += 1;
+        let number = self.numbered(&envelope)?;
         self.send(&Frame::Repair(RepairFrame::Reoffer { number, envelope, testimony }));
         Ok(())
     }
