@@ -36,8 +36,8 @@ pub const MEASUREMENTS: &[Measurement] = &[
     (&["demo_ready_s"], demo_ready),
 ];
 
-/// How long the build of a fresh clone took here, with everything that tests need, and the demo after it. Known only where `tests/run`
-/// has built from nothing.
+/// How long a fresh clone took here to build what `cargo run --release -- demo` builds, and the demo after it, downloads aside. Known only
+/// where `tests/run` has built from nothing.
 fn demo_ready(scale: Scale) -> Vec<Figure> {
     let told = |name: &str| {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tests").join(name);
