@@ -1,7 +1,7 @@
 //! ODK's own engine beside ours, over the contract of the form trace: it invents events for a form and answers them, ours answers
 //! the same events, and the states are compared node by node.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use karwan_form::external;
 use karwan_form::interview::{Context, Lists};
-use karwan_form::model::{Form, Table};
+use karwan_form::model::{Form, NodeKind, Table};
 use serde_json::Value;
 
 use crate::form_made;
@@ -50,16 +50,19 @@ pub struct Compared {
     /// All states.
     pub states: usize,
     pub identical: usize,
+    /// States that were not compared, because a counted repeat had shrunk and grown again: our instances come back with their answers,
+    /// the reference's are blank.
+    pub aside: usize,
     /// The first differences.
     pub differences: Vec<String>,
 }
 
 impl fmt::Display for Compared {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { forms, failed, states, identical, changing, changing_identical, .. } = self;
+        let Self { forms, failed, states, identical, aside, changing, changing_identical, .. } = self;
         write!(
             formatter,
-            "{forms} forms ({failed} until the reference failed), {states} states, {identical} identical; {changing} where more changed, {changing_identical} identical"
+            "{forms} forms ({failed} until the reference failed), {states} states, {identical} identical; {changing} where more changed, {changing_identical} identical; {aside} not compared, after a counted repeat grew again"
         )
     }
 }
@@ -78,6 +81,7 @@ impl Compared {
         self.changing_identical += other.changing_identical;
         self.states += other.states;
         self.identical += other.identical;
+        self.aside += other.aside;
         self.differences.extend(other.differences);
         self.differences.truncate(TOLD_MAX);
     }
@@ -139,10 +143,11 @@ impl Oracle {
         }
         let events = std::fs::read(&events).ok()?;
         let context = Context { lists: Arc::new(Folder(media.to_owned())), ..Context::at(NOW_MS, [7; 32]) };
+        let counted = counted_repeats(&form);
         let mut ours = Vec::new();
         karwan_form::trace::trace(Arc::new(form), context, None, events.as_slice(), &mut ours)
             .unwrap_or_else(|error| panic!("{error}"));
-        Some(compare(&output.stdout, &ours, masked))
+        Some(compare(&output.stdout, &ours, masked, &counted))
     }
 }
 
@@ -247,7 +252,38 @@ fn nodes(state: &Value) -> Nodes {
     nodes.into_iter().map(|node| (node["ref"].as_str().unwrap_or_default().to_owned(), node)).collect()
 }
 
-fn compare(reference: &[u8], ours: &[u8], masked: &[&str]) -> Compared {
+/// Paths of the repeats that have a count.
+fn counted_repeats(form: &Form) -> Vec<String> {
+    let counted = form.nodes.iter().filter(|node| matches!(node.kind, NodeKind::Repeat { count: Some(_) }));
+    counted.map(|node| node.path.clone()).collect()
+}
+
+/// A reference without its positions.
+fn without_positions(reference: &str) -> String {
+    reference.split('/').map(|step| step.split('[').next().unwrap_or_default()).collect::<Vec<_>>().join("/")
+}
+
+/// Instances of counted repeats that a form lost: when one is there again, each engine shows another thing in it.
+struct Shrunk<'a> {
+    counted: &'a [String],
+    lost: BTreeSet<String>,
+}
+
+impl Shrunk<'_> {
+    /// Whether an instance that was lost is there again.
+    fn grows_again(&mut self, before: &Nodes, after: &Nodes) -> bool {
+        let instances = |nodes: &Nodes| -> BTreeSet<String> {
+            let instances = nodes.iter().filter(|(_, node)| node["type"] == "repeat-instance");
+            let ours = instances.filter(|(reference, _)| self.counted.contains(&without_positions(reference)));
+            ours.map(|(reference, _)| reference.clone()).collect()
+        };
+        let (before, after) = (instances(before), instances(after));
+        self.lost.extend(before.difference(&after).cloned());
+        after.difference(&before).any(|reference| self.lost.contains(reference))
+    }
+}
+
+fn compare(reference: &[u8], ours: &[u8], masked: &[&str], counted: &[String]) -> Compared {
     let lines = |bytes: &[u8]| -> Vec<Value> {
         let text = String::from_utf8_lossy(bytes).into_owned();
         text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}"))).collect()
@@ -256,7 +292,8 @@ fn compare(reference: &[u8], ours: &[u8], masked: &[&str]) -> Compared {
     assert_eq!(reference.len(), ours.len(), "one state for each event");
     let mut compared = Compared { forms: 1, ..Compared::default() };
     let mut before: Option<Nodes> = None;
-    for (theirs, own) in reference.iter().zip(&ours) {
+    let mut shrunk = Shrunk { counted, lost: BTreeSet::new() };
+    for (at, (theirs, own)) in reference.iter().zip(&ours).enumerate() {
         let event = &theirs["event"];
         if let Some(error) = theirs["error"].as_str().filter(|error| !REFUSALS.iter().any(|refusal| error.starts_with(refusal))) {
             println!("the reference failed at {event} and is not compared after it: {error}");
@@ -274,6 +311,10 @@ fn compare(reference: &[u8], ours: &[u8], masked: &[&str]) -> Compared {
             }
         } else {
             let (their_nodes, own_nodes) = (nodes(theirs), nodes(own));
+            if before.as_ref().is_some_and(|before| shrunk.grows_again(before, &their_nodes)) {
+                compared.aside = reference.len() - at;
+                break;
+            }
             difference(&their_nodes, &own_nodes, masked, &mut differences);
             let changes = before.as_ref().is_some_and(|before| changes_more(before, &their_nodes, event));
             if changes {

@@ -8,7 +8,7 @@ use crate::form_speed::{self, Cost};
 
 /// Generated forms of the full run, and of every run; each with so many events.
 const FORMS_FULL: u64 = 300;
-const FORMS_SHORT: u64 = 4;
+const FORMS_SHORT: u64 = 8;
 const EVENTS: usize = 60;
 
 /// The first argument of a process that measures one big form and prints its cost: memory is a process's own.
