@@ -1,6 +1,6 @@
 //! What is on the device: lists, and one record or entity with where each value is from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use karwan_form::answers::{Answer, Answers};
 use karwan_linkage::{fold_key, search_words};
@@ -208,20 +208,29 @@ impl Device {
                 }
             }
         }
+        // Drafts come first: what they leave of the page is asked of the store.
+        let skipped = query.offset.min(listed.len());
+        listed.drain(..skipped);
+        if query.limit > 0 {
+            listed.truncate(query.limit);
+            if listed.len() == query.limit {
+                return Ok(listed);
+            }
+        }
+        let edited: BTreeSet<String> = drafts.iter().map(|draft| draft.record.to_string()).collect();
         let question = Question {
             kind: query.entities.map(|entities| if entities { Kind::Entity } else { Kind::Interview }),
             source: query.source.clone(),
             person: query.mine.then_some(me),
             words,
-            limit: 0,
-            offset: 0,
+            limit: query.limit.saturating_sub(listed.len()),
+            offset: query.offset - skipped,
         };
         for row in view.list(&question)? {
-            let edited = row.kind == Kind::Interview && drafts.iter().any(|draft| draft.record.to_string() == row.id);
+            let edited = row.kind == Kind::Interview && edited.contains(&row.id);
             listed.push(record_row(&view, row, edited)?);
         }
-        let rest = listed.into_iter().skip(query.offset);
-        Ok(if query.limit == 0 { rest.collect() } else { rest.take(query.limit).collect() })
+        Ok(listed)
     }
 
     /// A record, draft or entity with all that is known of it.

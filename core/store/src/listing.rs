@@ -3,6 +3,8 @@
 //!
 //! Search is by trigrams of folded text without spaces, so that `علی رضا` finds `عليرضا` and part of a document number finds it.
 
+use std::collections::BTreeSet;
+
 use karwan_proto::ids::{CaseloadId, DeviceId, PersonId, RecordId};
 use rusqlite::types::Value;
 use rusqlite::{Row, params, params_from_iter};
@@ -199,6 +201,26 @@ impl View<'_> {
             })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// The identifiers of all review items.
+    pub fn item_ids(&self) -> Result<BTreeSet<String>, StoreError> {
+        let mut statement = self.sql.prepare_cached("SELECT id FROM item")?;
+        Ok(statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
+    }
+
+    /// Interviews that are listed under this source, so many after a row's number, with their rows' numbers.
+    pub fn interviews_under(&self, source: &str, after: i64, limit: usize) -> Result<Vec<(i64, RecordId)>, StoreError> {
+        let text = "SELECT number, id FROM listing WHERE kind = 0 AND source = ?1 AND number > ?2 ORDER BY number LIMIT ?3";
+        let mut statement = self.sql.prepare_cached(text)?;
+        let rows =
+            statement.query_map(params![source, after, limit as i64], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
+        let mut found = Vec::new();
+        for row in rows {
+            let (number, id) = row?;
+            found.push((number, id.parse().map_err(|_| StoreError::Content { what: "list" })?));
+        }
+        Ok(found)
     }
 
     /// How many review items there are.

@@ -2,32 +2,25 @@
 //! and forms read of it, so a session cut off anywhere goes on where it was.
 
 mod aside;
+mod page;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use karwan_proto::directory::DirectoryRow;
-use karwan_proto::envelope::{Envelope, Item};
-use karwan_proto::ids::{CaseloadId, Hash, IncarnationId, RecordId};
-use karwan_proto::log::{Cursor, LogEntry, Reason, RecordVerdict, Verdict};
-use karwan_proto::membership::{Act, Membership, Role, SignedEntry};
+use karwan_proto::envelope::Envelope;
+use karwan_proto::ids::{CaseloadId, Hash, RecordId};
+use karwan_proto::log::{Cursor, LogEntry};
+use karwan_proto::membership::{Act, Membership, SignedEntry};
 use karwan_proto::session::Delivered;
-use karwan_record::generation::carried;
-use karwan_record::{Record, SourcedChange, gate};
 use karwan_store::Batch;
-use karwan_store::change::{ChangeState, EnvelopeState, Origin, RecordPlace, StoredChange, StoredEnvelope};
-use karwan_store::erase::SET_ASIDE;
-use karwan_store::form::FormRow;
-use karwan_store::listing::{Kind, Question};
-use karwan_store::log::INCOMPLETE;
 
 use super::directory_kind;
-use super::report::{RefusedEnvelope, SyncReport};
-use super::verdict::{ACCEPTED, state_of, words};
+use super::report::SyncReport;
 use crate::device::{Inner, locked};
 use crate::error::ClientError;
 use crate::observe::Changed;
-use crate::records::{self, provenance};
+use page::Page;
 
 /// Records that are projected again in one transaction at most.
 const PROJECTED_AT_ONCE: usize = 256;
@@ -41,27 +34,6 @@ pub(crate) struct Incoming<'a> {
     people: bool,
     /// Something was erased or let go: nothing of it is to stay in the file.
     scrub: bool,
-}
-
-/// One page while it is taken in.
-struct Page<'a, 'b> {
-    inner: &'a Inner,
-    batch: &'a Batch<'b>,
-    membership: &'a Membership,
-    caseload: CaseloadId,
-    incarnation: IncarnationId,
-    records: BTreeMap<(RecordId, u32), Record>,
-    project: BTreeSet<RecordId>,
-    retired: bool,
-    sent: BTreeSet<RecordId>,
-    /// Something of them does not count: what was made here on top of it is written again.
-    judged: BTreeSet<RecordId>,
-    forms: u64,
-    changes: u64,
-    refused: Vec<RefusedEnvelope>,
-    /// Envelopes that count after all.
-    overtaken: BTreeSet<String>,
-    not_applied: Vec<RefusedEnvelope>,
 }
 
 impl<'a> Incoming<'a> {
@@ -323,378 +295,29 @@ impl<'a> Incoming<'a> {
     fn project_formless(&mut self) -> Result<(), ClientError> {
         let inner: &Inner = self.inner;
         let mut store = locked(&inner.store);
-        let mut formless: Vec<RecordId> = Vec::new();
-        {
-            let view = store.view()?;
-            for form in view.forms()? {
-                let question =
-                    Question { kind: Some(Kind::Interview), source: Some(form.hash.to_string()), ..Question::default() };
-                if view.count(&question)? > 0 && inner.loaded(&view, form.hash)?.is_some() {
-                    formless.extend(view.list(&question)?.iter().filter_map(|row| row.id.parse::<RecordId>().ok()));
+        for form in store.view()?.forms()? {
+            let source = form.hash.to_string();
+            let mut after = 0;
+            loop {
+                let part = store.view()?.interviews_under(&source, after, PROJECTED_AT_ONCE)?;
+                let Some((last, _)) = part.last() else { break };
+                if inner.loaded(&store.view()?, form.hash)?.is_none() {
+                    break;
                 }
+                after = *last;
+                store.write(|batch| {
+                    for (_, record) in &part {
+                        inner.project_again(batch, *record)?;
+                    }
+                    Ok::<_, ClientError>(())
+                })?;
+                self.changed.extend(part.into_iter().map(|(_, record)| record));
             }
         }
-        for part in formless.chunks(PROJECTED_AT_ONCE) {
-            store.write(|batch| {
-                for record in part {
-                    inner.project_again(batch, *record)?;
-                }
-                Ok::<_, ClientError>(())
-            })?;
-        }
-        self.changed.extend(formless);
         Ok(())
     }
 }
 
 fn item_ids(inner: &Inner) -> Result<BTreeSet<String>, ClientError> {
-    Ok(locked(&inner.store).view()?.items(None)?.into_iter().map(|item| item.id).collect())
-}
-
-impl<'a, 'b> Page<'a, 'b> {
-    fn new(
-        inner: &'a Inner,
-        batch: &'a Batch<'b>,
-        membership: &'a Membership,
-        caseload: CaseloadId,
-        incarnation: IncarnationId,
-    ) -> Self {
-        Self {
-            incarnation,
-            retired: false,
-            inner,
-            batch,
-            membership,
-            caseload,
-            records: BTreeMap::new(),
-            project: BTreeSet::new(),
-            sent: BTreeSet::new(),
-            judged: BTreeSet::new(),
-            forms: 0,
-            changes: 0,
-            refused: Vec::new(),
-            overtaken: BTreeSet::new(),
-            not_applied: Vec::new(),
-        }
-    }
-
-    fn entry(&mut self, point: Cursor, delivered: &Delivered) -> Result<(), ClientError> {
-        let entry = LogEntry::decode(&delivered.entry).map_err(|error| ClientError::Session(error.to_string()))?;
-        let (kind, body) = match &entry {
-            LogEntry::Envelope { .. } => ("envelope", None),
-            LogEntry::Verdict { .. } => ("verdict", None),
-            LogEntry::Form { .. } => ("form", None),
-            LogEntry::Opened { .. } => ("opened", None),
-            LogEntry::Closed { .. } => ("closed", None),
-            LogEntry::Generation { .. } => ("generation", None),
-            LogEntry::Other { .. } => ("other", Some(delivered.entry.as_slice())),
-        };
-        self.batch.put_entry(self.caseload, point.sequence, point.chain, kind, body)?;
-        match entry {
-            LogEntry::Envelope { envelope, role, refused, .. } => {
-                self.batch.clear_verdicts(envelope)?;
-                for RecordVerdict { record, verdict } in &refused {
-                    let (word, reason) = words(*verdict);
-                    self.batch.put_verdict(envelope, *record, word, &reason, point.sequence)?;
-                }
-                match &delivered.envelope {
-                    Some(bytes) => {
-                        if !self.envelope(bytes, point.sequence, role)? {
-                            let body = Some(delivered.entry.as_slice());
-                            self.batch.put_entry(self.caseload, point.sequence, point.chain, INCOMPLETE, body)?;
-                        }
-                        self.not_accepted(envelope, &refused)?;
-                    }
-                    None if self.batch.view().envelope(envelope)?.is_some() => {
-                        self.own_envelope(envelope, point.sequence, role, &refused)?;
-                    }
-                    None => {
-                        // Another copy of this database wrote under the same name.
-                        self.batch.ask_to_begin_again()?;
-                        let body = Some(delivered.entry.as_slice());
-                        self.batch.put_entry(self.caseload, point.sequence, point.chain, INCOMPLETE, body)?;
-                    }
-                }
-            }
-            LogEntry::Verdict { envelope, record, verdict, .. } => {
-                let (word, reason) = words(verdict);
-                self.batch.put_verdict(envelope, record, word, &reason, point.sequence)?;
-                self.later_verdict(envelope, record, verdict)?;
-            }
-            LogEntry::Form { form_id, version, definition, media, retired, .. } => {
-                self.forms += 1;
-                self.batch.put_form(&FormRow {
-                    hash: definition,
-                    caseload: self.caseload,
-                    form_id,
-                    version,
-                    file_name: String::new(),
-                    media: media.into_iter().map(|file| (file.name, file.hash)).collect(),
-                    retired,
-                    sequence: point.sequence,
-                })?;
-            }
-            LogEntry::Opened { envelope, record, role, verdict, .. } => {
-                let (word, reason) = words(verdict);
-                self.batch.put_verdict(envelope, record, word, &reason, point.sequence)?;
-                if let Some(bytes) = &delivered.envelope {
-                    self.envelope(bytes, point.sequence, role)?;
-                }
-            }
-            LogEntry::Generation { record, generation, .. } => {
-                let (inner, batch, membership) = (self.inner, self.batch, self.membership);
-                if inner.stand(batch, membership, self.incarnation, (record, generation))? {
-                    self.retired = true;
-                    self.again(record);
-                }
-            }
-            // The membership log, which came before, says why.
-            LogEntry::Closed { .. } | LogEntry::Other { .. } => {}
-        }
-        Ok(())
-    }
-
-    /// An envelope of this incarnation, judged.
-    fn own_envelope(&mut self, envelope: Hash, sequence: u64, role: Role, refused: &[RecordVerdict]) -> Result<(), ClientError> {
-        for record in self.batch.set_envelope_judged(envelope, sequence, role)? {
-            self.again(record);
-        }
-        self.sent.extend(self.batch.set_envelope_changes(envelope, None, ChangeState::Accepted)?);
-        for RecordVerdict { record, verdict } in refused {
-            self.batch.set_envelope_changes(envelope, Some(*record), state_of(*verdict))?;
-            self.again(*record);
-            self.judged.insert(*record);
-            self.tell_refused(envelope, *verdict);
-        }
-        Ok(())
-    }
-
-    /// What another log may have accepted of an envelope that is held, and this one has not.
-    fn not_accepted(&mut self, envelope: Hash, refused: &[RecordVerdict]) -> Result<(), ClientError> {
-        for RecordVerdict { record, verdict } in refused {
-            if !self.batch.set_envelope_changes(envelope, Some(*record), state_of(*verdict))?.is_empty() {
-                self.again(*record);
-                self.judged.insert(*record);
-            }
-        }
-        Ok(())
-    }
-
-    fn tell_refused(&mut self, envelope: Hash, verdict: Verdict) {
-        // What was written to an older generation is written again.
-        if verdict == Verdict::Quarantined(Reason::Generation) {
-            return;
-        }
-        if matches!(verdict, Verdict::Quarantined(_) | Verdict::Other(..)) {
-            let (word, reason) = words(verdict);
-            self.refused.push(RefusedEnvelope { envelope: envelope.to_string(), reason: format!("{word}: {reason}") });
-        }
-    }
-
-    /// The record's changes were judged anew: it is read from the store again.
-    fn again(&mut self, record: RecordId) {
-        self.records.retain(|(known, _), _| *known != record);
-        self.project.insert(record);
-    }
-
-    fn set_aside(&mut self, envelope: Hash, reason: impl Into<String>) {
-        self.not_applied.push(RefusedEnvelope { envelope: envelope.to_string(), reason: reason.into() });
-    }
-
-    /// An envelope with its content: signature, then each change that the server accepted through this device's own gate. Gives whether it is
-    /// dealt with: one of a device that the membership log does not name yet is asked for again.
-    fn envelope(&mut self, bytes: &[u8], sequence: u64, role: Role) -> Result<bool, ClientError> {
-        let envelope = match Envelope::decode(bytes) {
-            Ok(envelope) => envelope,
-            Err(error) => {
-                self.set_aside(Hash(*blake3::hash(bytes).as_bytes()), error.to_string());
-                return Ok(true);
-            }
-        };
-        let (name, header) = (envelope.hash(), envelope.header());
-        let Some(key) = self.membership.key_of(header.device) else {
-            self.set_aside(name, "its device is not in the membership log");
-            return Ok(false);
-        };
-        if let Err(error) = envelope.verify(&key) {
-            self.set_aside(name, error.to_string());
-            return Ok(true);
-        }
-        let own = header.device == self.inner.device;
-        if let Some(stored) = self.batch.view().envelope(name)?
-            && let Ok(mut known) = Envelope::decode(&stored.bytes)
-            && known.merge(&envelope).is_ok_and(|came| !came.is_empty())
-        {
-            self.batch.set_envelope_bytes(name, &known.encode())?;
-        }
-        self.batch.put_envelope(&StoredEnvelope {
-            hash: name,
-            caseload: self.caseload,
-            bytes: bytes.to_vec(),
-            own,
-            state: EnvelopeState::Judged,
-            sequence: Some(sequence),
-            counter: header.counter,
-            changes: u32::try_from(envelope.items().len()).unwrap_or(u32::MAX),
-            role: Some(role),
-            earlier: None,
-        })?;
-        self.changes += envelope.items().iter().filter_map(Item::record).count() as u64;
-        for item in envelope.items() {
-            let Some(record) = item.record() else { continue };
-            if self.batch.view().verdict(name, record)?.is_none_or(|word| word == ACCEPTED || word == SET_ASIDE) {
-                self.admit(&envelope, item, role, sequence)?;
-            }
-        }
-        Ok(true)
-    }
-
-    /// Puts one accepted change into its record.
-    fn admit(&mut self, envelope: &Envelope, item: &Item, role: Role, sequence: u64) -> Result<(), ClientError> {
-        let Item::Change { record, generation, change } = item else { return Ok(()) };
-        let header = envelope.header();
-        let place = self.batch.view().record_place(*record)?;
-        let retired = place.is_some_and(|place| *generation < place.generation);
-        if retired || self.membership.records().is_erased(*record) {
-            return Ok(());
-        }
-        let mut origin = Origin {
-            device: header.device,
-            incarnation: header.incarnation,
-            person: header.person,
-            at_ms: header.clock_ms,
-            offset_minutes: header.offset_minutes,
-            role,
-        };
-        if *generation > 0
-            && self.membership.is_server_device(header.device)
-            && let Some(carried) = carried(change)
-        {
-            // Written again for this generation: it says whose it is.
-            let by = carried.provenance;
-            origin = Origin {
-                device: by.device,
-                person: by.person,
-                role: by.role,
-                at_ms: by.at_ms,
-                offset_minutes: by.offset_minutes,
-                ..origin
-            };
-        }
-        self.batch.put_record(*record, RecordPlace { caseload: self.caseload, generation: *generation })?;
-        let sourced = SourcedChange { bytes: change.clone(), provenance: provenance(&origin) };
-        let actor = header.incarnation.0;
-        let mut admitted = gate::admit(self.document(*record, *generation)?, sourced.clone(), actor);
-        let same_name = matches!(&admitted, Err(failure) if matches!(failure.reason, Reason::Sequence | Reason::Shape));
-        if same_name && self.batch.set_pending_aside(*record)? {
-            // What counts comes first; what was made here is written again on top of it.
-            self.batch.ask_to_begin_again()?;
-            self.again(*record);
-            admitted = gate::admit(self.document(*record, *generation)?, sourced, actor);
-        }
-        match admitted {
-            Ok(hash) => {
-                let stored = StoredChange {
-                    hash,
-                    bytes: change.clone(),
-                    own: header.device == self.inner.device,
-                    envelope: Some(envelope.hash()),
-                    state: ChangeState::Accepted,
-                    origin,
-                };
-                if !self.batch.put_change(*record, *generation, &stored)? {
-                    self.batch.set_change_state(*record, hash, ChangeState::Accepted)?;
-                }
-                self.project.insert(*record);
-            }
-            // Its bytes stay in the envelope.
-            Err(failure) => {
-                self.batch.put_verdict(envelope.hash(), *record, SET_ASIDE, &failure.reason.to_string(), sequence)?;
-                self.set_aside(envelope.hash(), failure.to_string());
-            }
-        }
-        Ok(())
-    }
-
-    /// A record as far as it was read in this page.
-    fn document(&mut self, record: RecordId, generation: u32) -> Result<&mut Record, ClientError> {
-        Ok(match self.records.entry((record, generation)) {
-            std::collections::btree_map::Entry::Occupied(known) => known.into_mut(),
-            std::collections::btree_map::Entry::Vacant(place) => {
-                place.insert(records::load_generation(&self.batch.view(), record, generation)?)
-            }
-        })
-    }
-
-    /// Sets aside what was made here on top of what was refused, as far as it has not counted: it is written again without that.
-    fn set_dependents_aside(&self, record: RecordId) -> Result<(), ClientError> {
-        let mut refused: BTreeSet<Hash> = BTreeSet::new();
-        // Where its beginning does not count there is nothing to write on.
-        if records::load(&self.batch.view(), record)?.is_empty() {
-            return Ok(());
-        }
-        for change in self.batch.view().every_change_of(record)? {
-            if change.state == ChangeState::Quarantined {
-                refused.insert(change.hash);
-                continue;
-            }
-            let below = karwan_record::document::dependencies(&change.bytes).map_err(|error| records::refuses(&error))?;
-            if !below.iter().any(|dep| refused.contains(dep)) {
-                continue;
-            }
-            refused.insert(change.hash);
-            if change.own && matches!(change.state, ChangeState::New | ChangeState::Durable | ChangeState::Waiting) {
-                self.batch.set_change_state(record, change.hash, ChangeState::Aside)?;
-                self.batch.ask_to_begin_again()?;
-            }
-        }
-        Ok(())
-    }
-
-    /// The server changed its mind about one record's changes of an envelope.
-    fn later_verdict(&mut self, envelope: Hash, record: RecordId, verdict: Verdict) -> Result<(), ClientError> {
-        let view = self.batch.view();
-        let held: Vec<_> = view.changes_in(envelope)?.into_iter().filter(|placed| placed.record == record).collect();
-        let own = held.iter().any(|placed| placed.change.own);
-        self.batch.set_envelope_changes(envelope, Some(record), state_of(verdict))?;
-        if verdict.is_accepted() {
-            self.overtaken.insert(envelope.to_string());
-        }
-        if own {
-            self.tell_refused(envelope, verdict);
-        }
-        self.again(record);
-        if !verdict.is_accepted() {
-            self.judged.insert(record);
-        }
-        if held.is_empty() && verdict.is_accepted() {
-            let Some(stored) = view.envelope(envelope)? else { return Ok(()) };
-            let Ok(decoded) = Envelope::decode(&stored.bytes) else { return Ok(()) };
-            for item in decoded.items().iter().filter(|item| item.record() == Some(record)) {
-                self.admit(&decoded, item, stored.role.unwrap_or(Role::Enumerator), stored.sequence.unwrap_or(0))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Writes what lists and forms read of every record that the page touched.
-    fn project(&mut self) -> Result<BTreeSet<RecordId>, ClientError> {
-        for record in &self.judged {
-            self.set_dependents_aside(*record)?;
-        }
-        for id in &self.project {
-            let place = self.batch.view().record_place(*id)?;
-            let here = place.filter(|place| place.caseload == self.caseload);
-            let loaded = here.and_then(|place| self.records.get(&(*id, place.generation)));
-            match loaded.filter(|record| !record.is_empty()) {
-                Some(record) => drop(self.inner.project(self.batch, record, self.caseload)?),
-                None => drop(self.inner.project_again(self.batch, *id)?),
-            }
-        }
-        for record in self.sent.difference(&self.project) {
-            let unsent = self.batch.view().is_unsent(*record)?;
-            self.batch.set_unsent(*record, unsent)?;
-        }
-        Ok(self.project.union(&self.sent).copied().collect())
-    }
+    Ok(locked(&inner.store).view()?.item_ids()?)
 }

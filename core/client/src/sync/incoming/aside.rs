@@ -3,8 +3,9 @@
 use karwan_proto::envelope::Envelope;
 use karwan_proto::membership::Role;
 
-use super::{ACCEPTED, Page};
+use super::page::Page;
 use crate::error::ClientError;
+use crate::sync::verdict::ACCEPTED;
 
 impl Page<'_, '_> {
     /// Applies what the log had accepted and this device could not apply, of the records that the page touched.
