@@ -8,6 +8,7 @@ pub mod bytes;
 pub mod disk;
 pub mod forms;
 pub mod hostile;
+pub mod hundred;
 pub mod kills;
 pub mod sessions;
 pub mod simulation;
@@ -24,6 +25,7 @@ pub const MEASUREMENTS: &[Measurement] = &[
     (&["edit_bytes_on_wire"], |scale| vec![bytes::edit(scale)]),
     (&["record_bytes_on_wire"], |scale| vec![bytes::record(scale)]),
     (&["idle_session_bytes", "idle_session_round_trips"], sessions::idle),
+    (&["first_sync_100k_s", "idle_sync_100k_s", "open_100k_s", "search_100k_s"], hundred::measure),
     (&["secrets_found"], sessions::secrets),
     (&["hostile_inputs", "hostile_escapes"], hostile::mutated),
     (&["kill_cycles", "kill_acknowledged_lost", "kill_during_commit_share"], kills::measure),

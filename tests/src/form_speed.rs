@@ -130,7 +130,7 @@ fn cost(shape: &str, form: &str, lists: &Places, answer: impl Fn(usize) -> (Stri
         p50_ms: at(50),
         p95_ms: at(95),
         max_ms: at(100),
-        rss_mb: peak_mib(),
+        rss_mb: peak_mib("/proc/self/status"),
         last,
     }
 }
@@ -139,8 +139,9 @@ fn ms(since: Instant) -> f64 {
     since.elapsed().as_secs_f64() * 1000.0
 }
 
-fn peak_mib() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+/// The most memory that a process has had, in MiB, as its status file says.
+pub(crate) fn peak_mib(status: &str) -> f64 {
+    let status = std::fs::read_to_string(status).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
     line.trim().trim_end_matches(" kB").parse::<f64>().unwrap_or_default() / 1024.0
 }
