@@ -52,7 +52,8 @@ pub struct Form {
     /// Instances that the definition itself holds: what a repeat begins with, where that is not one blank instance. A key
     /// without instances: it begins with none. Ids are ordinals, and mean nothing.
     pub initial: Answers,
-    /// Repeats of which a new instance of the repeat around them has one instance already. A workbook has none of these.
+    /// Repeats of which a new instance of the repeat around them has one instance already. In a workbook: those that stand
+    /// in a group of it.
     pub nested_first: BTreeSet<NodeId>,
     /// What the author should know but which stops nothing.
     pub warnings: Vec<String>,

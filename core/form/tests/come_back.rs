@@ -225,3 +225,25 @@ fn an_answer_in_place_of_a_result_is_kept_until_the_result_is_another() {
     assert_eq!(value(&again, "/data/b"), "3");
     assert!(!again.answers().values.contains_key("b"));
 }
+
+#[test]
+fn a_new_instance_has_an_inner_one_where_a_group_is_between_them() {
+    // As pyxform writes the template: an instance in a group, and none where a repeat stands in a repeat directly.
+    let form = "#survey
+        type|name|label
+        begin_repeat|house|House
+        begin_group|inside|Inside
+        begin_repeat|room|Room
+        text|colour|Colour
+        end_repeat
+        end_group
+        begin_repeat|field|Field
+        text|crop|Crop
+        end_repeat
+        end_repeat";
+    let mut interview = Interview::start(Arc::new(read(form)), context()).unwrap();
+    assert!(interview.has("/data/house[1]/inside/room[1]/colour") && interview.has("/data/house[1]/field[1]/crop"));
+    interview.add("/data/house").unwrap();
+    assert!(interview.has("/data/house[2]/inside/room[1]/colour"));
+    assert!(!interview.has("/data/house[2]/field[1]/crop"));
+}

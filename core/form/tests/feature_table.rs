@@ -198,6 +198,8 @@ const FUNCTIONS: &[&str] = &[
     "area(/data/x)",
     "distance(/data/x)",
     "geofence(/data/x, /data/y)",
+    "intersects(/data/x)",
+    "depend(/data/x, /data/y)",
     "checklist(1, 2, true())",
     "weighted-checklist(1, 2, true(), 1)",
     "property('deviceid')",

@@ -232,11 +232,11 @@ impl Writer<'_> {
                 self.node(*child, around, false, held, &child_key);
                 continue;
             }
-            // As pyxform writes it: a template holds templates, and an instance holds instances.
+            // As pyxform writes it: a template holds templates, and what a new instance begins with; an instance holds instances.
             if around != Around::Instance {
                 self.node(*child, Around::Template, true, &Answers::default(), "");
             }
-            if around == Around::Template {
+            if around == Around::Template && !self.form.nested_first.contains(child) {
                 continue;
             }
             match held.repeats.get(&child_key) {

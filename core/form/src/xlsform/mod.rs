@@ -38,7 +38,7 @@ use report::{Place, Report};
 use crate::answers::Answers;
 use crate::fault::Fault;
 use crate::interview::plan::Prepared;
-use crate::model::Form;
+use crate::model::{Form, Node, NodeId, NodeKind};
 
 pub(crate) use references::{LAST_SAVED, is_name};
 pub(crate) use settings::is_yes;
@@ -174,6 +174,7 @@ fn read_sheets(bytes: &[u8], file_name: &str, report: &mut Report) -> Result<For
         .iter()
         .find(|node| node.path == format!("/{}/meta/instanceName", settings.root_name))
         .and_then(|node| node.bind.calculate.clone());
+    let nested_first = nested_first(&nodes);
     let by_path = nodes.iter().enumerate().map(|(id, node)| (node.path.clone(), id)).collect();
     Ok(Form {
         id: settings.form_id,
@@ -192,7 +193,7 @@ fn read_sheets(bytes: &[u8], file_name: &str, report: &mut Report) -> Result<For
         entities,
         status_rules,
         initial: Answers::default(),
-        nested_first: BTreeSet::new(),
+        nested_first,
         warnings: Vec::new(),
         prepared: Prepared::default(),
     })
@@ -235,4 +236,16 @@ fn misspelt_sheets(sheets: &BTreeMap<String, Sheet>, names: &[String], report: &
             );
         }
     }
+}
+
+/// Repeats that begin with one instance inside of a new instance: those in a group of another repeat, since the template that pyxform
+/// writes has one there, and none where a repeat stands in another directly.
+fn nested_first(nodes: &[Node]) -> BTreeSet<NodeId> {
+    let parent = |id: NodeId| nodes.get(id).and_then(|node| node.parent);
+    let is_repeat = |id: NodeId| nodes.get(id).is_some_and(|node| matches!(node.kind, NodeKind::Repeat { .. }));
+    let is_first = |id: &NodeId| {
+        let mut around = std::iter::successors(parent(*id), |id| parent(*id));
+        is_repeat(*id) && around.next().is_some_and(|nearest| !is_repeat(nearest)) && around.any(is_repeat)
+    };
+    (0..nodes.len()).filter(is_first).collect()
 }

@@ -50,6 +50,11 @@ pub(super) fn coalesce(scope: &Scope<'_>, arguments: &[Tree]) -> Outcome {
     Ok(Value::Text(String::new()))
 }
 
+/// The first argument, computed again whenever one of the others changes.
+pub(super) fn depend(scope: &Scope<'_>, arguments: &[Tree]) -> Outcome {
+    Ok(Value::Text(scope.text(argument(arguments, 0, "depend")?)?))
+}
+
 /// Keeps the value that the question already has.
 pub(super) fn once(scope: &Scope<'_>, arguments: &[Tree]) -> Outcome {
     let present = scope.host.text(scope.current);
@@ -145,6 +150,7 @@ mod tests {
         check(&[
             ("true()", "true"),
             ("not(false())", "true"),
+            ("depend('kept', 1, 2)", "kept"),
             ("boolean('x')", "true"),
             ("boolean(/data/none)", "false"),
             ("boolean-from-string('1')", "true"),

@@ -93,6 +93,43 @@ pub(super) fn geofence(scope: &Scope<'_>, arguments: &[Tree]) -> Outcome {
     Ok(Value::Boolean(crossings.count() % 2 == 1))
 }
 
+/// Whether a line, or the border of a shape, crosses or touches itself. Neighbouring segments share an end and are passed over, the
+/// last and the first of a closed shape too.
+pub(super) fn intersects(scope: &Scope<'_>, arguments: &[Tree]) -> Outcome {
+    let Some(points) = line(&scope.text(argument(arguments, 0, "intersects")?)?) else { return Ok(Value::Boolean(false)) };
+    let segments: Vec<(Point, Point)> =
+        points.iter().copied().zip(points.iter().copied().skip(1)).filter(|(from, to)| from != to).collect();
+    let is_closed = points.first() == points.last();
+    let crosses = segments.iter().enumerate().any(|(place, one)| {
+        segments.iter().enumerate().skip(place + 2).any(|(other_place, other)| {
+            let neighbours = is_closed && place == 0 && other_place + 1 == segments.len();
+            !neighbours && share_a_point(*one, *other)
+        })
+    });
+    Ok(Value::Boolean(crosses))
+}
+
+fn share_a_point(one: (Point, Point), other: (Point, Point)) -> bool {
+    let (first, second) = (side(one, other.0), side(one, other.1));
+    let (third, fourth) = (side(other, one.0), side(other, one.1));
+    let touches = |side: f64, segment: (Point, Point), point: Point| side == 0.0 && in_box(segment, point);
+    (first * second < 0.0 && third * fourth < 0.0)
+        || touches(first, one, other.0)
+        || touches(second, one, other.1)
+        || touches(third, other, one.0)
+        || touches(fourth, other, one.1)
+}
+
+/// On which side of a line through two points a third is: nothing where it is on the line.
+fn side((from, to): (Point, Point), point: Point) -> f64 {
+    (to.0 - from.0) * (point.1 - from.1) - (to.1 - from.1) * (point.0 - from.0)
+}
+
+fn in_box((from, to): (Point, Point), point: Point) -> bool {
+    let within = |one: f64, other: f64, value: f64| value >= one.min(other) && value <= one.max(other);
+    within(from.0, to.0, point.0) && within(from.1, to.1, point.1)
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -123,6 +160,21 @@ mod tests {
             ("geofence('2 0.5', '0 0; 0 1; 1 1; 1 0; 0 0')", "false"),
             ("geofence('0.5 0.5', '0 0; 0 1; 1 1')", "false"),
             ("geofence('', '')", "false"),
+        ]);
+    }
+
+    #[test]
+    fn a_line_that_crosses_itself_is_told() {
+        check(&[
+            ("intersects('0 0; 2 2; 2 0; 0 2')", "true"),
+            ("intersects('0 0; 0 2; 2 2; 2 0')", "false"),
+            // A closed square, and the same with its corners in a wrong order.
+            ("intersects('0 0; 0 1; 1 1; 1 0; 0 0')", "false"),
+            ("intersects('0 0; 1 1; 1 0; 0 1; 0 0')", "true"),
+            // It comes back to the middle of its first segment.
+            ("intersects('0 0; 0 4; 2 4; 0 2')", "true"),
+            ("intersects('0 0; 1 1')", "false"),
+            ("intersects('')", "false"),
         ]);
     }
 }

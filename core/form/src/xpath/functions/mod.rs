@@ -88,6 +88,7 @@ pub static TABLE: &[Function] = &[
     plain("not", 1, 1, core::not),
     plain("if", 3, 3, core::if_),
     plain("coalesce", 1, MANY, core::coalesce),
+    plain("depend", 1, MANY, core::depend),
     volatile(contextual(plain("once", 1, 1, core::once))),
     number("checklist", 2, MANY, core::checklist),
     number("weighted-checklist", 2, MANY, core::weighted_checklist),
@@ -116,8 +117,8 @@ pub static TABLE: &[Function] = &[
     number("atan2", 2, 2, numbers::atan2),
     number("pi", 0, 0, numbers::pi),
     number("sum", 1, 1, numbers::sum),
-    number("min", 1, MANY, numbers::min),
-    number("max", 1, MANY, numbers::max),
+    number("min", 0, MANY, numbers::min),
+    number("max", 0, MANY, numbers::max),
     volatile(number("random", 0, 0, numbers::random)),
     // Text.
     contextual(plain("string", 0, 1, text::string)),
@@ -168,6 +169,7 @@ pub static TABLE: &[Function] = &[
     number("area", 1, 1, geo::area),
     number("distance", 1, MANY, geo::distance),
     plain("geofence", 2, 2, geo::geofence),
+    plain("intersects", 1, 1, geo::intersects),
     // Digests and encodings.
     plain("digest", 2, 3, digests::digest),
     plain("base64-decode", 1, 1, digests::base64_decode),
