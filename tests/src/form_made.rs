@@ -57,7 +57,7 @@ enum Kind {
 }
 
 /// The question types, as the column `type` has them, that any form may have many times.
-const TYPES: [(&str, Kind); 33] = [
+const TYPES: [(&str, Kind); 32] = [
     ("integer", Kind::Int),
     ("decimal", Kind::Decimal),
     ("text", Kind::Text),
@@ -88,13 +88,12 @@ const TYPES: [(&str, Kind); 33] = [
     ("acknowledge", Kind::Trigger),
     ("hidden", Kind::Other),
     ("calculate", Kind::Int),
-    ("start-geopoint", Kind::Other),
     ("background-geopoint", Kind::Other),
     ("select_one options", Kind::One),
 ];
 
 /// The types that a form has once or not at all.
-const METADATA: [(&str, &str); 11] = [
+const METADATA: [(&str, &str); 12] = [
     ("start", "start"),
     ("end", "end"),
     ("today", "today"),
@@ -106,6 +105,7 @@ const METADATA: [(&str, &str); 11] = [
     ("background-audio", "background_audio"),
     ("csv-external", "people"),
     ("xml-external", "towns"),
+    ("start-geopoint", "first_place"),
 ];
 
 /// Names of nodes whose values come from a device and are not compared.
@@ -366,11 +366,9 @@ impl Maker {
         if kind == "calculate" {
             return self.calculation(None);
         }
-        // A list of instances is offered outside of them, and a first location is taken once.
-        let kind = if kind == "start-geopoint" && !self.around.is_empty() { "geopoint" } else { kind };
         let name = self.name("q");
         let mut row = BTreeMap::from([("type", kind.to_owned()), ("name", name.clone())]);
-        if kind == "hidden" || kind == "start-geopoint" {
+        if kind == "hidden" {
             self.rows.push(row);
             return;
         }
@@ -427,7 +425,7 @@ impl Maker {
 
     fn defaults(&mut self, of: Kind, row: &mut BTreeMap<&'static str, String>) {
         let default = match of {
-            Kind::Int => ["3", "${base_int} + 1", "7 * 2"][self.chance.below(3)],
+            Kind::Int => ["3", "${base_int} + 1", "7 * 2", "${last-saved#base_int}"][self.chance.below(4)],
             Kind::Text => ["b c", "concat('x', 1)", "${base_text}"][self.chance.below(3)],
             Kind::Date => ["2020-02-02", "today()", "today() - 10"][self.chance.below(3)],
             Kind::Several => "a c",
@@ -539,8 +537,14 @@ impl Maker {
         };
         let mut sheets = vec![("survey", survey), ("choices", choices), ("settings", settings)];
         if entities {
-            let head = ["list_name", "label", "create_if"].map(str::to_owned).to_vec();
-            sheets.push(("entities", vec![head, ["things", "${base_text}", "${base_int} > 1"].map(str::to_owned).to_vec()]));
+            // Created, updated, or whichever of both it is.
+            let (id, create, update) = match seed % 9 {
+                0 => ("", "${base_int} > 1", ""),
+                3 => ("${base_text}", "", "${base_int} > 1"),
+                _ => ("${base_text}", "${base_int} > 1", "${base_int} <= 1"),
+            };
+            let head = ["list_name", "label", "entity_id", "create_if", "update_if"].map(str::to_owned).to_vec();
+            sheets.push(("entities", vec![head, ["things", "${base_text}", id, create, update].map(str::to_owned).to_vec()]));
         }
         Made { sheets }
     }

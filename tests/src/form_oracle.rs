@@ -10,6 +10,7 @@ use std::sync::Arc;
 use karwan_form::external;
 use karwan_form::interview::{Context, Lists};
 use karwan_form::model::{Form, NodeKind, Table};
+use karwan_form::xpath::functions::TABLE;
 use serde_json::Value;
 
 use crate::form_made;
@@ -233,7 +234,20 @@ pub fn generated(oracle: &Oracle, from: u64, to: u64, events: usize) -> Compared
     };
     println!("question types compared: {}", told(&types));
     println!("functions compared: {}", told(&functions));
+    println!("compared less than {TIMES_LEAST} times: {}", rare(&types, &functions).join(", "));
     all
+}
+
+/// How often each question type and each function of ODK's engine occurs in a run of the size of the gate, at least.
+pub const TIMES_LEAST: usize = 100;
+
+/// Question types and functions that occurred less often than that; functions that ODK's engine does not have are left out.
+pub fn rare(types: &BTreeMap<String, usize>, functions: &BTreeMap<String, usize>) -> Vec<String> {
+    let known = TABLE.iter().map(|function| function.name).filter(|name| !form_made::NOT_ODKS.contains(name));
+    let functions = known.map(|name| (format!("{name}()"), functions.get(name)));
+    let types = types.iter().map(|(name, count)| (name.clone(), Some(count)));
+    let counted = types.chain(functions).map(|(name, count)| (name, count.copied().unwrap_or_default()));
+    counted.filter(|(_, count)| *count < TIMES_LEAST).map(|(name, count)| format!("{name} {count}")).collect()
 }
 
 struct Folder(PathBuf);

@@ -7,7 +7,7 @@ use crate::form_oracle::{Oracle, generated};
 use crate::form_speed::{self, Cost};
 
 /// Generated forms of the full run, and of every run; each with so many events.
-const FORMS_FULL: u64 = 300;
+pub const FORMS_FULL: u64 = 300;
 const FORMS_SHORT: u64 = 8;
 const EVENTS: usize = 60;
 

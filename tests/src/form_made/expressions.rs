@@ -58,7 +58,7 @@ pub const CALLS: &[(Gives, &str)] = &[
     (Number, "round(area({shape}))"),
     (Number, "round(distance({line}))"),
     (Number, "round(distance({line}) div 1000)"),
-    (Number, "round(distance({place}, {place}))"),
+    (Number, "round(distance({place}, '34.5 69.2 0 0'))"),
     (Number, "sum(instance('places')/root/item[size < {n}]/size)"),
     (Number, "count(instance('places')/root/item[area = {one}])"),
     (Number, "instance('places')/root/item[position() = 3]/size"),
@@ -150,8 +150,8 @@ pub const CALLS: &[(Gives, &str)] = &[
     (Text, "concat({time}, {point})"),
 ];
 
-/// Functions that the table of `core/form/README.md` names and ODK's engine does not have.
-pub const NOT_ODKS: [&str; 2] = ["version", "property"];
+/// Functions that we have and ODK's engine for the web does not.
+pub const NOT_ODKS: [&str; 6] = ["version", "property", "depend", "intersects", "lower-case", "upper-case"];
 
 /// Fills expressions with what is in sight.
 pub struct Words<'from> {
