@@ -18,15 +18,29 @@ use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 
-use crate::connections::Connections;
+use crate::connections::{Connections, address_of};
 use crate::log::ingest::Ingest;
 use crate::organisation::Organisation;
+use crate::pace::Pace;
 use crate::problem::Problem;
+use crate::quotas::Quotas;
 
 /// Sessions at once; a device beyond is told when to come back.
 pub const SESSIONS_MAX: usize = 1_024;
 /// When a device that was turned away is to come back.
 pub const RETRY_AFTER_MS: u64 = 3_000;
+/// Handshakes under way above which an address must be proved before anything is kept for it.
+pub const HANDSHAKES_UNPROVED_MAX: usize = 64;
+/// Handshakes under way at once; what comes beyond is not answered.
+pub const HANDSHAKES_MAX: usize = 1_024;
+/// How long a handshake may take.
+const HANDSHAKE_WAIT: Duration = Duration::from_secs(30);
+/// How long a connection may be without a session, and a session without its whole first frame.
+pub const HELLO_WAIT: Duration = Duration::from_secs(10);
+/// What a device is told that said nothing for too long.
+const SILENT: u32 = 2;
+/// What an address is told that has too many connections.
+const CROWDED: u32 = 3;
 /// Length of a connection's identifier.
 const CONNECTION_ID_BYTES: usize = 8;
 /// Bytes read from a stream at a time.
@@ -161,6 +175,7 @@ pub struct Listener {
     ingest: Ingest,
     sessions: Arc<AtomicUsize>,
     connections: Arc<Connections>,
+    quotas: Arc<Quotas>,
 }
 
 impl Listener {
@@ -171,7 +186,7 @@ impl Listener {
             let what = format!("cannot listen for devices at {address}: {error}");
             Problem::new(Problem::FAILED, "port-taken", what, "Give another port: --listen HOST:PORT; port 0 takes a free one.")
         })?;
-        Ok(Self { endpoint, organisation, ingest, sessions: Arc::default(), connections: Arc::default() })
+        Ok(Self { endpoint, organisation, ingest, sessions: Arc::default(), connections: Arc::default(), quotas: Arc::default() })
     }
 
     /// Where it listens.
@@ -186,34 +201,69 @@ impl Listener {
 
     /// Accepts connections until the endpoint is closed.
     pub async fn run(self) {
+        let handshakes = Arc::new(AtomicUsize::new(0));
         while let Some(incoming) = self.endpoint.accept().await {
-            if !incoming.remote_address_validated() && self.sessions.load(Ordering::Relaxed) > SESSIONS_MAX / 2 {
+            let under_way = handshakes.load(Ordering::Relaxed);
+            if under_way >= HANDSHAKES_MAX {
+                incoming.ignore();
+                continue;
+            }
+            let loaded = under_way >= HANDSHAKES_UNPROVED_MAX || self.sessions.load(Ordering::Relaxed) > SESSIONS_MAX / 2;
+            if loaded && !incoming.remote_address_validated() {
                 // Under load an address is proved before anything is kept for it.
                 incoming.retry().ok();
                 continue;
             }
             let (organisation, ingest, sessions) = (self.organisation.clone(), self.ingest.clone(), self.sessions.clone());
-            let connections = self.connections.clone();
+            let (connections, quotas) = (self.connections.clone(), self.quotas.clone());
+            let handshake = Counted::one_more(&handshakes);
             tokio::spawn(async move {
-                let Ok(connection) = incoming.await else { return };
+                let Ok(Ok(connection)) = tokio::time::timeout(HANDSHAKE_WAIT, incoming).await else { return };
+                drop(handshake);
                 let Some(key) = peer(&connection) else { return };
-                connections.add(key.device(), connection.clone());
-                while let Ok((mut send, mut receive)) = connection.accept_bi().await {
-                    let busy = sessions.fetch_add(1, Ordering::Relaxed) >= SESSIONS_MAX;
+                // It may move to another address: it counts where it came from.
+                let address = address_of(&connection);
+                if !connections.add(key.device(), address, connection.clone()) {
+                    connection.close(CROWDED.into(), b"too many connections of this address");
+                    return;
+                }
+                while let Ok(opened) = tokio::time::timeout(HELLO_WAIT, connection.accept_bi()).await {
+                    let Ok((mut send, mut receive)) = opened else { break };
+                    let counted = Counted::one_more(&sessions);
                     let driver = Driver {
                         organisation: organisation.clone(),
                         ingest: ingest.clone(),
+                        quotas: quotas.clone(),
                         key,
                         device: key.device(),
                         files: tokio::sync::Mutex::default(),
                     };
-                    driver.run(&mut send, &mut receive, busy).await;
+                    driver.run(&mut send, &mut receive, counted.before >= SESSIONS_MAX).await;
                     tokio::time::timeout(CLOSE_WAIT, send.stopped()).await.ok();
-                    sessions.fetch_sub(1, Ordering::Relaxed);
                 }
-                connections.remove(key.device(), &connection);
+                // Who is gone hears nothing of it.
+                connection.close(SILENT.into(), b"nothing was said");
+                connections.remove(key.device(), address, &connection);
             });
         }
+    }
+}
+
+/// One of those that are counted, until it is dropped, however its task ends.
+struct Counted {
+    count: Arc<AtomicUsize>,
+    before: usize,
+}
+
+impl Counted {
+    fn one_more(count: &Arc<AtomicUsize>) -> Self {
+        Self { count: count.clone(), before: count.fetch_add(1, Ordering::Relaxed) }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.count.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -225,7 +275,8 @@ pub async fn converse(
     send: &mut (impl AsyncWrite + Unpin),
     receive: &mut (impl AsyncRead + Unpin),
 ) {
-    let driver = Driver { organisation, ingest, key, device: key.device(), files: tokio::sync::Mutex::default() };
+    let quotas = Arc::default();
+    let driver = Driver { organisation, ingest, quotas, key, device: key.device(), files: tokio::sync::Mutex::default() };
     driver.run(send, receive, false).await;
 }
 
@@ -237,6 +288,7 @@ fn peer(connection: &quinn::Connection) -> Option<PublicKey> {
 struct Driver {
     organisation: Arc<Organisation>,
     ingest: Ingest,
+    quotas: Arc<Quotas>,
     key: PublicKey,
     device: DeviceId,
     /// Files that come in pieces, as far as they have come.
@@ -263,6 +315,8 @@ impl Driver {
         let mut outstanding = 0usize;
         let mut buffer = vec![0u8; READ_BYTES];
         let mut ended = false;
+        let mut greeted = false;
+        let mut pace = Pace::default();
         'session: loop {
             let mut finished = false;
             while let Some(effect) = session.poll() {
@@ -273,6 +327,11 @@ impl Driver {
                         }
                     }
                     ServerEffect::Ingest { number, envelope, testimony, .. } => {
+                        if let Err(retry_after_ms) = self.quotas.count(self.device, envelope.len(), self.organisation.now_ms()) {
+                            tracing::warn!(device = %self.device, "its share of the day is used up");
+                            session.refuse(Refusal::Busy { retry_after_ms });
+                            continue;
+                        }
                         outstanding += 1;
                         let (ingest, device, told) = (self.ingest.clone(), self.device, told.clone());
                         tokio::spawn(async move {
@@ -286,6 +345,7 @@ impl Driver {
                     }
                     ServerEffect::Finished(_) => finished = true,
                     other => {
+                        greeted |= matches!(other, ServerEffect::Admit { .. });
                         if let Err(problem) = self.answer(&mut session, other).await {
                             tracing::error!(code = problem.code, error = problem.error, "session failed");
                             session.refuse(Refusal::Failed);
@@ -296,7 +356,10 @@ impl Driver {
             if finished {
                 break;
             }
-            let wait = Duration::from_millis(session.deadline_ms().saturating_sub(clock()));
+            let mut wait = Duration::from_millis(session.deadline_ms().saturating_sub(clock()));
+            if !greeted {
+                wait = wait.min(HELLO_WAIT.saturating_sub(began.elapsed()));
+            }
             tokio::select! {
                 Some((number, outcome)) = tells.recv(), if outstanding > 0 => {
                     outstanding -= 1;
@@ -316,11 +379,18 @@ impl Driver {
                         let bytes = buffer.get(..length).unwrap_or_default();
                         if let Err(error) = session.receive(clock(), bytes) {
                             tracing::warn!(device = %self.device, %error, "session ended");
+                        } else if outstanding == 0 && pace.is_slow(length, session.traffic().frames_in, Instant::now()) {
+                            tracing::warn!(device = %self.device, "it says a byte now and then: session ended");
+                            break;
                         }
                     }
                     Err(_) => break,
                 },
                 () = tokio::time::sleep(wait), if outstanding == 0 => {
+                    if !greeted && began.elapsed() >= HELLO_WAIT {
+                        tracing::warn!(device = %self.device, "it did not say hello: session ended");
+                        break;
+                    }
                     session.tick(clock()).ok();
                 }
             }
