@@ -40,9 +40,9 @@ fn form() -> Vec<u8> {
     let household: Vec<String> = (0..QUESTIONS - 3).map(|number| format!("h{number}")).collect();
     let member: Vec<String> = (0..MEMBER_QUESTIONS - 1).map(|number| format!("m{number}")).collect();
     let mut rows: Vec<Vec<&str>> = vec![
-        vec!["type", "name", "label"],
-        vec!["text", "head_name", "Name of the head"],
-        vec!["text", "document_no", "Document number"],
+        vec!["type", "name", "label", "bind::karwan:identity"],
+        vec!["text", "head_name", "Name of the head", "given_name"],
+        vec!["text", "document_no", "Document number", "document"],
         vec!["text", "phone", "Phone"],
     ];
     rows.extend(household.iter().map(|name| vec!["text", name.as_str(), "Question"]));
@@ -111,6 +111,7 @@ pub fn measure(scale: Scale) -> Vec<Figure> {
     device.run(&["enrol"], &[&world.invitation("enumerator"), "--name", "phone", "--person", "Laila"]).done();
     let (first_s, first_mib) = sync(&device.folder);
     let (idle_s, idle_mib) = sync(&device.folder);
+    eprintln!("first sync {first_s:.1} s, idle sync {idle_s:.2} s");
     eprintln!("memory: first sync {first_mib:.0} MiB, idle {idle_mib:.0} MiB");
     assert!(first_mib <= SYNC_MIB_MAX, "a device takes {first_mib:.0} MiB while it syncs, at most {SYNC_MIB_MAX}");
 
