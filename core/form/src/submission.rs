@@ -30,7 +30,26 @@ pub struct SubmissionElement {
 
 /// Writes the submission.
 pub(crate) fn write(interview: &impl Submitting) -> String {
+    written(interview.submission())
+}
+
+/// Writes the submission that replaces an earlier one, under an id of its own.
+pub(crate) fn write_edited(interview: &impl Submitting, id: &str, earlier: &str) -> String {
     let mut root = interview.submission();
+    if let Some(meta) = root.children.iter_mut().find(|child| child.name == "meta") {
+        meta.children.retain(|child| child.name != "deprecatedID");
+        let place = meta.children.iter().position(|child| child.name == "instanceID");
+        if let Some(instance) = place.and_then(|place| meta.children.get_mut(place)) {
+            id.clone_into(&mut instance.text);
+        }
+        let deprecated =
+            SubmissionElement { name: "deprecatedID".to_owned(), text: earlier.to_owned(), ..SubmissionElement::default() };
+        meta.children.insert(place.map_or(0, |place| place + 1), deprecated);
+    }
+    written(root)
+}
+
+fn written(mut root: SubmissionElement) -> String {
     root.attributes.extend(NAMESPACES.iter().map(|(prefix, uri)| (format!("xmlns:{prefix}"), (*uri).to_owned())));
     let mut xml = String::from("<?xml version='1.0' encoding='UTF-8' ?>");
     element(&root, &mut xml);

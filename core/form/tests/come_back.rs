@@ -247,3 +247,22 @@ fn a_new_instance_has_an_inner_one_where_a_group_is_between_them() {
     assert!(interview.has("/data/house[2]/inside/room[1]/colour"));
     assert!(!interview.has("/data/house[2]/field[1]/crop"));
 }
+
+#[test]
+fn an_edited_submission_names_the_one_that_it_replaces() {
+    let mut first = filled();
+    first.set("/data/home/area", "130").unwrap();
+    let sent = first.finalize().unwrap();
+    let form = Arc::new(read(FORM));
+    let back = received::read(&form, sent.xml.as_bytes()).unwrap();
+    let later = Context::at(1_790_000_900_000, [4; 32]);
+    let mut edited = Interview::open(form.clone(), &back.answers, later, Mode::Edit).unwrap();
+    edited.set("/data/family", "Karimi").unwrap();
+    let again = edited.finalize_edited(&back.instance_id).unwrap();
+    assert!(again.xml.contains(&format!("<deprecatedID>{}</deprecatedID>", back.instance_id)), "{}", again.xml);
+    let read_again = received::read(&form, again.xml.as_bytes()).unwrap();
+    assert_ne!(read_again.instance_id, back.instance_id);
+    assert!(read_again.instance_id.starts_with("uuid:"));
+    assert_eq!(text(&read_again.answers, "family"), "Karimi");
+    assert_eq!(again.xml.matches("<deprecatedID>").count(), 1);
+}

@@ -238,6 +238,15 @@ impl Interview {
         Ok(Submission { xml: submission::write(&self.engine), instance_name: self.instance_name() })
     }
 
+    /// As [`Interview::finalize`], for an interview that was submitted before under the id `earlier` and edited since: the submission has
+    /// an id of its own, and `meta/deprecatedID` names the one that it replaces.
+    pub fn finalize_edited(&mut self, earlier: &str) -> Result<Submission, Vec<Violation>> {
+        let mut finished = self.finalize()?;
+        let id = format!("uuid:{}", uuid(self.engine.world.draw()));
+        finished.xml = submission::write_edited(&self.engine, &id, earlier);
+        Ok(finished)
+    }
+
     /// What the interview is called in lists; empty where the form gives no name.
     pub fn instance_name(&self) -> String {
         let path = format!("/{}/meta/instanceName", self.engine.plan.form.root_name);
