@@ -266,3 +266,15 @@ fn an_edited_submission_names_the_one_that_it_replaces() {
     assert_eq!(text(&read_again.answers, "family"), "Karimi");
     assert_eq!(again.xml.matches("<deprecatedID>").count(), 1);
 }
+
+#[test]
+fn a_label_that_is_the_same_in_every_language_is_written_by_its_id() {
+    let form = read(
+        "#survey
+        type|name|label::English (en)|label::Dari (prs)
+        text|code|Code|Code",
+    );
+    let xml = karwan_form::xform::write(&form);
+    assert!(xml.contains("<label ref=\"jr:itext('/data/code:label')\"/>"), "{xml}");
+    assert_eq!(xml.matches("<text id=\"/data/code:label\"><value>Code</value></text>").count(), 2, "{xml}");
+}

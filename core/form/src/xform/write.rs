@@ -160,9 +160,10 @@ impl Writer<'_> {
         }
     }
 
-    /// The words of a text that is the same in every language and has no outputs.
+    /// The words of a text without outputs in a form without languages. In others `itext` has each, as pyxform writes it: an expression may
+    /// ask for it by its id, whether or not the languages differ.
     pub(super) fn plain(&self, text: &Text) -> Option<String> {
-        if self.form.languages.len() == 1 {
+        if !self.form.languages.is_empty() {
             return None;
         }
         plain(text)
