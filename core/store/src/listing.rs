@@ -145,16 +145,28 @@ fn conditions(question: &Question) -> (String, Vec<Value>) {
         parameters.push(Value::Blob(person.0.to_vec()));
     }
     let words: Vec<&String> = question.words.iter().filter(|word| !word.is_empty()).take(SEARCH_WORDS_MAX).collect();
-    let (long, short): (Vec<&String>, Vec<&String>) = words.into_iter().partition(|word| word.chars().count() >= TRIGRAM);
+    let (long, short): (Vec<&String>, Vec<&String>) = words.iter().copied().partition(|word| word.chars().count() >= TRIGRAM);
+    let quoted = |word: &str| format!("\"{}\"", word.replace('"', "\"\""));
+    let mut each = Vec::new();
     if !long.is_empty() {
-        let query: Vec<String> = long.iter().map(|word| format!("\"{}\"", word.replace('"', "\"\""))).collect();
-        text.push_str(" AND number IN (SELECT rowid FROM search WHERE search MATCH ?)");
+        let query: Vec<String> = long.iter().map(|word| quoted(word)).collect();
+        each.push("number IN (SELECT rowid FROM search WHERE search MATCH ?)");
         parameters.push(Value::Text(query.join(" AND ")));
     }
-    for word in short {
+    for word in &short {
         // Too short for the index: looked for in titles.
-        text.push_str(" AND instr(replace(title, ' ', ''), ?) > 0");
-        parameters.push(Value::Text(word.clone()));
+        each.push("instr(replace(title, ' ', ''), ?) > 0");
+        parameters.push(Value::Text((*word).clone()));
+    }
+    if !each.is_empty() {
+        text.push_str(&format!(" AND (({})", each.join(" AND ")));
+        let joined: String = words.iter().map(|word| word.as_str()).collect();
+        if !short.is_empty() && joined.chars().count() >= TRIGRAM {
+            // Or they are one value, as the letters and digits of a document's number are.
+            text.push_str(" OR number IN (SELECT rowid FROM search WHERE search MATCH ?)");
+            parameters.push(Value::Text(quoted(&joined)));
+        }
+        text.push(')');
     }
     (text, parameters)
 }

@@ -440,7 +440,8 @@ fn a_search_finds_parts_of_folded_words_and_counts_without_documents() {
     let done: Result<(), StoreError> = store.write(|batch| {
         batch.put_listed(&listed("1", "علی رضا"), &folded_text(["علیرضا", "0912345"]))?;
         batch.put_listed(&listed("2", "Maryam"), &folded_text(["maryam", "ali", "reza"]))?;
-        batch.put_listed(&listed("2", "Maryam"), &folded_text(["maryam", "kabul"]))
+        batch.put_listed(&listed("2", "Maryam"), &folded_text(["maryam", "kabul"]))?;
+        batch.put_listed(&listed("3", "Karim"), &folded_text(["af 0092500", "af0092500", "karim"]))
     });
     done.unwrap();
     let view = store.view().unwrap();
@@ -456,6 +457,8 @@ fn a_search_finds_parts_of_folded_words_and_counts_without_documents() {
     assert_eq!(ask(&["kab"]), ["2"]);
     assert_eq!(ask(&["reza"]), [] as [&str; 0], "the row was replaced");
     assert_eq!(ask(&["345mar"]), [] as [&str; 0], "not across two values");
+    assert_eq!(ask(&["af", "0092500"]), ["3"], "a number that begins with two letters");
+    assert_eq!(ask(&["ka", "kabul"]), [] as [&str; 0]);
     assert_eq!(ask(&["\"; DROP"]), [] as [&str; 0]);
-    assert_eq!(ask(&[]).len(), 2);
+    assert_eq!(ask(&[]).len(), 3);
 }
