@@ -105,8 +105,7 @@ impl Writer<'_> {
     fn words(&mut self, element: &str, node: &Node, text: Option<&Text>, others: &mut Vec<(String, Text)>) {
         if let (Some(text), true) = (text, others.is_empty())
             && let Some(Some(parts)) = text.by_language.first()
-            && self.form.languages.len() != 1
-            && text.by_language.iter().all(|other| other.as_ref() == Some(parts))
+            && self.form.languages.is_empty()
         {
             let _ = writeln!(self.xml, "<{element}>{}</{element}>", parts_xml(parts));
             return;
