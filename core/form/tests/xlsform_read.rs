@@ -4,8 +4,8 @@
 use karwan_form::model::{
     ActionValue, ControlKind, DataType, Form, InstanceSource, MergeRule, Node, NodeKind, Table, Text, TextPart,
 };
-use karwan_form::xlsform;
 use karwan_form::xpath::Expression;
+use karwan_form::{xform, xlsform};
 use rust_xlsxwriter::Workbook;
 use xlsform_made::{read, workbook};
 
@@ -539,4 +539,11 @@ fn oddities_are_warnings_only() {
     assert!(all.contains("survey row 2, column appearance: the appearance `sparkling` is not known"), "{all}");
     assert!(all.contains("only in upper and lower case"), "{all}");
     assert!(all.contains("is it meant to be `settings`?"), "{all}");
+}
+
+#[test]
+fn a_parameter_is_written_with_the_word_that_xforms_knows() {
+    let form = read("#survey\ntype|name|label|parameters\ngeotrace|way|Way|incremental=yes\n");
+    let written = xform::write(&form);
+    assert!(written.contains(" incremental=\"true\""), "{written}");
 }

@@ -86,6 +86,8 @@ impl Writer<'_> {
         for (parameter, attribute) in ATTRIBUTES {
             let plain_or_annotated = matches!(control.appearance.as_str(), "" | "annotate");
             if let Some(value) = control.parameters.get(parameter).filter(|_| parameter != "app" || plain_or_annotated) {
+                // An author may write `yes`; XForms knows `true`.
+                let value = if parameter == "incremental" { "true" } else { value };
                 let _ = write!(self.xml, " {attribute}=\"{}\"", escape(value, true));
             }
         }
