@@ -310,6 +310,10 @@ fn a_form_is_read_out_and_has_a_template_that_fills_it() {
     run(&["form", "show", form.to_str().unwrap(), "--language", "Klingon"]).refused(BAD_INPUT);
     let template = run(&["form", "template", form.to_str().unwrap()]).done().stdout;
     assert!(template.contains("Name of the head") && template.contains("herat: Herat"), "{template}");
+    assert!(
+        template.contains("[text, required]") && template.contains("[select_one") && !template.contains("selectone"),
+        "{template}"
+    );
     let given = [("head_name=", "Qurban"), ("adults=", "1"), ("children=", "0"), ("rooms=", "2"), ("m_name@1=", "Ali")];
     let filled = given.iter().fold(template, |text, (name, value)| text.replace(&format!("# {name}"), &format!("{name}{value}")));
     let device = world.device("phone", "Laila");

@@ -1,6 +1,6 @@
 //! An answers file to fill in: one line a question, with its words, type and choices as a comment above.
 
-use karwan_form::model::{Control, ControlKind, Form, InstanceSource, Node, NodeId, NodeKind, SecondaryInstance};
+use karwan_form::model::{Control, ControlKind, DataType, Form, InstanceSource, Node, NodeId, NodeKind, SecondaryInstance};
 use karwan_form::outline::words;
 
 /// Choices of a list that are written out; the rest is counted.
@@ -52,7 +52,7 @@ fn instances(repeats: usize) -> String {
 }
 
 fn remarks(form: &Form, language: usize, node: &Node, control: &Control) -> String {
-    let mut told = vec![format!("{:?}", node.bind.data_type).to_lowercase()];
+    let mut told = vec![question_type(node.bind.data_type, control).to_owned()];
     if node.bind.required.is_some() {
         told.push("required".to_owned());
     }
@@ -62,6 +62,24 @@ fn remarks(form: &Form, language: usize, node: &Node, control: &Control) -> Stri
     let instance = control.itemset.as_ref().and_then(|itemset| form.instances.get(&itemset.instance));
     let choices = instance.map(|instance| offered(form, language, instance)).unwrap_or_default();
     format!(" [{}]{choices}", told.join(", "))
+}
+
+/// The word that an author writes in the column `type`.
+fn question_type(data_type: DataType, control: &Control) -> &'static str {
+    match (control.kind, data_type) {
+        (ControlKind::Range, _) => "range",
+        (ControlKind::Trigger, _) => "acknowledge",
+        (ControlKind::Rank, _) => DataType::Rank.word(),
+        (_, DataType::String) => "text",
+        (_, DataType::Int) => "integer",
+        (_, DataType::Binary) => match control.parameters.get("mediatype").map(String::as_str) {
+            Some("image/*") => "image",
+            Some("audio/*") => "audio",
+            Some("video/*") => "video",
+            _ => "file",
+        },
+        (_, data_type) => data_type.word(),
+    }
 }
 
 /// The choices of a list that stands in the form: names with their words.
