@@ -32,7 +32,7 @@ const PARTLY: [&str; 14] = [
 ];
 
 /// Types of the column `type`, each with what else its workbook needs.
-const TYPES: [(&str, &str); 47] = [
+const TYPES: [(&str, &str); 48] = [
     ("text", ""),
     ("integer", ""),
     ("decimal", ""),
@@ -80,6 +80,7 @@ const TYPES: [(&str, &str); 47] = [
     ("xml-external", ""),
     ("select_one_external yn", ""),
     ("osm", ""),
+    ("begin loop over yn", ""),
 ];
 
 /// Columns of the survey sheet with a cell that suits them.
