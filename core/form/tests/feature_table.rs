@@ -258,9 +258,16 @@ fn reads(text: &str) -> bool {
 const CHOICES: &str = "#choices\n list_name|name|label\n yn|yes|Yes\n yn|other_one|No";
 
 fn type_reads(name: &str, before: &str) -> bool {
+    if name == "select_one_external yn" {
+        // Its choices stand in a sheet of their own, and only filtered.
+        return reads(&format!(
+            "#survey\n type|name|label|choice_filter\n {name}|asked|Asked|name != 'no'\n#external_choices\n list_name|name|label\n yn|yes|Yes"
+        ));
+    }
     let end = match name {
         "begin_group" => "\n text|inside|I\n end_group",
         "begin_repeat" => "\n text|inside|I\n end_repeat",
+        "begin loop over yn" => "\n text|inside|I\n end loop",
         _ => "",
     };
     let extra = match name {
