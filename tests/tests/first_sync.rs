@@ -29,7 +29,7 @@ impl Listener for Impatient {
 
 fn line(number: u64) -> String {
     let mut dice = Dice::new(number);
-    let long: String = (0..LONG / 16).map(|_| format!("{:016x}", dice.bits())).collect();
+    let long = (0..LONG / 16).map(|_| format!("{:016x}", dice.bits())).collect::<Vec<_>>().concat();
     format!("{{\"/data/head_name\":\"Karim {number}\",\"/data/father_name\":\"{long}\"}}\n")
 }
 
