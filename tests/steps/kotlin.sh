@@ -27,7 +27,7 @@ jna=/usr/share/java/jna.jar
 # A slim coroutines jar, so that the class path at run time does not carry the compiler.
 if [[ ! -e $work/coroutines.jar ]]; then
     rm -rf "$work/coroutines" && mkdir "$work/coroutines"
-    (cd "$work/coroutines" && unzip -q "$compiler" 'kotlinx/coroutines/*' 'META-INF/kotlinx-coroutines-core.kotlin_module' &&
+    (cd "$work/coroutines" && unzip -q "$compiler" 'kotlinx/coroutines/*' '_COROUTINE/*' 'META-INF/kotlinx-coroutines-core.kotlin_module' &&
         jar cf ../coroutines.jar .)
 fi
 
