@@ -162,7 +162,7 @@ async fn an_address_that_never_answers_is_sent_three_times_what_came_from_it_and
             length = outer.recv(&mut from_server) => came += length.unwrap(),
             () = tokio::time::sleep_until(until) => break,
         }
-        // The transport looks at what is left before it begins a datagram: the last one may go over.
+        // RFC 9000, 8.1, allows three times; quinn (issue 1082) begins a datagram while a byte is left, so the last one may go over.
         assert!(came < 3 * sent + DATAGRAM_BYTES, "{came} bytes for {sent}");
     }
     assert!(sent > 0 && came > 0, "the server answered at all");
