@@ -1,9 +1,10 @@
 //! What is signed and crosses the wire, and the sync session, without I/O.
 //!
 //! Devices sign [`envelope`]s of changes; the server puts them into the [`log`] of a caseload; the [`membership`] log says who may;
-//! [`session`] is the conversation between a device and a server, [`wire`] its frames. Time and randomness are arguments.
+//! [`session`] is the conversation between a device and a server, [`attachment`] the one about files, [`wire`] their frames. Time and randomness are arguments.
 //! `README.md` beside this crate is the specification, byte for byte.
 
+pub mod attachment;
 pub mod codec;
 pub mod dictionary;
 pub mod directory;
@@ -18,6 +19,7 @@ pub mod membership;
 pub mod session;
 pub mod wire;
 
+pub use attachment::AttachmentName;
 pub use envelope::{Envelope, EnvelopeHeader, Item, SignedHeader};
 pub use ids::{CaseloadId, DeviceId, Hash, IncarnationId, OrganisationId, PersonId, RecordId};
 pub use invitation::Invitation;

@@ -72,6 +72,17 @@ pub const MAX_BLOB_BYTES: u64 = 2 * 1024 * 1024 * 1024;
 /// Blobs asked for or offered in one frame.
 pub const MAX_BLOBS_PER_FRAME: usize = 256;
 
+/// A whole attachment.
+pub const MAX_ATTACHMENT_BYTES: u64 = 256 * 1024 * 1024;
+/// The ending of an attachment's name.
+pub const MAX_ATTACHMENT_ENDING_BYTES: usize = 8;
+/// A piece of an attachment as it is sent: what is under way when a line breaks is lost, so it is small.
+pub const PIECE_BYTES: usize = 8 * 1024;
+/// A piece of an attachment as it is taken.
+pub const MAX_PIECE_BYTES: usize = 64 * 1024;
+/// Attachments brought, and as many fetched, that one stream has under way.
+pub const MAX_TRANSFERS_OUTSTANDING: usize = 16;
+
 /// People introduced in one session.
 pub const MAX_INTRODUCTIONS: usize = 256;
 /// Envelopes that a server session takes in before it has answered earlier ones.

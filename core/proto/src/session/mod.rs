@@ -56,7 +56,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    fn numbers(self) -> (u64, u64) {
+    pub(crate) fn numbers(self) -> (u64, u64) {
         match self {
             Self::Malformed => (1, 0),
             Self::ProtocolVersion(version) => (2, version),
@@ -75,7 +75,7 @@ impl Refusal {
         }
     }
 
-    fn of_numbers(code: u64, number: u64) -> Self {
+    pub(crate) fn of_numbers(code: u64, number: u64) -> Self {
         match code {
             1 => Self::Malformed,
             2 => Self::ProtocolVersion(number),
