@@ -61,16 +61,25 @@ impl<'host> Scope<'host> {
 
     /// Evaluates to text.
     pub fn text(&self, tree: &Tree) -> Outcome<String> {
+        if let Some(end) = only_end(tree, self)? {
+            return Ok(end.map(|node| self.host.text(node).into_owned()).unwrap_or_default());
+        }
         Ok(evaluate(tree, self)?.text(self))
     }
 
     /// Evaluates to a number.
     pub fn number(&self, tree: &Tree) -> Outcome<f64> {
+        if let Some(end) = only_end(tree, self)? {
+            return Ok(end.map_or(f64::NAN, |node| self.text_number(&self.host.text(node))));
+        }
         Ok(evaluate(tree, self)?.number(self))
     }
 
     /// Evaluates to truth.
     pub fn truth(&self, tree: &Tree) -> Outcome<bool> {
+        if let Some(end) = only_end(tree, self)? {
+            return Ok(end.is_some());
+        }
         Ok(evaluate(tree, self)?.truth())
     }
 
@@ -185,17 +194,9 @@ fn walk(path: &Path, scope: &Scope<'_>) -> Outcome<Vec<Node>> {
     let mut steps = path.steps.as_slice();
     let mut nodes = match &path.start {
         Start::Root | Start::Context => {
-            let mut at = if matches!(path.start, Start::Root) { Node::Document } else { scope.node };
-            // Most paths lead from one node to one node: no list is needed on the way.
-            while let Some((step, rest)) = steps.split_first() {
-                match alone(step, at, scope.host) {
-                    Some(OnlyChild::One(node)) => at = node,
-                    Some(OnlyChild::None) => return Ok(Vec::new()),
-                    Some(OnlyChild::Several) | None => break,
-                }
-                steps = rest;
-            }
-            vec![at]
+            let (end, rest) = lead(path, scope);
+            steps = rest;
+            end.into_iter().collect()
         }
         Start::Filter(base, predicates) => {
             // `'text'/x` and `3[1]` have no nodes.
@@ -215,6 +216,35 @@ fn walk(path: &Path, scope: &Scope<'_>) -> Outcome<Vec<Node>> {
         nodes = take_step(step, &nodes, scope)?;
     }
     Ok(nodes)
+}
+
+/// Where a path leads as long as each step leads from one node to one node, and the steps that are left. Most paths have
+/// none left: no list is needed on the way.
+fn lead<'path>(path: &'path Path, scope: &Scope<'_>) -> (Option<Node>, &'path [Step]) {
+    let mut steps = path.steps.as_slice();
+    let mut at = if matches!(path.start, Start::Root) { Node::Document } else { scope.node };
+    while let Some((step, rest)) = steps.split_first() {
+        match alone(step, at, scope.host) {
+            Some(OnlyChild::One(node)) => at = node,
+            Some(OnlyChild::None) => return (None, &[]),
+            Some(OnlyChild::Several) | None => break,
+        }
+        steps = rest;
+    }
+    (Some(at), steps)
+}
+
+/// The node, if any, at the end of a path that leads from one node to one node all the way; nothing for any other tree.
+fn only_end(tree: &Tree, scope: &Scope<'_>) -> Outcome<Option<Option<Node>>> {
+    let Tree::Path(path) = tree else { return Ok(None) };
+    if matches!(path.start, Start::Filter(..)) {
+        return Ok(None);
+    }
+    if !scope.host.spend() {
+        return Err(EvaluationError::TooMuchWork);
+    }
+    let (end, rest) = lead(path, scope);
+    Ok(rest.is_empty().then_some(end))
 }
 
 /// A step that leads from one node to at most one other, and needs no list: `name`, `..` and `.` without conditions.
