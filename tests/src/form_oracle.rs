@@ -100,6 +100,11 @@ pub fn shared() -> Option<PathBuf> {
 }
 
 impl Oracle {
+    /// Where the engine is installed.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// The engine, where its folder, Node and its packages are at hand.
     pub fn find() -> Option<Self> {
         let source = shared()?.join("tools/form-oracle");

@@ -51,13 +51,32 @@ pub fn measure(shape: &str) -> Option<Cost> {
     }
 }
 
+/// One of [`SHAPES`] as an XForm.
+pub fn text(shape: &str) -> Option<String> {
+    match shape {
+        "flat" => Some(flat_form(5000)),
+        "repeat" => Some(repeat_form(500, 50)),
+        "external" => Some(external_form()),
+        _ => None,
+    }
+}
+
+/// The rows that the choices of `external` come from, as CSV.
+pub fn places() -> String {
+    let mut csv = String::from("name,label,region,district,score\n");
+    for row in 0..100_000 {
+        let _ = writeln!(csv, "p{row},Place {row},r{},d{},{}", 1 + row % 20, 1 + row / 20 % 50, row * 7 % 101);
+    }
+    csv
+}
+
 /// 5,000 questions: sums of the ten before, calculations and conditions on the one before.
 fn flat() -> Cost {
     let place = |number: usize| {
         let from = 1 + (number * 97) % 5000;
         (from..from + 10).find(|question| [1, 5, 7, 9].contains(&(question % 10))).unwrap_or(from)
     };
-    cost("flat", &flat_form(5000), &Places(None), |number| {
+    cost("flat", &Places(None), |number| {
         let question = place(number);
         (format!("/data/q{question}"), (number % 7).to_string(), format!("/data/q{}", question / 10 * 10 + 10))
     })
@@ -65,7 +84,7 @@ fn flat() -> Cost {
 
 /// 500 instances of ten questions, with a look-up and a sum over all.
 fn repeat() -> Cost {
-    cost("repeat", &repeat_form(500, 50), &Places(None), |number| {
+    cost("repeat", &Places(None), |number| {
         let is_count = number % 2 == 0;
         let (name, value) = if is_count { ("qty", (number % 60).to_string()) } else { ("kind", format!("k{}", 1 + number % 50)) };
         (format!("/data/row[{}]/{name}", 1 + (number * 37) % 500), value, "/data/total".to_owned())
@@ -74,7 +93,7 @@ fn repeat() -> Cost {
 
 /// One select out of 100,000 rows, filtered on two columns.
 fn external() -> Cost {
-    cost("external", &external_form(), &Places(Some(places())), |number| {
+    cost("external", &Places(Some(places())), |number| {
         let group = number / 4;
         let (region, district) = (1 + group % 20, 1 + group % 50);
         let (name, value) = match number % 4 {
@@ -95,7 +114,8 @@ impl Lists for Places {
     }
 }
 
-fn cost(shape: &str, form: &str, lists: &Places, answer: impl Fn(usize) -> (String, String, String)) -> Cost {
+fn cost(shape: &str, lists: &Places, answer: impl Fn(usize) -> (String, String, String)) -> Cost {
+    let form = text(shape).unwrap_or_default();
     let begun = Instant::now();
     let form = karwan_form::read(form.as_bytes(), "big.xml").unwrap_or_else(|faults| panic!("{faults:?}"));
     let parse_ms = ms(begun);
@@ -226,12 +246,4 @@ fn external_form() -> String {
     let model = "<instance id=\"places\" src=\"jr://file-csv/places.csv\"/>\
         <bind nodeset=\"/data/score\" type=\"int\" calculate=\"instance('places')/root/item[name = /data/place]/score\"/>";
     whole("<data id=\"external\" version=\"1\"><region/><district/><place/><score/></data>", model, &body)
-}
-
-fn places() -> String {
-    let mut csv = String::from("name,label,region,district,score\n");
-    for row in 0..100_000 {
-        let _ = writeln!(csv, "p{row},Place {row},r{},d{},{}", 1 + row % 20, 1 + row / 20 % 50, row * 7 % 101);
-    }
-    csv
 }

@@ -61,26 +61,29 @@ impl<'host> Scope<'host> {
 
     /// Evaluates to text.
     pub fn text(&self, tree: &Tree) -> Outcome<String> {
-        if let Some(end) = only_end(tree, self)? {
-            return Ok(end.map(|node| self.host.text(node).into_owned()).unwrap_or_default());
-        }
-        Ok(evaluate(tree, self)?.text(self))
+        Ok(match only_end(tree, self)? {
+            OnlyChild::One(node) => self.host.text(node).into_owned(),
+            OnlyChild::None => String::new(),
+            OnlyChild::Several => evaluate(tree, self)?.text(self),
+        })
     }
 
     /// Evaluates to a number.
     pub fn number(&self, tree: &Tree) -> Outcome<f64> {
-        if let Some(end) = only_end(tree, self)? {
-            return Ok(end.map_or(f64::NAN, |node| self.text_number(&self.host.text(node))));
-        }
-        Ok(evaluate(tree, self)?.number(self))
+        Ok(match only_end(tree, self)? {
+            OnlyChild::One(node) => self.text_number(&self.host.text(node)),
+            OnlyChild::None => f64::NAN,
+            OnlyChild::Several => evaluate(tree, self)?.number(self),
+        })
     }
 
     /// Evaluates to truth.
     pub fn truth(&self, tree: &Tree) -> Outcome<bool> {
-        if let Some(end) = only_end(tree, self)? {
-            return Ok(end.is_some());
-        }
-        Ok(evaluate(tree, self)?.truth())
+        Ok(match only_end(tree, self)? {
+            OnlyChild::One(_) => true,
+            OnlyChild::None => false,
+            OnlyChild::Several => evaluate(tree, self)?.truth(),
+        })
     }
 
     /// Evaluates to nodes; an error for anything else.
@@ -234,17 +237,17 @@ fn lead<'path>(path: &'path Path, scope: &Scope<'_>) -> (Option<Node>, &'path [S
     (Some(at), steps)
 }
 
-/// The node, if any, at the end of a path that leads from one node to one node all the way; nothing for any other tree.
-fn only_end(tree: &Tree, scope: &Scope<'_>) -> Outcome<Option<Option<Node>>> {
-    let Tree::Path(path) = tree else { return Ok(None) };
+/// The end of a path that leads from one node to one node all the way. Any other tree may have several nodes, or none at all.
+fn only_end(tree: &Tree, scope: &Scope<'_>) -> Outcome<OnlyChild> {
+    let Tree::Path(path) = tree else { return Ok(OnlyChild::Several) };
     if matches!(path.start, Start::Filter(..)) {
-        return Ok(None);
+        return Ok(OnlyChild::Several);
     }
     if !scope.host.spend() {
         return Err(EvaluationError::TooMuchWork);
     }
     let (end, rest) = lead(path, scope);
-    Ok(rest.is_empty().then_some(end))
+    Ok(if rest.is_empty() { end.map_or(OnlyChild::None, OnlyChild::One) } else { OnlyChild::Several })
 }
 
 /// A step that leads from one node to at most one other, and needs no list: `name`, `..` and `.` without conditions.
