@@ -20,6 +20,8 @@ pub enum SyncPhase {
     Receiving,
     /// Fetching forms and media.
     Fetching,
+    /// Carrying attachments; the records are at the server.
+    Carrying,
     /// Over.
     Done,
 }
@@ -37,6 +39,10 @@ pub struct SyncProgress {
     pub bytes_up: u64,
     /// Bytes of frames received.
     pub bytes_down: u64,
+    /// Bytes of attachments sent, those that were there before not counted.
+    pub attachment_bytes_up: u64,
+    /// Bytes of attachments that came.
+    pub attachment_bytes_down: u64,
 }
 
 impl From<&Progress> for SyncProgress {
@@ -46,6 +52,7 @@ impl From<&Progress> for SyncProgress {
             Phase::Sending => SyncPhase::Sending,
             Phase::Receiving => SyncPhase::Receiving,
             Phase::Fetching => SyncPhase::Fetching,
+            Phase::Carrying => SyncPhase::Carrying,
             Phase::Done => SyncPhase::Done,
         };
         Self {
@@ -54,6 +61,8 @@ impl From<&Progress> for SyncProgress {
             envelopes_down: progress.envelopes_down,
             bytes_up: progress.bytes_up,
             bytes_down: progress.bytes_down,
+            attachment_bytes_up: progress.attachment_bytes_up,
+            attachment_bytes_down: progress.attachment_bytes_down,
         }
     }
 }

@@ -95,6 +95,7 @@ fn erase(host: &Host, name: &str, why: &Why<'_>) -> Result<Value, Problem> {
     })?;
     let shown = shown_of(host, record, &own, &[])?;
     host.organisation.erase_record(record, &shown, why)?;
+    host.organisation.let_attachments_go()?;
     // Other interviews tell of the same people: who asked for the erasure must hear of them.
     let also: BTreeSet<String> = shown.iter().map(|shown| shown.record.to_string()).collect();
     Ok(json!({"erased": record, "also": also}))
@@ -158,6 +159,7 @@ fn erase_part(host: &Host, name: &str, reference: &str, why: &Why<'_>) -> Result
     let notes = keys(before).difference(&keys(&after)).cloned().collect();
     let left_out = LeftOut { notes, ..LeftOut::part(&part) };
     let generation = host.organisation.erase_part(caseload, record, &left_out, &shown, why)?;
+    host.organisation.let_attachments_go()?;
     let root = loaded.known.as_ref().map_or("data", |known| known.shape.root());
     Ok(json!({"record": record, "erased": place::reference(root, &part), "generation": generation}))
 }

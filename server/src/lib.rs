@@ -4,6 +4,7 @@
 //! reads those tables, [`review`] writes decisions as changes, [`console`] shows both to people, [`command`] to terminals and scripts.
 //! [`organisation`] is the folder that all of it stands in; [`request`] and [`control`] let a command reach a server that runs on it.
 
+pub mod attachments;
 pub mod backup;
 pub mod clock;
 pub mod command;

@@ -10,6 +10,8 @@ use karwan_proto::DeviceId;
 pub const ENVELOPES_PER_DAY: u64 = 20_000;
 /// Bytes of envelopes that one device brings in a day at most.
 pub const BYTES_PER_DAY: u64 = 1024 * 1024 * 1024;
+/// Bytes of attachments that one device brings in a day at most.
+pub const ATTACHMENT_BYTES_PER_DAY: u64 = 4 * 1024 * 1024 * 1024;
 const DAY_MS: i64 = 86_400_000;
 
 /// What was brought today.
@@ -28,22 +30,35 @@ struct Today {
 struct Brought {
     envelopes: u64,
     bytes: u64,
+    attachment_bytes: u64,
 }
 
 impl Quotas {
     /// Counts an envelope; where the device has brought its share of the day already, how long until it may go on, in milliseconds.
     pub(crate) fn count(&self, device: DeviceId, bytes: usize, now_ms: i64) -> Result<(), u64> {
+        self.add(device, now_ms, |brought| {
+            let (envelopes, bytes) = (brought.envelopes + 1, brought.bytes + bytes as u64);
+            let fits = envelopes <= ENVELOPES_PER_DAY && bytes <= BYTES_PER_DAY;
+            fits.then_some(Brought { envelopes, bytes, ..*brought })
+        })
+    }
+
+    /// The same for bytes of attachments, which have a share of their own: a film is not to keep records out.
+    pub(crate) fn count_attachment(&self, device: DeviceId, bytes: usize, now_ms: i64) -> Result<(), u64> {
+        self.add(device, now_ms, |brought| {
+            let attachment_bytes = brought.attachment_bytes + bytes as u64;
+            (attachment_bytes <= ATTACHMENT_BYTES_PER_DAY).then_some(Brought { attachment_bytes, ..*brought })
+        })
+    }
+
+    fn add(&self, device: DeviceId, now_ms: i64, sum: impl FnOnce(&Brought) -> Option<Brought>) -> Result<(), u64> {
         let mut today = self.today.lock().unwrap_or_else(PoisonError::into_inner);
         let day = now_ms.div_euclid(DAY_MS);
         if today.day != day {
             *today = Today { day, brought: BTreeMap::new() };
         }
         let brought = today.brought.entry(device).or_default();
-        let (envelopes, bytes) = (brought.envelopes + 1, brought.bytes + bytes as u64);
-        if envelopes > ENVELOPES_PER_DAY || bytes > BYTES_PER_DAY {
-            return Err((DAY_MS - now_ms.rem_euclid(DAY_MS)) as u64);
-        }
-        *brought = Brought { envelopes, bytes };
+        *brought = sum(brought).ok_or((DAY_MS - now_ms.rem_euclid(DAY_MS)) as u64)?;
         Ok(())
     }
 }

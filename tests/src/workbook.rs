@@ -113,6 +113,26 @@ pub fn household_form() -> Result<Vec<u8>, XlsxError> {
     ])
 }
 
+/// Somebody with a photograph, a paper and a family of which each member may have a photograph.
+pub fn photo_form() -> Result<Vec<u8>, XlsxError> {
+    workbook(&[
+        (
+            "survey",
+            &[
+                &["type", "name", "label", "parameters"],
+                &["text", "name", "Name"],
+                &["image", "photo", "Photograph", "max-pixels=320"],
+                &["file", "paper", "Paper"],
+                &["begin_repeat", "member", "Member"],
+                &["text", "m_name", "Name"],
+                &["image", "m_photo", "Photograph"],
+                &["end_repeat", "member"],
+            ],
+        ),
+        ("settings", &[&["form_title", "form_id", "version", "instance_name"], &["Person", "person", "1", "${name}"]]),
+    ])
+}
+
 /// A visit to a household that was registered before, by whichever team: picks it from the entity list and updates it.
 pub fn visit_form() -> Result<Vec<u8>, XlsxError> {
     workbook(&[

@@ -1,7 +1,7 @@
 //! Interviews: begun, answered, kept, finished. Every answer is on disk before the call that gave it returns; a finished interview or
 //! edit is one change, written together with everything that lists and forms read of it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use karwan_form::answer_file::{self, AnswerLine};
 use karwan_form::interview::{Context, Interview, Mode, Violation};
@@ -9,10 +9,10 @@ use karwan_form::model::InstanceSource;
 use karwan_proto::ids::{CaseloadId, PersonId, RecordId};
 use karwan_record::Record;
 use karwan_record::entities::{self, ENTITY_FORM, EntityNote};
-use karwan_store::View;
 use karwan_store::change::RecordPlace;
 use karwan_store::draft::{Draft, FlatAnswers, difference, flatten, unflatten};
 use karwan_store::listing::{Kind, Question};
+use karwan_store::{Store, View};
 
 use crate::device::{Device, Inner, locked, random};
 use crate::error::ClientError;
@@ -157,6 +157,11 @@ impl Collect {
         self.draft.record
     }
 
+    /// The device's database.
+    pub(crate) fn store(&self) -> &Mutex<Store> {
+        &self.inner.store
+    }
+
     /// What a screen shows.
     pub fn interview(&self) -> &Interview {
         &self.interview
@@ -270,6 +275,7 @@ impl Collect {
             Ok::<_, ClientError>(())
         })?;
         self.kept = false;
+        self.inner.made.send_modify(|count| *count += 1);
         self.inner.observers.tell(&Changed::Records(vec![id]));
         Ok(id)
     }

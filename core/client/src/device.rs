@@ -41,6 +41,8 @@ pub(crate) struct Inner {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) device: DeviceId,
     pub(crate) key: SigningKey,
+    /// Counts what was finished here: a sync that carries attachments sends it at once.
+    pub(crate) made: tokio::sync::watch::Sender<u64>,
     opened: Opened,
 }
 
@@ -69,9 +71,10 @@ impl Device {
     }
 
     /// A device over its open store.
-    pub(crate) fn of(store: Store, opened: Opened, clock: Arc<dyn Clock>) -> Result<Self, ClientError> {
+    pub(crate) fn of(mut store: Store, opened: Opened, clock: Arc<dyn Clock>) -> Result<Self, ClientError> {
         let identity = store.identity()?;
         let key = SigningKey::from_seed(&identity.signing_seed);
+        store.drop_loose_attachments()?;
         let mut membership = Membership::new(identity.organisation);
         for bytes in store.view()?.membership()? {
             membership.replay(&SignedEntry::decode(&bytes)?)?;
@@ -85,6 +88,7 @@ impl Device {
             clock,
             device: key.public().device(),
             key,
+            made: tokio::sync::watch::Sender::new(0),
             opened,
         };
         let device = Self { inner: Arc::new(inner) };
@@ -113,12 +117,12 @@ impl Device {
     /// Deletes everything of this device, its key first. Refused while that would take the only copy of somebody's work, unless that is wanted.
     pub fn wipe(&self, keys: &dyn KeyProvider, even_work: bool) -> Result<(), ClientError> {
         let mut store = locked(&self.inner.store);
-        let (drafts, unsent, not_backed_up) = {
+        let (drafts, unsent, not_backed_up, attachments) = {
             let view = store.view()?;
-            (view.drafts()?.len() as u64, view.unsent_records()?, view.not_backed_up()?)
+            (view.drafts()?.len() as u64, view.unsent_records()?, view.not_backed_up()?, view.attachments_only_here()?)
         };
-        if !even_work && drafts + unsent + not_backed_up > 0 {
-            return Err(ClientError::WorkAtStake { drafts, unsent, not_backed_up });
+        if !even_work && drafts + unsent + not_backed_up + attachments > 0 {
+            return Err(ClientError::WorkAtStake { drafts, unsent, not_backed_up, attachments });
         }
         Ok(store.wipe(keys)?)
     }

@@ -81,8 +81,10 @@ pub(crate) async fn enrol(request: EnrolRequest) -> Result<Device, ClientError> 
         introductions: Vec::new(),
         blobs: Vec::new(),
     };
-    let told =
-        converse(Exchange::new(connection, DeviceSession::new(start, 0).map_err(session_fault)?), &invitation, address).await?;
+    let exchange = Exchange::new(connection.stream, DeviceSession::new(start, 0).map_err(session_fault)?);
+    let told = converse(exchange, &invitation, address).await;
+    connection.link.close().await;
+    let told = told?;
     keep(&request, &invitation, seed, key.public().device(), &told)
 }
 

@@ -54,7 +54,10 @@ pub enum ClientError {
         count: usize,
     },
     /// A wipe would take the only copy of work.
-    #[error("{drafts} drafts, {unsent} unsent records and {not_backed_up} envelopes that no backup has would be lost")]
+    #[error(
+        "{drafts} drafts, {unsent} unsent records, {attachments} attachments that the server has not and {not_backed_up} envelopes that no \
+         backup has would be lost"
+    )]
     WorkAtStake {
         /// Interviews that are not finished.
         drafts: u64,
@@ -62,6 +65,8 @@ pub enum ClientError {
         unsent: u64,
         /// Envelopes that the server has and no backup of it.
         not_backed_up: u64,
+        /// Attachments that the server has not.
+        attachments: u64,
     },
     /// The membership log is not what it should be.
     #[error(transparent)]
@@ -116,6 +121,23 @@ pub enum ClientError {
     /// A person's name is used by several people.
     #[error("several people on this device are called that")]
     SeveralPeople,
+    /// The question asks for no file.
+    #[error("the question {0} asks for no file")]
+    NotAFileQuestion(String),
+    /// The file cannot be read, or not be written.
+    #[error("the file cannot be read or written: {0}")]
+    FileUnreadable(String),
+    /// The file is empty, or larger than an attachment may be.
+    #[error("the file has {came} bytes, expected 1 to {limit}")]
+    FileSize {
+        /// Its length.
+        came: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// The attachment is not whole on this device.
+    #[error("the attachment {0} is not on this device")]
+    AttachmentElsewhere(String),
     /// A record's document cannot be made or changed.
     #[error("the record's document refuses: {0}")]
     Record(String),
@@ -193,6 +215,10 @@ impl ClientError {
             Self::Interview(_) => "interview",
             Self::Invalid(_) => "invalid",
             Self::SeveralPeople => "several-people",
+            Self::NotAFileQuestion(_) => "not-a-file-question",
+            Self::FileUnreadable(_) => "unreadable",
+            Self::FileSize { .. } => "file-size",
+            Self::AttachmentElsewhere(_) => "attachment-elsewhere",
             Self::Record(_) => "record",
         };
         fixed.to_owned()
@@ -230,7 +256,11 @@ impl ClientError {
             | Self::Interview(_)
             | Self::Invalid(_)
             | Self::FormFault { .. }
-            | Self::SeveralPeople => Trouble::Input,
+            | Self::SeveralPeople
+            | Self::NotAFileQuestion(_)
+            | Self::FileUnreadable(_)
+            | Self::FileSize { .. } => Trouble::Input,
+            Self::AttachmentElsewhere(_) => Trouble::Unreachable,
             _ => Trouble::Failed,
         }
     }
@@ -274,6 +304,10 @@ impl ClientError {
             Self::AnswerFile(_) => "Write one name=value a line, with the names of the form's questions.",
             Self::Interview(_) => "Tell who made the form.",
             Self::Invalid(_) => "Mend the answers named, or keep it as a draft (--draft). Nothing was written.",
+            Self::NotAFileQuestion(_) => "Name a question for a photograph, a signature, a sound or a file.",
+            Self::FileUnreadable(_) => "Look at the file's path and permissions, and at the disk's free space.",
+            Self::FileSize { .. } => "Give a file with something in it, and a large one in parts or scaled down.",
+            Self::AttachmentElsewhere(_) => "Sync where there is a network: it comes once the device that made it has been home.",
             Self::SeveralPeople => "Give the person's identifier instead of the name.",
         };
         fixed.to_owned()

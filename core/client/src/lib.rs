@@ -4,6 +4,7 @@
 //! [`Device::edit`] give a [`Collect`], in which every answer is on disk before the call returns. [`Device::sync`] brings all that is
 //! unsent to the server and everything new back. Nothing else needs a network.
 
+pub mod attachments;
 pub mod clock;
 pub mod collect;
 mod decided;
@@ -20,6 +21,7 @@ mod records;
 mod rewrite;
 pub mod sync;
 
+pub use attachments::AttachmentState;
 pub use clock::{Clock, SystemClock};
 pub use collect::{Collect, Filling};
 pub use device::Device;
@@ -28,10 +30,11 @@ pub use error::{ClientError, Trouble};
 pub use forms::FormListed;
 pub use karwan_form::answer_file;
 pub use karwan_form::interview;
+pub use karwan_proto::AttachmentName;
 pub use karwan_proto::ids::{CaseloadId, DeviceId, Hash, PersonId, RecordId};
 pub use karwan_proto::session::Refusal;
 pub use karwan_store::recovery::unwrap as key_by_root;
 pub use karwan_store::{DatabaseKey, FileKey, Folder, KeyError, KeyProvider, MemoryKey, Opened, Salvaged, StoreError};
 pub use observe::{Changed, Observer};
 pub use query::{ListQuery, RecordListed, RecordShown};
-pub use sync::report::{Listener, Phase, Progress, Quiet, RefusedEnvelope, SyncReport};
+pub use sync::report::{Carried, Listener, Phase, Progress, Quiet, RefusedEnvelope, SyncReport};

@@ -353,6 +353,8 @@ impl Batch<'_> {
                 change.hash.0,
                 change.envelope.map(|hash| hash.0)
             ])?;
+        } else {
+            self.note_attachments(record, &change.bytes)?;
         }
         Ok(added == 1)
     }

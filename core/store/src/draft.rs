@@ -254,7 +254,7 @@ impl Batch<'_> {
     pub fn end_draft(&self, record: RecordId) -> Result<(), StoreError> {
         self.transaction.execute("DELETE FROM draft WHERE record = ?1", [record.0])?;
         self.transaction.execute("DELETE FROM draft_step WHERE record = ?1", [record.0])?;
-        Ok(())
+        self.settle_attachments(record)
     }
 }
 

@@ -64,7 +64,7 @@ impl Batch<'_> {
         self.transaction.prepare_cached(text)?.execute(params![record.0, generation])?;
         let text = "UPDATE record SET generation = ?2 WHERE id = ?1";
         self.transaction.prepare_cached(text)?.execute(params![record.0, generation])?;
-        Ok(())
+        self.settle_attachments(record)
     }
 
     /// A record and its draft are in another caseload.
@@ -99,7 +99,7 @@ impl Batch<'_> {
         self.transaction
             .prepare_cached("UPDATE draft SET base = ?2, title = ?3 WHERE record = ?1 AND base IS NOT NULL")?
             .execute(params![record.0, base, title])?;
-        Ok(())
+        self.settle_attachments(record)
     }
 }
 

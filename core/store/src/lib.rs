@@ -5,6 +5,7 @@
 //! store knows rows and bytes; what a document or a form says is for the layers above it.
 
 pub mod again;
+pub mod attachment;
 pub mod change;
 pub mod draft;
 pub mod entity;

@@ -234,7 +234,7 @@ impl Batch<'_> {
         self.transaction.execute("DELETE FROM change WHERE record = ?1", [record.0])?;
         self.transaction.execute("DELETE FROM verdict WHERE record = ?1", [record.0])?;
         self.transaction.execute("DELETE FROM record WHERE id = ?1", [record.0])?;
-        Ok(())
+        self.settle_attachments(record)
     }
 
     /// Keeps a person first met here.

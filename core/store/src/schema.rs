@@ -20,6 +20,9 @@ pub(crate) const DEAR_TABLES: &[&str] = &[
     "membership",
     "caseload",
     "directory",
+    "attachment",
+    "attachment_piece",
+    "attachment_use",
     "entry",
 ];
 
@@ -206,6 +209,35 @@ ALTER TABLE envelope ADD COLUMN earlier INTEGER;
 CREATE INDEX envelope_confirmed ON envelope(caseload) WHERE state = 1;
 -- What is to be written again.
 CREATE INDEX change_aside ON change(record) WHERE own = 1 AND state = 7;
+",
+    "
+-- Files that answers refer to, by the hash of their content.
+CREATE TABLE attachment(
+    number INTEGER PRIMARY KEY,
+    hash BLOB NOT NULL UNIQUE,
+    length INTEGER,                 -- unknown until it begins to come
+    held INTEGER NOT NULL,          -- bytes from the beginning that are here
+    whole INTEGER NOT NULL DEFAULT 0, -- all of it is here, and it is what its name says
+    own INTEGER NOT NULL DEFAULT 0, -- made here
+    wanted INTEGER NOT NULL DEFAULT 0, -- somebody here asked for it
+    kept_in INTEGER,                -- the server's epoch in which it said to have it
+    declined TEXT                   -- why the server does not take it
+) STRICT;
+CREATE TABLE attachment_piece(
+    number INTEGER PRIMARY KEY,
+    attachment BLOB NOT NULL,
+    offset INTEGER NOT NULL,
+    bytes BLOB NOT NULL,
+    UNIQUE(attachment, offset)
+) STRICT;
+-- Which record speaks of which, in a change or in the journal of its draft.
+CREATE TABLE attachment_use(
+    attachment BLOB NOT NULL,
+    record BLOB NOT NULL,
+    in_draft INTEGER NOT NULL,
+    UNIQUE(attachment, record, in_draft)
+) STRICT;
+CREATE INDEX attachment_use_record ON attachment_use(record);
 ",
 ];
 

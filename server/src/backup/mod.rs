@@ -73,7 +73,7 @@ pub fn write(organisation: &Organisation, file: &Path) -> Result<Value, Problem>
     let keys = Snapshot::of(&folder.keys_database(), folder.0.join("backup-keys.db"))?;
     let mut writing = Writing::begin(file, &head(Part::Organisation))?;
     writing.add("karwan.db", &main.0)?;
-    for (name, within) in [("keys", folder.0.join("keys")), ("blobs", folder.blobs())] {
+    for (name, within) in [("keys", folder.0.join("keys")), ("blobs", folder.blobs()), ("attachments", folder.attachments())] {
         let mut entries: Vec<PathBuf> =
             std::fs::read_dir(within)?.map(|entry| Ok(entry?.path())).collect::<Result<_, std::io::Error>>()?;
         entries.sort();
@@ -173,6 +173,7 @@ fn unpack(main: Whole, record_keys: Whole, to: &Path) -> Result<u64, Problem> {
     use std::os::unix::fs::PermissionsExt;
     let folder = Folder(to.to_path_buf());
     std::fs::create_dir_all(folder.blobs())?;
+    std::fs::create_dir_all(folder.attachments())?;
     std::fs::set_permissions(to, std::fs::Permissions::from_mode(0o700))?;
     main.unpack(to)?;
     record_keys.unpack(to)?;

@@ -91,7 +91,7 @@ pub(super) enum DeviceCommand {
         /// The record or entity
         record: String,
     },
-    /// Attach a file to an answer
+    /// Answer a question that asks for a file; it goes to the server behind the records
     #[command(after_help = "Example:\n  karwan device attach phone 3f1c… /data/photo photo.jpg")]
     Attach {
         #[command(flatten)]
@@ -102,6 +102,19 @@ pub(super) enum DeviceCommand {
         #[arg(value_name = "REF")]
         reference: String,
         /// The file
+        file: PathBuf,
+    },
+    /// Save the file that an answer refers to; one that is not on the device is fetched from the server
+    #[command(after_help = "Example:\n  karwan device save phone 3f1c… /data/photo photo.jpg")]
+    Save {
+        #[command(flatten)]
+        device: DeviceFolder,
+        /// The record
+        record: String,
+        /// The question
+        #[arg(value_name = "REF")]
+        reference: String,
+        /// Where to; nothing is written over
         file: PathBuf,
     },
     /// Let other devices on the same network sync with this one

@@ -1,7 +1,9 @@
 //! The QUIC listener: [`transport`] proves the server's key and learns the device's; each stream of a connection is a conversation of its
-//! own, and several run at once: [`session`] is one about records.
+//! own, and several run at once: [`session`] is one about records,
+//! [`transfer`] one about attachments, and what a device says first tells which.
 
 mod session;
+mod transfer;
 mod transport;
 
 use std::net::SocketAddr;
@@ -9,9 +11,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use karwan_proto::PublicKey;
+use karwan_proto::{PublicKey, attachment};
 use rustls::pki_types::CertificateDer;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::task::JoinSet;
 
 use crate::connections::{Connections, address_of};
@@ -20,6 +22,7 @@ use crate::organisation::Organisation;
 use crate::problem::Problem;
 use crate::quotas::Quotas;
 use session::Session;
+use transfer::Transfer;
 
 /// Sessions at once; a device beyond is told when to come back.
 pub const SESSIONS_MAX: usize = 1_024;
@@ -127,7 +130,7 @@ impl Peer {
                     let Ok((mut send, mut receive)) = opened else { break };
                     let (peer, counted) = (self.clone(), Counted::one_more(sessions));
                     streams.spawn(async move {
-                        Session::of(peer).run(&mut send, &mut receive, counted.before >= SESSIONS_MAX).await;
+                        peer.converse(&mut send, &mut receive, counted.before >= SESSIONS_MAX).await;
                         tokio::time::timeout(CLOSE_WAIT, send.stopped()).await.ok();
                     });
                 }
@@ -137,6 +140,25 @@ impl Peer {
         }
         // The connection is gone: each finds that out by itself.
         while streams.join_next().await.is_some() {}
+    }
+
+    /// One stream; one that is too much at once is told when to come back.
+    async fn converse(self, send: &mut (impl AsyncWrite + Unpin), receive: &mut (impl AsyncRead + Unpin), busy: bool) {
+        let mut first = Vec::new();
+        let kind = tokio::time::timeout(HELLO_WAIT, async {
+            while attachment::opens(&first).is_none() {
+                if receive.read_buf(&mut first).await? == 0 {
+                    break;
+                }
+            }
+            std::io::Result::Ok(attachment::opens(&first))
+        });
+        match kind.await {
+            Ok(Ok(Some(true))) if !busy => Transfer::of(self).run(send, receive, &first).await,
+            Ok(Ok(_)) => Session::of(self).run(send, &mut first.as_slice().chain(receive), busy).await,
+            // The device is gone, or says nothing.
+            Ok(Err(_)) | Err(_) => drop(send.shutdown().await),
+        }
     }
 }
 
@@ -167,7 +189,7 @@ pub async fn converse(
     receive: &mut (impl AsyncRead + Unpin),
 ) {
     let peer = Peer { organisation, ingest, quotas: Arc::default(), key };
-    Session::of(peer).run(send, receive, false).await;
+    peer.converse(send, receive, false).await;
 }
 
 fn peer(connection: &quinn::Connection) -> Option<PublicKey> {

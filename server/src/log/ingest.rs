@@ -562,7 +562,7 @@ impl Writer<'_> {
                 "INSERT INTO change(envelope, position, caseload, record, generation, payload) VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
             )?
             .execute(params![envelope.0, position as i64, stands.0, record.0, generation, sealed])?;
-        Ok(())
+        crate::attachments::note_references(transaction, envelope, position, change)
     }
 }
 

@@ -71,7 +71,7 @@ pub(super) fn keep_salts(keys: &Connection, envelope: Hash, salts: &Salts) -> Re
 
 impl Organisation {
     /// Reads the keys beside the writer.
-    fn read_keys<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Problem>) -> Result<T, Problem> {
+    pub(crate) fn read_keys<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Problem>) -> Result<T, Problem> {
         // Keys are small and looked up by name: one reader at a time is enough.
         let mut kept = self.key_reader.lock().map_err(|_| broken())?;
         if kept.is_none() {

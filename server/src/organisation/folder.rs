@@ -27,7 +27,11 @@ impl Folder {
     pub fn projection(&self) -> PathBuf {
         self.0.join("projection.db")
     }
-    /// Definitions, media, attachments by hash.
+    /// Files that answers refer to, encrypted.
+    pub fn attachments(&self) -> PathBuf {
+        self.0.join("attachments")
+    }
+    /// Definitions and media of forms by hash.
     pub fn blobs(&self) -> PathBuf {
         self.0.join("blobs")
     }

@@ -43,6 +43,8 @@ pub struct Organisation {
     pub(crate) server_key: SigningKey,
     /// Held from reading a record to writing a decision about it: two decisions on one state would have one sequence number.
     pub(crate) deciding: Mutex<()>,
+    /// Held while bytes are appended to an attachment.
+    pub(crate) appending: Mutex<()>,
     administrator_key: SigningKey,
     id: OrganisationId,
     _lock: Lock,
@@ -146,6 +148,7 @@ impl Organisation {
     /// Opens an organisation whose lock is held.
     pub fn with_lock(folder: Folder, lock: Lock) -> Result<Self, Problem> {
         folder.require()?;
+        std::fs::create_dir_all(folder.attachments())?;
         let db = schema::open(&folder.database(), schema::MAIN)?;
         let keys = schema::open(&folder.keys_database(), schema::KEYS)?;
         let id: [u8; 16] = db.query_row("SELECT value FROM setting WHERE name = 'organisation'", [], |row| row.get(0))?;
@@ -168,12 +171,14 @@ impl Organisation {
             grown: Notify::new(),
             server_key,
             deciding: Mutex::new(()),
+            appending: Mutex::new(()),
             administrator_key,
             id,
             _lock: lock,
         };
         // What a process that was killed had decided and not finished.
         organisation.obey_decisions(&mut *organisation.writing()?)?;
+        organisation.let_attachments_go()?;
         Ok(organisation)
     }
 

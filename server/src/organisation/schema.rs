@@ -126,6 +126,25 @@ CREATE TABLE audit(
 -- Caseloads that a device said it holds when it was last here.
 CREATE TABLE held(device BLOB NOT NULL, caseload BLOB NOT NULL, PRIMARY KEY(device, caseload)) STRICT, WITHOUT ROWID;
 ",
+    "
+-- Files that answers refer to, by the hash of their content.
+CREATE TABLE attachment(hash BLOB PRIMARY KEY, length INTEGER NOT NULL, kept_at_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+-- Which change speaks of which.
+CREATE TABLE attachment_reference(
+    attachment BLOB NOT NULL,
+    envelope BLOB NOT NULL,
+    position INTEGER NOT NULL,
+    PRIMARY KEY(attachment, envelope, position)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX attachment_reference_place ON attachment_reference(envelope, position);
+-- Those that lost a change with an erasure, until it was looked whether any is left.
+CREATE TABLE attachment_let_go(hash BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;
+CREATE TRIGGER change_gone AFTER DELETE ON change BEGIN
+    INSERT OR IGNORE INTO attachment_let_go(hash)
+        SELECT attachment FROM attachment_reference WHERE envelope = old.envelope AND position = old.position;
+    DELETE FROM attachment_reference WHERE envelope = old.envelope AND position = old.position;
+END;
+",
 ];
 
 /// Keys.
@@ -138,6 +157,8 @@ CREATE TABLE generation_key(record BLOB NOT NULL, generation INTEGER NOT NULL, k
 INSERT INTO generation_key(record, generation, key) SELECT record, 0, key FROM record_key;
 DROP TABLE record_key;
 ALTER TABLE generation_key RENAME TO record_key;
+", "
+CREATE TABLE attachment_key(name TEXT PRIMARY KEY, key BLOB NOT NULL) STRICT, WITHOUT ROWID;
 "];
 
 /// Opens a database, durable at every commit, and brings it to the newest schema.

@@ -15,7 +15,7 @@ use super::outgoing::{self, Next, Outbox, Receipt};
 use super::repair;
 use super::report::{Listener, Phase, Progress, SyncReport};
 use super::stream::{Exchange, session_error};
-use super::transport::Connection;
+use super::transport::Stream;
 use crate::device::{Inner, locked};
 use crate::error::ClientError;
 
@@ -61,9 +61,9 @@ impl<'a> Driver<'a> {
     }
 
     /// The whole session.
-    pub(crate) async fn run(&mut self, connection: Connection) -> Result<(), ClientError> {
+    pub(crate) async fn run(&mut self, stream: Stream) -> Result<(), ClientError> {
         let start = self.start()?;
-        let mut exchange = Exchange::new(connection, DeviceSession::new(start, 0).map_err(session_error)?);
+        let mut exchange = Exchange::new(stream, DeviceSession::new(start, 0).map_err(session_error)?);
         let outcome = self.converse(&mut exchange).await;
         let kept = self.keep_receipts();
         self.count(&exchange);
@@ -310,11 +310,11 @@ impl<'a> Driver<'a> {
     fn tell(&mut self, exchange: &Exchange) -> bool {
         self.count(exchange);
         self.listener.progress(&Progress {
-            phase: self.phase,
             envelopes_up: self.report.envelopes_up,
             envelopes_down: self.report.envelopes_down,
             bytes_up: self.report.bytes_up,
             bytes_down: self.report.bytes_down,
+            ..Progress::at(self.phase)
         })
     }
 }

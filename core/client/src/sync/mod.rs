@@ -1,7 +1,9 @@
 //! One session with the organisation's server: what is unsent goes there, what is new comes back.
 //!
+//! Attachments follow on a stream of their own, so that no record waits for one.
+//!
 //! [`transport`] makes the connection, [`driver`] does what the protocol's state machine says, [`outgoing`] seals and offers,
-//! [`incoming`] takes in, [`report`] is what the caller is told.
+//! [`incoming`] takes in, [`transfer`] carries attachments, [`report`] is what the caller is told.
 
 mod driver;
 mod incoming;
@@ -10,6 +12,7 @@ mod repair;
 pub mod report;
 pub(crate) mod stream;
 pub mod tls;
+mod transfer;
 pub(crate) mod transport;
 mod verdict;
 
@@ -27,7 +30,8 @@ use crate::rewrite;
 use driver::Driver;
 use report::{Listener, Phase, Progress, SyncReport};
 use tokio::io::{AsyncRead, AsyncWrite};
-use transport::Connection;
+use transfer::Transfer;
+use transport::{Connection, Link, Stream};
 
 /// Sessions of one sync: what is written again in one is sent in the next.
 const SESSIONS_MAX: usize = 4;
@@ -41,18 +45,57 @@ impl Device {
         if !listener.progress(&Progress::at(Phase::Connecting)) {
             return Err(ClientError::Cancelled);
         }
-        let mut report = SyncReport::default();
-        for _ in 0..SESSIONS_MAX {
-            let connection = transport::connect(&self.inner.key, &servers, &addresses).await?;
-            let address = connection.address.clone();
-            report.add(self.session(connection, listener).await?);
-            self.inner.remember_address(&address)?;
+        let connection = transport::connect(&self.inner.key, &servers, &addresses).await?;
+        let link = connection.link.clone();
+        let outcome = self.sync_on(connection, listener).await;
+        link.close().await;
+        let mut report = outcome?;
+        report.ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Ok(report)
+    }
+
+    /// Records first, then attachments.
+    async fn sync_on(&self, connection: Connection, listener: &dyn Listener) -> Result<SyncReport, ClientError> {
+        let Connection { address, stream, link } = connection;
+        let mut report = self.session(stream, listener).await?;
+        self.inner.remember_address(&address)?;
+        for _ in 1..SESSIONS_MAX {
             if !report.unfinished {
                 break;
             }
+            report.add(self.session(link.open().await?, listener).await?);
         }
-        report.ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.carry(&link, &mut report, listener).await?;
         Ok(report)
+    }
+
+    /// Carries attachments. Records that are finished meanwhile do not wait for them: they go on a stream of their own at once.
+    async fn carry(&self, link: &Link, report: &mut SyncReport, listener: &dyn Listener) -> Result<(), ClientError> {
+        let mut made = self.inner.made.subscribe();
+        let Some(mut transfer) = Transfer::begin(&self.inner, listener, report.recovering)? else { return Ok(()) };
+        let outcome = {
+            let mut carrying = std::pin::pin!(transfer.run(link.open_behind().await?));
+            loop {
+                tokio::select! {
+                    outcome = &mut carrying => break outcome,
+                    Ok(()) = made.changed() => {}
+                }
+                let mut session = std::pin::pin!(async { self.session(link.open().await?, listener).await });
+                let mut carried = None;
+                let told = loop {
+                    tokio::select! {
+                        told = &mut session => break told,
+                        outcome = &mut carrying, if carried.is_none() => carried = Some(outcome),
+                    }
+                };
+                report.add(told?);
+                if let Some(outcome) = carried {
+                    break outcome;
+                }
+            }
+        };
+        report.add_carried(transfer.carried());
+        outcome
     }
 
     /// The same over a stream that the caller made, to a server whose key the caller has proved and which knows by whose key it is
@@ -63,13 +106,13 @@ impl Device {
         receive: impl AsyncRead + Send + Unpin + 'static,
         listener: &dyn Listener,
     ) -> Result<SyncReport, ClientError> {
-        self.session(Connection::over(send, receive), listener).await
+        self.session(Stream::over(send, receive), listener).await
     }
 
-    async fn session(&self, connection: Connection, listener: &dyn Listener) -> Result<SyncReport, ClientError> {
+    async fn session(&self, stream: Stream, listener: &dyn Listener) -> Result<SyncReport, ClientError> {
         rewrite::settle(&self.inner)?;
         let mut driver = Driver::new(&self.inner, listener)?;
-        let outcome = driver.run(connection).await;
+        let outcome = driver.run(stream).await;
         let mut report = driver.into_report();
         self.inner.after_session(&report);
         match outcome {

@@ -14,6 +14,8 @@ pub enum Phase {
     Receiving,
     /// Fetching forms and media.
     Fetching,
+    /// Carrying attachments; the records are at the server.
+    Carrying,
     /// Over.
     Done,
 }
@@ -31,12 +33,24 @@ pub struct Progress {
     pub bytes_up: u64,
     /// Bytes of frames received.
     pub bytes_down: u64,
+    /// Bytes of attachments sent, those that were there before not counted.
+    pub attachment_bytes_up: u64,
+    /// Bytes of attachments that came.
+    pub attachment_bytes_down: u64,
 }
 
 impl Progress {
     /// Nothing counted yet.
     pub fn at(phase: Phase) -> Self {
-        Self { phase, envelopes_up: 0, envelopes_down: 0, bytes_up: 0, bytes_down: 0 }
+        Self {
+            phase,
+            envelopes_up: 0,
+            envelopes_down: 0,
+            bytes_up: 0,
+            bytes_down: 0,
+            attachment_bytes_up: 0,
+            attachment_bytes_down: 0,
+        }
     }
 }
 
@@ -65,6 +79,35 @@ pub struct RefusedEnvelope {
     pub reason: String,
 }
 
+/// Attachments that a sync carried.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Carried {
+    /// How many the server has now that it had not.
+    #[serde(rename = "attachments_up")]
+    pub up: u64,
+    /// How many are here now that were not.
+    #[serde(rename = "attachments_down")]
+    pub down: u64,
+    /// Bytes of them sent.
+    #[serde(rename = "attachment_bytes_up")]
+    pub bytes_up: u64,
+    /// Bytes of them that came.
+    #[serde(rename = "attachment_bytes_down")]
+    pub bytes_down: u64,
+    /// How many the server declined for good; they stay here.
+    #[serde(rename = "attachments_declined")]
+    pub declined: u64,
+    /// How many wait for a later sync.
+    #[serde(rename = "attachments_waiting")]
+    pub waiting: u64,
+    /// Bytes of frames sent for them.
+    #[serde(skip)]
+    pub frame_bytes_up: u64,
+    /// Bytes of frames that came for them.
+    #[serde(skip)]
+    pub frame_bytes_down: u64,
+}
+
 /// What a sync did and cost.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct SyncReport {
@@ -82,6 +125,9 @@ pub struct SyncReport {
     pub changes_up: u64,
     /// Changes in the envelopes that came.
     pub changes_down: u64,
+    /// Attachments that went and came.
+    #[serde(flatten)]
+    pub attachments: Carried,
     /// Review items that this sync brought.
     pub conflicts: u64,
     /// How long it took.
@@ -117,6 +163,13 @@ fn is_none(count: &u64) -> bool {
 }
 
 impl SyncReport {
+    /// Adds the attachments that were carried after the records.
+    pub(crate) fn add_carried(&mut self, carried: Carried) {
+        self.attachments = carried;
+        self.bytes_up += carried.frame_bytes_up;
+        self.bytes_down += carried.frame_bytes_down;
+    }
+
     /// Adds what another session did in the same sync.
     pub(crate) fn add(&mut self, other: Self) {
         self.round_trips += other.round_trips;

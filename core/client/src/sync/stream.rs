@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::transport::{Connection, Link};
+use super::transport::Stream;
 use crate::error::ClientError;
 
 /// Bytes read at once at most.
@@ -23,14 +23,13 @@ pub(crate) struct Exchange {
     writer: JoinHandle<()>,
     receive: Box<dyn AsyncRead + Send + Unpin>,
     buffer: Vec<u8>,
-    link: Link,
     began: Instant,
 }
 
 impl Exchange {
     /// Begins.
-    pub(crate) fn new(connection: Connection, session: DeviceSession) -> Self {
-        let Connection { mut send, receive, link, .. } = connection;
+    pub(crate) fn new(stream: Stream, session: DeviceSession) -> Self {
+        let Stream { mut send, receive } = stream;
         let (out, mut bytes) = mpsc::unbounded_channel::<Vec<u8>>();
         let writer = tokio::spawn(async move {
             while let Some(bytes) = bytes.recv().await {
@@ -41,7 +40,7 @@ impl Exchange {
             }
             send.finish().await;
         });
-        Self { session, out: Some(out), writer, receive, buffer: vec![0; READ_BYTES], link, began: Instant::now() }
+        Self { session, out: Some(out), writer, receive, buffer: vec![0; READ_BYTES], began: Instant::now() }
     }
 
     /// Hands bytes to the transport. What is outstanding is bounded by the session's own limits. Who no longer reads may have said why:
@@ -75,7 +74,6 @@ impl Exchange {
         self.out = None;
         let _ = tokio::time::timeout(FLUSH_TIMEOUT, &mut self.writer).await;
         self.writer.abort();
-        self.link.close().await;
     }
 }
 

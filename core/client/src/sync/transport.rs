@@ -1,4 +1,4 @@
-//! Making the QUIC connection and its one stream, or taking a stream that somebody else has made.
+//! Making the QUIC connection and its streams, or taking a stream that somebody else has made.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -13,22 +13,28 @@ use crate::error::ClientError;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the last bytes may take on their way out.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
+/// Priority of a stream of attachments; that of others is 0.
+pub(crate) const ATTACHMENT_PRIORITY: i32 = -1;
 /// QUIC's code of the TLS alert for a certificate that is not believed (0x100 + 42) and its neighbours.
 const CERTIFICATE_ALERTS: std::ops::RangeInclusive<u64> = 0x100 + 41..=0x100 + 49;
 
-/// An open stream with a server that proved its key.
+/// A connection to a server that proved its key, with its first stream.
 pub(crate) struct Connection {
-    /// Empty where the caller made the stream.
     pub(crate) address: String,
-    pub(crate) send: Sending,
-    pub(crate) receive: Box<dyn AsyncRead + Send + Unpin>,
+    pub(crate) stream: Stream,
     pub(crate) link: Link,
 }
 
-impl Connection {
-    /// Over a stream whose peer the caller has proved.
+/// An open stream with a server that proved its key.
+pub(crate) struct Stream {
+    pub(crate) send: Sending,
+    pub(crate) receive: Box<dyn AsyncRead + Send + Unpin>,
+}
+
+impl Stream {
+    /// One whose peer the caller has proved.
     pub(crate) fn over(send: impl AsyncWrite + Send + Unpin + 'static, receive: impl AsyncRead + Send + Unpin + 'static) -> Self {
-        Self { address: String::new(), send: Sending::Given(Box::new(send)), receive: Box::new(receive), link: Link::Given }
+        Self { send: Sending::Given(Box::new(send)), receive: Box::new(receive) }
     }
 }
 
@@ -47,6 +53,14 @@ impl Sending {
         }
     }
 
+    /// Writes as much as the stream takes now; says how much. Nothing is lost where this is given up.
+    pub(crate) async fn write_some(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        match self {
+            Self::Quic(stream) => Ok(stream.write(bytes).await?),
+            Self::Given(stream) => stream.write(bytes).await,
+        }
+    }
+
     /// Ends the stream; returns when the peer has everything or is gone.
     pub(crate) async fn finish(&mut self) {
         match self {
@@ -59,19 +73,32 @@ impl Sending {
     }
 }
 
-/// What a stream runs over.
-pub(crate) enum Link {
-    Quic { connection: quinn::Connection, endpoint: quinn::Endpoint },
-    Given,
+/// What streams run over.
+#[derive(Clone)]
+pub(crate) struct Link {
+    connection: quinn::Connection,
+    endpoint: quinn::Endpoint,
 }
 
 impl Link {
+    /// Another stream for records.
+    pub(crate) async fn open(&self) -> Result<Stream, ClientError> {
+        let (send, receive) = self.connection.open_bi().await.map_err(|error| interrupted(&error))?;
+        Ok(Stream { send: Sending::Quic(send), receive: Box::new(receive) })
+    }
+
+    /// A stream for attachments: what is on others goes first.
+    pub(crate) async fn open_behind(&self) -> Result<Stream, ClientError> {
+        let (send, receive) = self.connection.open_bi().await.map_err(|error| interrupted(&error))?;
+        send.set_priority(ATTACHMENT_PRIORITY).map_err(|error| ClientError::Interrupted(error.to_string()))?;
+        Ok(Stream { send: Sending::Quic(send), receive: Box::new(receive) })
+    }
+
     /// Ends it in good order.
     pub(crate) async fn close(self) {
-        let Self::Quic { connection, endpoint } = self else { return };
-        connection.close(0u32.into(), b"done");
+        self.connection.close(0u32.into(), b"done");
         // A peer that does not hear of the end finds out by itself.
-        let _ = tokio::time::timeout(CLOSE_TIMEOUT, endpoint.wait_idle()).await;
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, self.endpoint.wait_idle()).await;
     }
 }
 
@@ -115,9 +142,8 @@ async fn attempt_socket(config: &quinn::ClientConfig, address: &str, socket: Soc
         .await
         .map_err(|_| unreachable(format!("nothing came for {} s", CONNECT_TIMEOUT.as_secs())))?
         .map_err(|error| if is_wrong_key(&error) { wrong(address) } else { unreachable(error.to_string()) })?;
-    let (send, receive) = connection.open_bi().await.map_err(|error| interrupted(&error))?;
-    let (send, receive) = (Sending::Quic(send), Box::new(receive));
-    Ok(Connection { address: address.to_owned(), send, receive, link: Link::Quic { connection, endpoint } })
+    let link = Link { connection, endpoint };
+    Ok(Connection { address: address.to_owned(), stream: link.open().await?, link })
 }
 
 fn wrong(address: &str) -> ClientError {

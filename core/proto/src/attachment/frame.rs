@@ -23,8 +23,6 @@ pub enum Decline {
     },
     /// What came is not what the name says.
     Damaged,
-    /// The record that it belonged to was erased.
-    Erased,
     /// A reason of a newer version.
     Other(u64),
 }
@@ -35,7 +33,6 @@ impl Decline {
             Self::TooLarge => (1, 0),
             Self::ShareUsed { retry_after_ms } => (2, retry_after_ms),
             Self::Damaged => (3, 0),
-            Self::Erased => (4, 0),
             Self::Other(reason) => (reason, 0),
         }
     }
@@ -45,7 +42,6 @@ impl Decline {
             1 => Self::TooLarge,
             2 => Self::ShareUsed { retry_after_ms: number },
             3 => Self::Damaged,
-            4 => Self::Erased,
             other => Self::Other(other),
         }
     }
@@ -57,7 +53,6 @@ impl std::fmt::Display for Decline {
             Self::TooLarge => f.write_str("it is larger than the server takes"),
             Self::ShareUsed { .. } => f.write_str("the device's share of the day is used up"),
             Self::Damaged => f.write_str("what came is not what its name says"),
-            Self::Erased => f.write_str("its record was erased"),
             Self::Other(reason) => write!(f, "reason {reason}"),
         }
     }

@@ -1,5 +1,6 @@
-//! Commands of a field device: join, list, show, edit, sync; filling is in [`fill`] and [`question`].
+//! Commands of a field device: join, list, show, edit, sync; filling is in [`fill`] and [`question`], files are in [`attach`].
 
+mod attach;
 mod fill;
 mod question;
 mod sync;
@@ -58,7 +59,8 @@ pub(super) fn run(command: DeviceCommand, json: bool) -> Result<Answer, Problem>
             Ok(Answer::new(value, text))
         }
         DeviceCommand::Sync { device, with } => sync::sync(&device, with.as_deref(), json),
-        DeviceCommand::Attach { .. } => Err(Problem::later("attaching files")),
+        DeviceCommand::Attach { device, record, reference, file } => attach::attach(&device, &record, &reference, &file),
+        DeviceCommand::Save { device, record, reference, file } => attach::save(&device, &record, &reference, &file),
         DeviceCommand::Listen { .. } => Err(Problem::later("syncing between devices")),
         DeviceCommand::Recover { device, root_key } => recover(&device, &root_key),
         DeviceCommand::Wipe { device, force } => {

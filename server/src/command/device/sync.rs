@@ -27,6 +27,7 @@ impl Listener for Shown {
             Phase::Sending => "sending",
             Phase::Receiving => "taking in",
             Phase::Fetching => "fetching forms",
+            Phase::Carrying => "carrying attachments; the records are at the server",
             Phase::Done => "done",
         };
         self.bar.set_message(format!(
@@ -91,6 +92,16 @@ fn told(report: &SyncReport) -> String {
         report.bytes_down,
         report.ms
     );
+    let carried = &report.attachments;
+    if carried.up + carried.down + carried.waiting > 0 {
+        text.push_str(&format!(
+            "\nAttachments: {} sent, {} received, {} wait for a later sync.",
+            carried.up, carried.down, carried.waiting
+        ));
+    }
+    if carried.declined > 0 {
+        text.push_str(&format!("\n{} attachments were declined by the server and are kept here.", carried.declined));
+    }
     if report.forms > 0 {
         text.push_str(&format!("\n{} forms are new: karwan device forms DEV", report.forms));
     }

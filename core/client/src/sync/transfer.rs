@@ -1,0 +1,232 @@
+//! Attachments to the server and from it, on a stream of their own behind the records: what is here and not there, and what somebody asked for.
+//! Whatever came stays, so a stream that breaks anywhere goes on there.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use karwan_proto::attachment::{Decline, DeviceTransfer, DeviceTransferEffect};
+use karwan_proto::ids::Hash;
+use karwan_proto::limits::SESSION_IDLE_MS;
+use karwan_store::{Batch, StoreError};
+use tokio::io::AsyncReadExt;
+
+use super::report::{Carried, Listener, Phase, Progress};
+use super::stream::session_error;
+use super::transport::Stream;
+use crate::device::{Inner, locked};
+use crate::error::ClientError;
+
+/// Bytes read from the stream at a time: what one transaction keeps.
+const READ_BYTES: usize = 64 * 1024;
+/// How long the last bytes may take on their way out.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// One stream of attachments from the device's side.
+pub(crate) struct Transfer<'a> {
+    inner: &'a Arc<Inner>,
+    listener: &'a dyn Listener,
+    session: DeviceTransfer,
+    epoch: u64,
+    /// The server gives out what it has.
+    fetches: bool,
+    /// The server takes no more today.
+    full: bool,
+    /// Something ended: another may begin.
+    room: bool,
+    /// Tried in this stream.
+    tried: BTreeSet<Hash>,
+    out: Vec<u8>,
+    carried: Carried,
+}
+
+impl<'a> Transfer<'a> {
+    /// A stream with all that there is to carry; `None` where there is nothing.
+    pub(crate) fn begin(
+        inner: &'a Arc<Inner>,
+        listener: &'a dyn Listener,
+        recovering: bool,
+    ) -> Result<Option<Self>, ClientError> {
+        let (organisation, epoch) = {
+            let store = locked(&inner.store);
+            let epoch = store.setting("epoch")?.and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_be_bytes);
+            (store.identity()?.organisation, epoch)
+        };
+        let mut transfer = Self {
+            inner,
+            listener,
+            session: DeviceTransfer::new(organisation),
+            epoch,
+            fetches: !recovering,
+            full: false,
+            room: true,
+            tried: BTreeSet::new(),
+            out: Vec::new(),
+            carried: Carried::default(),
+        };
+        transfer.fill()?;
+        Ok((!transfer.session.is_idle()).then_some(transfer))
+    }
+
+    /// What was carried.
+    pub(crate) fn carried(&self) -> Carried {
+        let traffic = self.session.traffic();
+        Carried { frame_bytes_up: traffic.bytes_out, frame_bytes_down: traffic.bytes_in, ..self.carried }
+    }
+
+    /// Carries everything, what is added meanwhile too.
+    pub(crate) async fn run(&mut self, mut stream: Stream) -> Result<(), ClientError> {
+        let mut buffer = vec![0; READ_BYTES];
+        let idle = Duration::from_millis(SESSION_IDLE_MS);
+        loop {
+            self.effects()?;
+            if self.room || self.session.is_idle() {
+                self.fill()?;
+                self.effects()?;
+            }
+            if self.out.is_empty() {
+                self.send_piece()?;
+            }
+            if self.session.is_idle() && self.out.is_empty() {
+                break;
+            }
+            if !self.tell(Phase::Carrying) {
+                return Err(ClientError::Cancelled);
+            }
+            let silent = || ClientError::Interrupted(format!("nothing moved for {SESSION_IDLE_MS} ms"));
+            let moved = tokio::time::timeout(idle, async {
+                let Stream { send, receive } = &mut stream;
+                tokio::select! {
+                    read = receive.read(&mut buffer) => Moved::In(read),
+                    written = send.write_some(&self.out), if !self.out.is_empty() => Moved::Out(written),
+                }
+            });
+            let broken = |error: std::io::Error| ClientError::Interrupted(error.to_string());
+            match moved.await.map_err(|_| silent())? {
+                Moved::In(Ok(0)) => return Err(self.session.ended().map_or_else(session_error, |()| silent())),
+                Moved::In(read) => {
+                    let many = read.map_err(broken)?;
+                    let received = self.session.receive(buffer.get(..many).unwrap_or_default());
+                    if received.is_err() {
+                        // What was handed out before stands.
+                        self.effects()?;
+                    }
+                    received.map_err(session_error)?;
+                }
+                Moved::Out(written) => drop(self.out.drain(..written.map_err(broken)?)),
+            }
+        }
+        // The server has said everything: that it hears of the end is a courtesy.
+        let _ = tokio::time::timeout(FLUSH_TIMEOUT, stream.send.finish()).await;
+        self.tell(Phase::Done);
+        Ok(())
+    }
+
+    /// Begins with what waits, as far as the stream takes it.
+    fn fill(&mut self) -> Result<(), ClientError> {
+        self.room = false;
+        let (to_bring, wanted) = {
+            let store = locked(&self.inner.store);
+            let view = store.view()?;
+            let to_bring = if self.full { Vec::new() } else { view.attachments_to_bring(self.epoch)? };
+            (to_bring, if self.fetches { view.attachments_wanted()? } else { Vec::new() })
+        };
+        for known in to_bring {
+            if self.session.may_bring()
+                && let Some(length) = known.length
+                && self.tried.insert(known.hash)
+            {
+                self.session.bring(known.hash, length).map_err(session_error)?;
+            }
+        }
+        for known in wanted {
+            if self.session.may_fetch() && self.tried.insert(known.hash) {
+                self.session.fetch(known.hash, known.held, u64::MAX).map_err(session_error)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Does what the session says; what is to be kept is one transaction.
+    fn effects(&mut self) -> Result<(), ClientError> {
+        let mut effects = Vec::new();
+        while let Some(effect) = self.session.poll() {
+            match effect {
+                DeviceTransferEffect::Send(bytes) => self.out.extend_from_slice(&bytes),
+                other => effects.push(other),
+            }
+        }
+        if effects.is_empty() {
+            return Ok(());
+        }
+        let mut store = locked(&self.inner.store);
+        store.write(|batch| effects.into_iter().try_for_each(|effect| self.keep(batch, effect)))
+    }
+
+    /// Keeps what the session says; room for another follows from all but pieces.
+    fn keep(&mut self, batch: &Batch<'_>, effect: DeviceTransferEffect) -> Result<(), ClientError> {
+        self.room |= !matches!(effect, DeviceTransferEffect::Store { .. });
+        match effect {
+            DeviceTransferEffect::Kept { hash } => {
+                self.carried.up += 1;
+                batch.set_attachment_kept(hash, self.epoch)?;
+            }
+            // Tomorrow is another day.
+            DeviceTransferEffect::Declined { decline: Decline::ShareUsed { .. }, .. } => {
+                self.full = true;
+                self.carried.waiting += 1;
+            }
+            DeviceTransferEffect::Declined { hash, decline } => {
+                self.carried.declined += 1;
+                batch.set_attachment_declined(hash, &decline.to_string())?;
+            }
+            DeviceTransferEffect::Coming { hash, length } => batch.set_attachment_length(hash, length)?,
+            DeviceTransferEffect::Store { hash, offset, bytes } => {
+                self.carried.bytes_down += bytes.len() as u64;
+                batch.append_attachment(hash, offset, &bytes)?;
+            }
+            DeviceTransferEffect::Came { hash, whole: true } => {
+                if batch.view().attachment_holds(hash)? {
+                    self.carried.down += 1;
+                    batch.set_attachment_whole(hash, self.epoch)?;
+                } else {
+                    // The next sync fetches it anew.
+                    self.carried.waiting += 1;
+                    batch.restart_attachment(hash)?;
+                }
+            }
+            DeviceTransferEffect::Came { whole: false, .. } | DeviceTransferEffect::Absent { .. } => self.carried.waiting += 1,
+            DeviceTransferEffect::Send(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Hands out the next piece.
+    fn send_piece(&mut self) -> Result<(), ClientError> {
+        let Some(wish) = self.session.next_piece() else { return Ok(()) };
+        let bytes = locked(&self.inner.store).view()?.attachment_piece(wish.hash, wish.offset, wish.length)?;
+        if bytes.len() != wish.length {
+            // It was let go while it was on its way, or its rows are lost.
+            return Err(ClientError::Store(StoreError::NotFound { what: "attachment" }));
+        }
+        self.carried.bytes_up += bytes.len() as u64;
+        self.session.piece(wish, bytes).map_err(session_error)?;
+        self.effects()
+    }
+
+    fn tell(&self, phase: Phase) -> bool {
+        let carried = self.carried();
+        self.listener.progress(&Progress {
+            bytes_up: carried.frame_bytes_up,
+            bytes_down: carried.frame_bytes_down,
+            attachment_bytes_up: carried.bytes_up,
+            attachment_bytes_down: carried.bytes_down,
+            ..Progress::at(phase)
+        })
+    }
+}
+
+enum Moved {
+    In(std::io::Result<usize>),
+    Out(std::io::Result<usize>),
+}

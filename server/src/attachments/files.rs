@@ -1,0 +1,158 @@
+//! The files of attachments: encrypted as they come, so that they can be read and written from any byte on. ChaCha20 alone: that the content is
+//! what it should be is told by its name, and nothing is given out of a file whose key is not this one.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::PathBuf;
+use std::sync::PoisonError;
+
+use chacha20::ChaCha20;
+use chacha20::cipher::{KeyIvInit, StreamCipher, StreamCipherSeek};
+use karwan_proto::{DeviceId, Hash};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::clock::random;
+use crate::organisation::Organisation;
+use crate::problem::Problem;
+
+/// Bytes that are read at a time to check a whole file.
+const READ_BYTES: usize = 64 * 1024;
+/// What the file of an attachment that is coming ends with.
+const UNFINISHED: &str = ".unfinished";
+
+/// The name of a file and of its key: an attachment, or what one device has brought of it.
+fn begun_name(device: DeviceId, hash: Hash) -> String {
+    format!("{hash}-{device}{UNFINISHED}")
+}
+
+fn broken() -> Problem {
+    Problem::new(
+        Problem::FOLDER,
+        "attachment-key",
+        "an attachment cannot be decrypted: its key is missing",
+        "Restore keys.db from the same backup as the folder `attachments`.",
+    )
+}
+
+fn key_of(keys: &Connection, name: &str) -> Result<Option<[u8; 32]>, Problem> {
+    let mut statement = keys.prepare_cached("SELECT key FROM attachment_key WHERE name = ?1")?;
+    Ok(statement.query_row([name], |row| row.get(0)).optional()?)
+}
+
+/// Encrypts or decrypts what stands at an offset of a file. Each key is drawn for one file, whose bytes are written once, so the nonce is
+/// always the same.
+fn apply(key: &[u8; 32], offset: u64, bytes: &mut [u8]) -> Result<(), Problem> {
+    let mut cipher = ChaCha20::new(key.into(), &[0; 12].into());
+    cipher.try_seek(offset).map_err(|_| broken())?;
+    cipher.try_apply_keystream(bytes).map_err(|_| broken())
+}
+
+impl Organisation {
+    fn attachment_path(&self, name: &str) -> PathBuf {
+        self.folder.attachments().join(name)
+    }
+
+    /// Bytes that are here of what a device brings.
+    pub(super) fn begun_bytes(&self, device: DeviceId, hash: Hash, length: u64) -> Result<u64, Problem> {
+        let name = begun_name(device, hash);
+        let held = std::fs::metadata(self.attachment_path(&name)).map_or(0, |file| file.len());
+        let core = self.writing()?;
+        if held <= length && key_of(&core.keys, &name)?.is_some() {
+            return Ok(held);
+        }
+        drop(core);
+        self.forget_begun(device, hash)?;
+        let core = self.writing()?;
+        core.keys
+            .prepare_cached("INSERT INTO attachment_key(name, key) VALUES(?1, ?2)")?
+            .execute(params![name, random::<32>()])?;
+        Ok(0)
+    }
+
+    /// Appends to what a device brings. Bytes that do not follow on those that are here are left out: another connection of the device has gone on.
+    pub(super) fn append_begun(&self, device: DeviceId, hash: Hash, offset: u64, bytes: &[u8]) -> Result<(), Problem> {
+        let name = begun_name(device, hash);
+        let key = self.attachment_key(&name)?;
+        // Two connections of one device may bring the same: each byte is written once.
+        let _appending = self.appending.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut file = OpenOptions::new().create(true).append(true).open(self.attachment_path(&name))?;
+        if file.metadata()?.len() != offset {
+            return Ok(());
+        }
+        let mut sealed = bytes.to_vec();
+        apply(&key, offset, &mut sealed)?;
+        Ok(file.write_all(&sealed)?)
+    }
+
+    /// What a device brought becomes the attachment, durably, where it is what its name says: gives its length. Else it is thrown away.
+    pub(super) fn finish_begun(&self, device: DeviceId, hash: Hash) -> Result<Option<u64>, Problem> {
+        let begun = begun_name(device, hash);
+        let key = self.attachment_key(&begun)?;
+        let mut file = File::open(self.attachment_path(&begun))?;
+        let (found, length) = hash_of(&mut file, &key)?;
+        if found != hash {
+            self.forget_begun(device, hash)?;
+            return Ok(None);
+        }
+        file.sync_all()?;
+        let name = hash.to_string();
+        // The key first: a key without a file harms nobody.
+        let core = self.writing()?;
+        core.keys.execute("INSERT OR REPLACE INTO attachment_key(name, key) VALUES(?1, ?2)", params![name, key])?;
+        drop(core);
+        std::fs::rename(self.attachment_path(&begun), self.attachment_path(&name))?;
+        File::open(self.folder.attachments())?.sync_all()?;
+        self.forget_key(&begun)?;
+        Ok(Some(length))
+    }
+
+    /// Throws away what a device brought.
+    pub(super) fn forget_begun(&self, device: DeviceId, hash: Hash) -> Result<(), Problem> {
+        self.forget_file(&begun_name(device, hash))
+    }
+
+    /// A file goes, and its key before it.
+    pub(super) fn forget_file(&self, name: &str) -> Result<(), Problem> {
+        self.forget_key(name)?;
+        match std::fs::remove_file(self.attachment_path(name)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
+    fn forget_key(&self, name: &str) -> Result<(), Problem> {
+        self.writing()?.keys.prepare_cached("DELETE FROM attachment_key WHERE name = ?1")?.execute([name])?;
+        Ok(())
+    }
+
+    fn attachment_key(&self, name: &str) -> Result<[u8; 32], Problem> {
+        self.read_keys(|keys| key_of(keys, name))?.ok_or_else(broken)
+    }
+
+    /// Bytes of an attachment that is here whole.
+    pub(crate) fn attachment_piece(&self, hash: Hash, offset: u64, length: usize) -> Result<Vec<u8>, Problem> {
+        let name = hash.to_string();
+        let key = self.attachment_key(&name)?;
+        let mut file = File::open(self.attachment_path(&name))?;
+        file.seek(SeekFrom::Start(offset))?;
+        let mut bytes = Vec::new();
+        file.take(length as u64).read_to_end(&mut bytes)?;
+        apply(&key, offset, &mut bytes)?;
+        Ok(bytes)
+    }
+}
+
+fn hash_of(file: &mut File, key: &[u8; 32]) -> Result<(Hash, u64), Problem> {
+    let mut hasher = blake3::Hasher::new();
+    let mut length = 0;
+    loop {
+        let mut bytes = Vec::new();
+        file.take(READ_BYTES as u64).read_to_end(&mut bytes)?;
+        if bytes.is_empty() {
+            return Ok((Hash(*hasher.finalize().as_bytes()), length));
+        }
+        apply(key, length, &mut bytes)?;
+        hasher.update(&bytes);
+        length += bytes.len() as u64;
+    }
+}

@@ -1,0 +1,119 @@
+//! Attachments on the server: files in a folder, each encrypted under a key of its own that is kept with the keys of records, so that one that
+//! was erased is unreadable in backups once theirs have expired.
+//!
+//! What a device brings is appended to a file of that device and attachment, and becomes the attachment when its hash holds. An attachment stays as
+//! long as any change on this server speaks of it, whatever became of the change; one that loses its last change with an erasure goes at
+//! once, one that nobody ever spoke of after [`GRACE_MS`].
+
+mod files;
+mod sweep;
+
+use karwan_proto::attachment::Decline;
+use karwan_proto::limits::MAX_ATTACHMENT_BYTES;
+use karwan_proto::{CaseloadId, DeviceId, Hash};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+
+use crate::organisation::Organisation;
+use crate::problem::Problem;
+
+pub use sweep::{GRACE_MS, Swept};
+
+/// What the server says to an attachment that a device brings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// It is here.
+    Kept,
+    /// Bytes from this one on are wanted.
+    GoOn(u64),
+    /// It is not taken.
+    Declined(Decline),
+}
+
+impl Organisation {
+    /// What to say to a device that can give an attachment.
+    pub(crate) fn attachment_brought(&self, device: DeviceId, hash: Hash, length: u64) -> Result<Answer, Problem> {
+        if length == 0 || length > MAX_ATTACHMENT_BYTES {
+            return Ok(Answer::Declined(Decline::TooLarge));
+        }
+        if self.attachment_length(hash)?.is_some() {
+            return Ok(Answer::Kept);
+        }
+        Ok(Answer::GoOn(self.begun_bytes(device, hash, length)?))
+    }
+
+    /// Keeps the next bytes of one that a device brings.
+    pub(crate) fn attachment_piece_came(&self, device: DeviceId, hash: Hash, offset: u64, bytes: &[u8]) -> Result<(), Problem> {
+        self.append_begun(device, hash, offset, bytes)
+    }
+
+    /// All of it came: it becomes the attachment where it is what its name says, durably; else what came is thrown away.
+    pub(crate) fn attachment_came(&self, device: DeviceId, hash: Hash) -> Result<bool, Problem> {
+        if self.attachment_length(hash)?.is_some() {
+            self.forget_begun(device, hash)?;
+            return Ok(true);
+        }
+        let Some(length) = self.finish_begun(device, hash)? else {
+            // It may come again, from its beginning.
+            self.begun_bytes(device, hash, 0)?;
+            return Ok(false);
+        };
+        let core = self.writing()?;
+        let text = "INSERT OR REPLACE INTO attachment(hash, length, kept_at_ms) VALUES(?1, ?2, ?3)";
+        core.db.prepare_cached(text)?.execute(params![hash.0, length as i64, self.now_ms()])?;
+        Ok(true)
+    }
+
+    /// The length of an attachment that is here whole.
+    pub(crate) fn attachment_length(&self, hash: Hash) -> Result<Option<u64>, Problem> {
+        self.read(|db| {
+            let mut statement = db.prepare_cached("SELECT length FROM attachment WHERE hash = ?1")?;
+            Ok(statement.query_row([hash.0], |row| row.get::<_, i64>(0)).optional()?.map(|length| length as u64))
+        })
+    }
+
+    /// The length of an attachment that is here whole and that this device may have: an accepted change of a record speaks of it in a
+    /// caseload that the device may read. While the server recovers it gives out nothing.
+    pub(crate) fn attachment_for(&self, device: DeviceId, hash: Hash) -> Result<Option<u64>, Problem> {
+        let readable = {
+            let core = self.writing()?;
+            match core.membership.readable(device) {
+                Ok(readable) if !core.recovering => readable,
+                _ => return Ok(None),
+            }
+        };
+        let entitled = self.read(|db| {
+            let mut statement = db.prepare_cached(
+                "SELECT DISTINCT change.caseload FROM attachment_reference JOIN change USING(envelope, position) \
+                 WHERE attachment = ?1 AND NOT EXISTS \
+                 (SELECT 1 FROM verdict WHERE verdict.envelope = change.envelope AND verdict.record = change.record)",
+            )?;
+            let mut rows = statement.query([hash.0])?;
+            while let Some(row) = rows.next()? {
+                if readable.contains(&CaseloadId(row.get(0)?)) {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        })?;
+        if entitled { self.attachment_length(hash) } else { Ok(None) }
+    }
+}
+
+/// Notes what a change speaks of, in the transaction that keeps the change.
+pub(crate) fn note_references(
+    transaction: &Transaction<'_>,
+    envelope: Hash,
+    position: usize,
+    change: &[u8],
+) -> Result<(), Problem> {
+    for hash in karwan_proto::attachment::references_in(change) {
+        let text = "INSERT OR IGNORE INTO attachment_reference(attachment, envelope, position) VALUES(?1, ?2, ?3)";
+        transaction.prepare_cached(text)?.execute(params![hash.0, envelope.0, position as i64])?;
+    }
+    Ok(())
+}
+
+/// Whether any change speaks of an attachment.
+fn is_referenced(db: &Connection, hash: Hash) -> Result<bool, Problem> {
+    Ok(db.prepare_cached("SELECT 1 FROM attachment_reference WHERE attachment = ?1")?.exists([hash.0])?)
+}

@@ -1,0 +1,106 @@
+//! What goes: attachments that lost their last change with an erasure, at once; those of which no change ever spoke, and what was begun and not
+//! gone on with, after a time.
+
+use std::time::SystemTime;
+
+use karwan_proto::Hash;
+use rusqlite::params;
+use serde::Serialize;
+
+use super::is_referenced;
+use crate::organisation::Organisation;
+use crate::problem::Problem;
+
+/// How long an attachment of which no change speaks is kept: the device that brought it may bring the change later.
+pub const GRACE_MS: i64 = 30 * 86_400_000;
+
+/// What a sweep took away.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Swept {
+    /// Attachments.
+    pub attachments: u64,
+    /// Beginnings of attachments.
+    pub begun: u64,
+    /// Bytes of both.
+    pub bytes: u64,
+}
+
+impl Organisation {
+    /// Takes away attachments whose last change was erased. May be done again at any time: a process that was killed before leaves it to the next.
+    pub(crate) fn let_attachments_go(&self) -> Result<(), Problem> {
+        let gone: Vec<Hash> = self.read(|db| {
+            let mut statement = db.prepare_cached("SELECT hash FROM attachment_let_go ORDER BY hash")?;
+            let rows = statement.query_map([], |row| row.get(0).map(Hash))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })?;
+        for hash in &gone {
+            self.take_away(*hash)?;
+            self.writing()?.db.prepare_cached("DELETE FROM attachment_let_go WHERE hash = ?1")?.execute([hash.0])?;
+        }
+        if !gone.is_empty() {
+            // Keys leave the write-ahead log too; where readers hold it up, the next does it.
+            self.writing()?.keys.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        }
+        Ok(())
+    }
+
+    /// Takes away what nothing needs and has needed since `grace_ms` before this time. While the server recovers nothing goes: changes that speak
+    /// of it may come back.
+    pub fn sweep_attachments(&self, now_ms: i64, grace_ms: i64) -> Result<Swept, Problem> {
+        let mut swept = Swept::default();
+        if self.recovering_since()?.is_some() {
+            return Ok(swept);
+        }
+        self.let_attachments_go()?;
+        let unneeded: Vec<(Hash, u64)> = self.read(|db| {
+            let mut statement = db.prepare_cached(
+                "SELECT hash, length FROM attachment WHERE kept_at_ms <= ?1 \
+                 AND NOT EXISTS (SELECT 1 FROM attachment_reference WHERE attachment = hash) ORDER BY hash",
+            )?;
+            let rows = statement
+                .query_map([now_ms.saturating_sub(grace_ms)], |row| Ok((Hash(row.get(0)?), row.get::<_, i64>(1)? as u64)))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })?;
+        for (hash, length) in unneeded {
+            if self.take_away(hash)? {
+                swept.attachments += 1;
+                swept.bytes += length;
+            }
+        }
+        let Ok(files) = std::fs::read_dir(self.folder.attachments()) else { return Ok(swept) };
+        for file in files {
+            let file = file?;
+            let (Ok(name), Ok(metadata)) = (file.file_name().into_string(), file.metadata()) else { continue };
+            let touched_ms = metadata.modified().ok().and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
+            let touched_ms = touched_ms.map_or(0, |since| since.as_millis() as i64);
+            if touched_ms > now_ms.saturating_sub(grace_ms) {
+                continue;
+            }
+            // A file that no row names was left by a process that was killed before it wrote the row.
+            let is_kept = match name.parse::<Hash>() {
+                Ok(hash) => self.attachment_length(hash)?.is_some(),
+                Err(_) => false,
+            };
+            if !is_kept {
+                self.forget_file(&name)?;
+                swept.begun += 1;
+                swept.bytes += metadata.len();
+            }
+        }
+        Ok(swept)
+    }
+
+    /// An attachment goes, unless a change speaks of it by now.
+    fn take_away(&self, hash: Hash) -> Result<bool, Problem> {
+        {
+            let core = self.writing()?;
+            // Under the lock that ingest takes: no change comes in between.
+            if is_referenced(&core.db, hash)? {
+                return Ok(false);
+            }
+            core.db.prepare_cached("DELETE FROM attachment WHERE hash = ?1")?.execute(params![hash.0])?;
+        }
+        self.forget_file(&hash.to_string())?;
+        Ok(true)
+    }
+}
