@@ -37,7 +37,7 @@ pub struct Form {
     /// `style` of the settings sheet (`pages`, `theme-grid`, …).
     pub style: String,
     /// Further settings, which other tools read and this one only hands on: `submission_url`, `public_key`, `auto_send`,
-    /// `auto_delete`, `client_editable`, `namespaces`, `instance_xmlns`, `prefix`, `delimiter`, `attribute::NAME`.
+    /// `auto_delete`, `client_editable`, `namespaces`, `instance_xmlns`, `prefix`, `delimiter`, `omit_instanceID`, `attribute::NAME`.
     pub settings: BTreeMap<String, String>,
     /// All nodes in document order; 0 is the root.
     pub nodes: Vec<Node>,

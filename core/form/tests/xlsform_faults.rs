@@ -28,7 +28,7 @@ fn every_fault_is_given_with_its_place_and_its_mend() {
             "survey row 3, column name: `b c` cannot be a name. Mend: begin with a letter or `_`; use letters, digits, `_`, `-` and `.`, and no spaces",
             "survey row 4, column relevant: `${dd}` names nothing in the survey sheet. Mend: did you mean `${d}`?",
             "survey row 5, column type: the choices sheet has no list `nolist`. Mend: add a sheet `choices` with the columns `list_name`, `name` and `label`",
-            "survey row 6, column relevant: at character 3: expected a value, a path or a function, found the end. Mend: look at `1 +`: brackets, quotes and operators must be complete",
+            "survey row 6, column relevant: at character 3: expected a value, a path or a function, found the end. Mend: look at `1 +`: write what is missing at the end",
             "survey row 7, column calculation: at character 0: `frob()` is not a function. Mend: use a function of the ODK XForms specification",
             "survey row 8, column name: `d` is here twice. Mend: names must differ within a group or repeat: rename one",
             "survey row 9, column type: `end_group` closes nothing. Mend: remove it, or add `begin_group` above",

@@ -9,10 +9,10 @@ use crate::xpath::Expression;
 pub(crate) const ENTITY_ID: &str = "@id";
 
 /// The form with `meta/instanceID`, `meta/instanceName` and `meta/entity` where they were missing. Nodes that were there
-/// keep their ids.
-pub(crate) fn completed(form: &Form) -> Option<Form> {
+/// keep their ids. `nameless`: the form says that it wants no `meta/instanceID`, which counts where it is written for others.
+pub(crate) fn completed(form: &Form, nameless: bool) -> Option<Form> {
     let root = form.nodes.first()?.path.clone();
-    let missing_id = !form.by_path.contains_key(&format!("{root}/meta/instanceID"));
+    let missing_id = !nameless && !form.by_path.contains_key(&format!("{root}/meta/instanceID"));
     let missing_name = form.instance_name.is_some() && !form.by_path.contains_key(&format!("{root}/meta/instanceName"));
     let missing_entities = form.entities.iter().any(|declaration| entity_missing(form, declaration.scope));
     if !missing_id && !missing_name && !missing_entities {
@@ -32,6 +32,9 @@ pub(crate) fn completed(form: &Form) -> Option<Form> {
                 child(&mut form, entity, "label", NodeKind::Value, bind, false);
             }
         }
+    }
+    if !missing_id && !missing_name {
+        return Some(form);
     }
     let meta = child(&mut form, 0, "meta", NodeKind::Group, Bind::default(), false);
     if missing_id {

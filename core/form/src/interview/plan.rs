@@ -90,7 +90,7 @@ impl Plan {
     pub fn new(form: &Form) -> Self {
         let own_nodes = form.nodes.len();
         // A copy even where nothing is missing: the form keeps its plan, and must not be kept by it.
-        let form = Arc::new(completed(form).unwrap_or_else(|| form.clone()));
+        let form = Arc::new(completed(form, false).unwrap_or_else(|| form.clone()));
         let mut nodes: Vec<PlanNode> = form.nodes.iter().map(|_| PlanNode::default()).collect();
         // Parents may come after children among the nodes that were added: walk from the root.
         let mut open = vec![0];

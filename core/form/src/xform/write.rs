@@ -24,13 +24,16 @@ const NAMESPACES: &str = "xmlns=\"http://www.w3.org/2002/xforms\" xmlns:h=\"http
 const BIND_PARAMETERS: [(&str, &str); 3] =
     [("max-pixels", "orx:max-pixels"), ("quality", "odk:quality"), ("allow-mock-accuracy", "odk:allow-mock-accuracy")];
 
+/// The event of actions that stand in a repeat.
+const NEW_REPEAT: &str = "odk-new-repeat";
+
 /// Prefixes that [`NAMESPACES`] declares: an attribute of another one is left out.
 const PREFIXES: [&str; 7] = ["jr", "orx", "odk", "entities", "xsd", "ev", "karwan"];
 
 /// The form as an XForm. What only this project knows (rules of merging, status rules) stands in attributes of its own
 /// namespace, which other tools pass over.
 pub fn write(form: &Form) -> String {
-    let whole = completed(form);
+    let whole = completed(form, form.settings.contains_key("omit_instanceID"));
     let form = whole.as_ref().unwrap_or(form);
     let namespaces = form.settings.get("namespaces").map(|text| namespaces(text)).unwrap_or_default();
     let mut writer = Writer { form, xml: String::new(), spoken: BTreeMap::new(), namespaces };
@@ -205,7 +208,9 @@ impl Writer<'_> {
         if template {
             self.xml.push_str(" jr:template=\"\"");
         }
-        let own = node.bind.extra.iter().filter_map(|(name, value)| Some((name.strip_prefix("instance::")?, value)));
+        // A template has none, as pyxform writes it.
+        let extra = node.bind.extra.iter().filter(|_| !template);
+        let own = extra.filter_map(|(name, value)| Some((name.strip_prefix("instance::")?, value)));
         let own: Vec<(&str, &String)> = own.filter(|(name, _)| self.is_writable(name)).collect();
         for (name, value) in own {
             let _ = write!(self.xml, " {name}=\"{}\"", escape(value, true));
@@ -352,9 +357,11 @@ impl Writer<'_> {
                 continue;
             }
             let attributes = self.bind_attributes(node);
+            // A type that only other tools know stands among the attributes.
+            let other_type = node.bind.extra.contains_key("bind::type");
             if node.kind == NodeKind::Value || !attributes.is_empty() {
                 let _ = write!(self.xml, "<bind nodeset=\"{}\"", node.path);
-                if node.kind == NodeKind::Value {
+                if node.kind == NodeKind::Value && !other_type {
                     let _ = write!(self.xml, " type=\"{}\"", type_name(node.bind.data_type));
                 }
                 let _ = writeln!(self.xml, "{attributes}/>");
@@ -384,7 +391,9 @@ impl Writer<'_> {
         if is_note && readonly.is_none() {
             add("readonly", "true()");
         }
-        if let Some((kind, parameter)) = node.bind.preload.as_deref().map(preload) {
+        let as_it_came = ["bind::jr:preload", "bind::jr:preloadParams"].iter().any(|name| node.bind.extra.contains_key(*name));
+        let preload_of = node.bind.preload.as_deref().filter(|_| !as_it_came);
+        if let Some((kind, parameter)) = preload_of.map(preload) {
             add("jr:preload", kind);
             if !parameter.is_empty() {
                 add("jr:preloadParams", parameter);
@@ -453,55 +462,62 @@ impl Writer<'_> {
         }
     }
 
-    /// Actions that stand in the model: those of the first load outside of any repeat.
+    /// Actions that stand in the model: those of a load.
     fn model_actions(&mut self) {
-        for (id, node) in self.form.nodes.iter().enumerate() {
-            for action in node.actions.iter().filter(|action| action.trigger.is_none() && !in_repeat(action)) {
-                self.action(node, action);
+        for node in &self.form.nodes {
+            for action in &node.actions {
+                self.action(node, action, |event| event != NEW_REPEAT);
             }
-            let is_entity = node.name == "entity" && node.path.ends_with("/meta/entity");
-            let makes_id = is_entity && self.declaration(node).is_some_and(|declaration| declaration.entity_id.is_none());
-            if makes_id && repeat_around(self.form, id).is_none() {
-                let _ = writeln!(
-                    self.xml,
-                    "<setvalue ref=\"{}/@id\" event=\"odk-instance-first-load\" value=\"uuid()\"/>",
-                    node.path
-                );
+            if self.makes_id(node) {
+                self.entity_id(node, "odk-instance-first-load");
             }
         }
     }
 
-    /// Actions of what is in a repeat, and ids of its entities: they stand in the repeat.
+    /// Actions of a new instance of a repeat, and ids of its entities: they stand in the repeat, as pyxform writes them.
     pub(super) fn repeat_actions(&mut self, repeat: NodeId) {
         for (id, node) in self.form.nodes.iter().enumerate() {
             if repeat_around(self.form, id) != Some(repeat) {
                 continue;
             }
-            for action in node.actions.iter().filter(|action| action.trigger.is_none() && in_repeat(action)) {
-                self.action(node, action);
+            for action in &node.actions {
+                self.action(node, action, |event| event == NEW_REPEAT);
             }
-            let is_entity = node.name == "entity" && node.path.ends_with("/meta/entity");
-            if is_entity && self.declaration(node).is_some_and(|declaration| declaration.entity_id.is_none()) {
-                let _ = writeln!(
-                    self.xml,
-                    "<setvalue ref=\"{}/@id\" event=\"odk-instance-first-load odk-new-repeat\" value=\"uuid()\"/>",
-                    node.path
-                );
+            if self.makes_id(node) {
+                self.entity_id(node, NEW_REPEAT);
             }
         }
+    }
+
+    /// Whether a node is an entity that is created, and so needs an id of its own.
+    fn makes_id(&self, node: &Node) -> bool {
+        let is_entity = node.name == "entity" && node.path.ends_with("/meta/entity");
+        is_entity && self.declaration(node).is_some_and(|declaration| declaration.entity_id.is_none())
+    }
+
+    fn entity_id(&mut self, entity: &Node, event: &str) {
+        let _ = writeln!(self.xml, "<setvalue ref=\"{}/@id\" event=\"{event}\" value=\"uuid()\"/>", entity.path);
     }
 
     /// Actions that a question triggers: they stand in it.
     pub(super) fn triggered(&mut self, trigger: NodeId) {
         for node in &self.form.nodes {
             for action in node.actions.iter().filter(|action| action.trigger == Some(trigger)) {
-                self.action(node, action);
+                self.write_action(node, action, &action.events.join(" "));
             }
         }
     }
 
-    fn action(&mut self, node: &Node, action: &Action) {
-        let (path, events) = (&node.path, action.events.join(" "));
+    /// An action that no question triggers, for those of its events that are written here.
+    fn action(&mut self, node: &Node, action: &Action, here: impl Fn(&str) -> bool) {
+        let events: Vec<&str> = action.events.iter().map(String::as_str).filter(|event| here(event)).collect();
+        if action.trigger.is_none() && !events.is_empty() {
+            self.write_action(node, action, &events.join(" "));
+        }
+    }
+
+    fn write_action(&mut self, node: &Node, action: &Action, events: &str) {
+        let path = &node.path;
         let _ = match &action.value {
             ActionValue::Expression(value) => {
                 let value = escape(&value.source, true);
@@ -518,10 +534,6 @@ impl Writer<'_> {
             }
         };
     }
-}
-
-fn in_repeat(action: &Action) -> bool {
-    action.events.iter().any(|event| event == "odk-new-repeat")
 }
 
 fn repeat_around(form: &Form, id: NodeId) -> Option<NodeId> {

@@ -55,8 +55,14 @@ impl Writer<'_> {
                 self.xml.push_str("</group>\n");
             }
             (NodeKind::Repeat { count }, control) => {
-                self.open("group", node, control.as_ref());
+                let _ = writeln!(self.xml, "<group ref=\"{}\">", node.path);
+                if let Some(control) = control {
+                    self.said(node, control);
+                }
                 let _ = write!(self.xml, "<repeat nodeset=\"{}\"", node.path);
+                if let Some(control) = control {
+                    self.attributes(control);
+                }
                 if let Some(count) = count {
                     let _ = write!(self.xml, " jr:count=\"{}\"", escape(&count.source, true));
                 }
@@ -80,6 +86,13 @@ impl Writer<'_> {
             self.xml.push('>');
             return;
         };
+        self.attributes(control);
+        self.xml.push_str(">\n");
+        self.said(node, control);
+    }
+
+    /// How a control looks and what it takes.
+    fn attributes(&mut self, control: &Control) {
         if !control.appearance.is_empty() {
             let _ = write!(self.xml, " appearance=\"{}\"", escape(&control.appearance, true));
         }
@@ -96,7 +109,10 @@ impl Writer<'_> {
                 let _ = write!(self.xml, " {name}=\"{}\"", escape(value, true));
             }
         }
-        self.xml.push_str(">\n");
+    }
+
+    /// What a control says: its label and hint.
+    fn said(&mut self, node: &Node, control: &Control) {
         let mut forms: Vec<(String, Text)> = control.media.iter().map(|(kind, text)| (kind.clone(), text.clone())).collect();
         self.words("label", node, control.label.as_ref(), &mut forms);
         let mut guidance: Vec<(String, Text)> =

@@ -57,9 +57,11 @@ pub fn node(compiler: &mut Compiler<'_>, id: NodeId, pending: &Pending, node: &m
     let (constraint, required) = (&pending.constraint_message, &pending.required_message);
     node.bind.constraint_message = compiler.text(constraint, refers(constraint), source, at("constraint_message"));
     node.bind.required_message = compiler.text(required, refers(required), source, at("required_message"));
-    if pending.trigger.is_empty() {
+    let holds_value = node.kind == NodeKind::Value;
+    if pending.trigger.is_empty() || !holds_value {
         node.bind.calculate = compiler.condition(&pending.calculation, source, calculation_at);
-    } else {
+    }
+    if !pending.trigger.is_empty() {
         triggers(compiler, pending, node, at("trigger"), calculation_at);
     }
     node.bind.captured =
@@ -67,7 +69,9 @@ pub fn node(compiler: &mut Compiler<'_>, id: NodeId, pending: &Pending, node: &m
     if let NodeKind::Repeat { count } = &mut node.kind {
         *count = compiler.expression(&pending.count, source, Style::default(), at("repeat_count"));
     }
-    default(compiler, pending, node, source, in_repeat, at("default"));
+    if holds_value {
+        default(compiler, pending, node, source, in_repeat, at("default"));
+    }
     if pending.geopoint_at_start {
         node.actions.push(Action { events: vec![FIRST_LOAD.to_owned()], trigger: None, value: ActionValue::GeoPoint });
     }
@@ -80,8 +84,10 @@ pub fn node(compiler: &mut Compiler<'_>, id: NodeId, pending: &Pending, node: &m
     let itemset = itemset(compiler, pending, source, at("type"), at("choice_filter"), at("parameters"));
     let Some(control) = &mut node.control else { return };
     control.label = compiler.text(&pending.label, is_label_spoken(pending), source, at("label"));
-    control.hint = compiler.text(&pending.hint, !pending.guidance_hint.is_empty(), source, at("hint"));
-    control.guidance_hint = compiler.text(&pending.guidance_hint, true, source, at("guidance_hint"));
+    if holds_value {
+        control.hint = compiler.text(&pending.hint, !pending.guidance_hint.is_empty(), source, at("hint"));
+        control.guidance_hint = compiler.text(&pending.guidance_hint, true, source, at("guidance_hint"));
+    }
     for (medium, words) in &pending.media {
         let column = header(&format!("media::{medium}"));
         let place = Place { sheet: "survey", row: pending.row, column: &column };
@@ -144,6 +150,9 @@ fn triggers(compiler: &mut Compiler<'_>, pending: &Pending, node: &mut Node, pla
             let similar = compiler.names.find(&name).err();
             let fault = similar.unwrap_or(ReferenceFault::Unknown { name, similar: None });
             compiler.report.references(place, vec![fault]);
+        }
+        if node.kind != NodeKind::Value {
+            continue;
         }
         for trigger in questions {
             triggered(compiler, pending, node, trigger, place, calculation);
@@ -250,8 +259,8 @@ fn appearance(compiler: &mut Compiler<'_>, control: &mut Control, list: Option<&
     match found {
         Ok(found) => {
             let name = format!("{file}.csv");
-            // A list may have the name of the file that it searches.
-            let id = if compiler.list_names.contains(&file) { name.clone() } else { file };
+            // Not the file's own name: a list may have that, and other tools need no instance for a search.
+            let id = name.clone();
             compiler.file(&id, &name, place);
             let nodeset = Expression::parse(&format!("instance('{id}')/root/item"));
             if let (Some(itemset), Ok(nodeset)) = (&mut control.itemset, nodeset) {

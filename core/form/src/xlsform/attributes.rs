@@ -4,19 +4,25 @@
 use super::columns::Row;
 use super::parameters;
 use super::survey::Reader;
-use crate::model::{DataType, MergeRule, NodeId};
+use crate::model::{DataType, MergeRule, NodeId, NodeKind};
 
 /// What an answer can say of a person (`bind::karwan:identity`).
 const IDENTITIES: [&str; 8] = ["given_name", "surname", "father_name", "birth_year", "birth_date", "document", "phone", "sex"];
 
 impl Reader<'_> {
-    /// What a row says beside expressions and words: appearance, parameters, binds.
-    pub fn finish(&mut self, row: &Row, id: NodeId) {
+    /// What a row says beside expressions and words: appearance, binds, and parameters where its type takes any.
+    pub fn finish(&mut self, row: &Row, id: NodeId, takes_parameters: bool) {
         let appearance = self.cell(row, "appearance");
         let mut parameters = self.parameters(row);
+        if !takes_parameters && !parameters.is_empty() {
+            self.warn(row, "parameters", "this type takes no parameters, and they are ignored");
+            parameters.clear();
+        }
         for key in ["autoplay", "rows", "intent"] {
             let value = self.cell(row, key);
-            if !value.is_empty() {
+            // An app is opened from a group, or from a question by its appearance.
+            let is_group = self.draft.nodes.get(id).is_some_and(|node| node.kind != NodeKind::Value);
+            if !value.is_empty() && (key != "intent" || is_group) {
                 parameters.insert(key.to_owned(), value);
             }
         }
@@ -57,11 +63,17 @@ impl Reader<'_> {
                 }
                 "type" => {
                     let select = self.draft.pending.get(id).is_some_and(|pending| pending.list.is_some());
+                    if self.draft.nodes.get(id).is_some_and(|node| node.kind != NodeKind::Value) {
+                        extra.push(("bind::type".to_owned(), value));
+                        continue;
+                    }
                     if let Some(data_type) = data_type(&value).filter(|_| !select) {
                         self.bind(id, |bind| bind.data_type = data_type);
                     } else if data_type(&value).is_none() {
-                        let message = format!("the data type `{value}` is not known, and is read as text");
+                        let message =
+                            format!("the data type `{value}` is not known, and answers are kept as the question type has them");
                         self.warn(row, "bind::type", &message);
+                        extra.push(("bind::type".to_owned(), value));
                     }
                 }
                 "jr:preload" | "jr:preloadParams" => {
@@ -69,7 +81,13 @@ impl Reader<'_> {
                     let both = self.sheet.text(row, "bind::jr:preloadParams");
                     let preload = if both.is_empty() { self.sheet.text(row, "bind::jr:preload") } else { both };
                     let preload = preload.to_owned();
+                    // A word beside which the type has one of its own keeps that as its parameter.
+                    let own = self.draft.nodes.get(id).and_then(|node| node.bind.preload.clone());
+                    if let Some(own) = own.filter(|own| name == "jr:preload" && both.is_empty() && *own != preload) {
+                        extra.push(("bind::jr:preloadParams".to_owned(), own));
+                    }
                     self.bind(id, |bind| bind.preload = Some(preload));
+                    extra.push((format!("bind::{name}"), value));
                 }
                 _ => extra.push((format!("bind::{name}"), value)),
             }

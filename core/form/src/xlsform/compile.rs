@@ -7,8 +7,9 @@ use super::choices::{Choice, ChoiceList};
 use super::draft::{List, Words};
 use super::references::{LAST_SAVED, Names, ReferenceFault, Source, Style, similar};
 use super::report::{Place, Report};
+use super::syntax::explained;
 use crate::model::{InstanceSource, SecondaryInstance, Table, Text, TextPart};
-use crate::xpath::{Expression, XPathError, functions};
+use crate::xpath::{Expression, XPathError};
 
 /// What a language shows that lacks a text.
 const UNSAID: &str = "-";
@@ -76,19 +77,8 @@ impl Compiler<'_> {
     }
 
     fn syntax(&mut self, text: &str, error: &XPathError, place: Place<'_>) {
-        if error.expected.starts_with("a function of") {
-            let name = error.found.trim_matches('`');
-            let mend = similar(name, functions::TABLE.iter().map(|function| function.name)).map_or_else(
-                || "use a function of the ODK XForms specification".to_owned(),
-                |name| format!("did you mean `{name}()`?"),
-            );
-            self.report.fault(place, format!("at character {}: `{name}()` is not a function", error.offset), mend);
-            return;
-        }
-        let near: String = text.chars().skip(error.offset.saturating_sub(12)).take(24).collect();
-        let expected = error.expected.clone();
-        let message = format!("at character {}: expected {expected}, found {}", error.offset, error.found);
-        self.report.fault(place, message, format!("look at `{}`: brackets, quotes and operators must be complete", near.trim()));
+        let (message, mend) = explained(text, error);
+        self.report.fault(place, message, mend);
     }
 
     /// Notes which lists an expression reads.

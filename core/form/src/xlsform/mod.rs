@@ -14,6 +14,7 @@ mod draft;
 mod dynamic;
 mod entities;
 mod geometry;
+mod inline;
 mod languages;
 mod parameters;
 mod range;
@@ -23,6 +24,7 @@ mod selects;
 mod settings;
 mod status;
 mod survey;
+mod syntax;
 mod types;
 mod workbook;
 

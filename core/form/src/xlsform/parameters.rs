@@ -10,30 +10,18 @@ pub fn parse(text: &str) -> Result<BTreeMap<String, String>, String> {
     if text.trim().is_empty() {
         return Ok(parameters);
     }
-    let separator = if text.contains(';') {
-        ';'
-    } else if text.contains(',') {
-        ','
-    } else {
-        ' '
-    };
-    // Spaces around `=` are no separators.
-    let mut joined = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    while joined.contains(" =") || joined.contains("= ") {
-        joined = joined.replace(" =", "=").replace("= ", "=");
-    }
-    for pair in joined.split(separator).map(str::trim).filter(|pair| !pair.is_empty()) {
-        let Some((name, value)) = pair.split_once('=') else { return Err(format!("`{pair}` is no parameter")) };
-        let name = name.trim().to_lowercase();
-        // Names of columns keep their spelling.
-        let value = if matches!(name.as_str(), "label" | "value" | "seed" | "app") {
-            value.trim().to_owned()
-        } else {
-            value.trim().to_lowercase()
+    // Words and `=`; spaces, commas and semicolons stand between them.
+    let spaced = text.replace('=', " = ");
+    let mut words = spaced.split([' ', ',', ';', '\t', '\n', '\r', '\u{a0}']).filter(|word| !word.is_empty()).peekable();
+    while let Some(name) = words.next() {
+        let value = words.next_if_eq(&"=").and_then(|_| words.next());
+        let Some(value) = value.filter(|value| *value != "=" && name != "=") else {
+            return Err(format!("`{name}` is no parameter"));
         };
-        if name.is_empty() || value.is_empty() {
-            return Err(format!("`{pair}` is no parameter"));
-        }
+        let name = name.to_lowercase();
+        // Names of columns keep their spelling.
+        let value =
+            if matches!(name.as_str(), "label" | "value" | "seed" | "app") { value.to_owned() } else { value.to_lowercase() };
         parameters.insert(name, value);
     }
     Ok(parameters)

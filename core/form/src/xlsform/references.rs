@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
+use super::inline;
 use crate::model::{Node, NodeId, NodeKind};
 
 /// Id of the instance that holds the record saved last.
@@ -139,6 +140,24 @@ impl<'nodes> Names<'nodes> {
 
     /// A label in pieces: words, and the expressions whose values go between them.
     pub fn label_parts(&self, text: &str, source: Source) -> Result<Vec<(bool, String)>, Vec<ReferenceFault>> {
+        let mut parts: Vec<(bool, String)> = Vec::new();
+        let mut faults = Vec::new();
+        let mut from = 0;
+        for lookup in inline::lookups(text) {
+            let before = self.words_and_references(text.get(from..lookup.start).unwrap_or_default(), source);
+            before.map_or_else(|found| faults.extend(found), |found| parts.extend(found));
+            from = lookup.end;
+            match self.resolve(text.get(lookup).unwrap_or_default(), source, Style::default()) {
+                Ok((expression, _)) => parts.push((true, expression)),
+                Err(found) => faults.extend(found),
+            }
+        }
+        let rest = self.words_and_references(text.get(from..).unwrap_or_default(), source);
+        rest.map_or_else(|found| faults.extend(found), |found| parts.extend(found));
+        if faults.is_empty() { Ok(parts) } else { Err(faults) }
+    }
+
+    fn words_and_references(&self, text: &str, source: Source) -> Result<Vec<(bool, String)>, Vec<ReferenceFault>> {
         let mut parts: Vec<(bool, String)> = Vec::new();
         let mut faults = Vec::new();
         for piece in pieces(text) {

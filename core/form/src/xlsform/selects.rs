@@ -57,6 +57,10 @@ impl Reader<'_> {
         } else if or_other && !matches!(source, List::Choices(_)) {
             self.fault(row, "type", "`or_other` needs a list of the choices sheet", mend);
         }
+        if kind == ControlKind::SelectMultiple && self.settings.none_alone {
+            let and = if pending.constraint.is_empty() { "" } else { " and " };
+            pending.constraint = format!("{}{and}(.='none' or not(selected(., 'none')))", pending.constraint);
+        }
         let filtered = !pending.choice_filter.is_empty();
         pending.list = Some(source.clone());
         let data_type = match kind {
@@ -76,7 +80,7 @@ impl Reader<'_> {
         {
             node.bind.merge = MergeRule::Union;
         }
-        self.finish(row, id);
+        self.finish(row, id, true);
         let named = self.cell(row, "type").starts_with("select_") && from == From::File;
         self.check_parameters(row, if named { "select from file" } else { "select" });
         if shared {

@@ -19,13 +19,17 @@ pub struct Settings {
     pub style: String,
     pub allow_choice_duplicates: bool,
     pub omit_instance_id: bool,
+    /// What other tools fill `meta/instanceID` with, where that is not `uid`.
+    pub instance_id: String,
+    /// Whether a `select_multiple` refuses the choice `none` beside others.
+    pub none_alone: bool,
     pub keep_spaces: bool,
     /// Settings that are handed on ([`crate::model::Form::settings`]).
     pub others: BTreeMap<String, String>,
 }
 
 /// Settings that are understood, or harmless here.
-const KNOWN: [&str; 26] = [
+const KNOWN: [&str; 27] = [
     "form_title",
     "form_id",
     "version",
@@ -45,6 +49,7 @@ const KNOWN: [&str; 26] = [
     "prefix",
     "delimiter",
     "instance_id",
+    "add_none_option",
     "client_editable",
     "sms_keyword",
     "sms_separator",
@@ -93,12 +98,19 @@ pub fn read(sheet: Option<&Sheet>, file_name: &str, report: &mut Report) -> Sett
     settings.style = text("style");
     settings.allow_choice_duplicates = is_yes(&text("allow_choice_duplicates"));
     settings.omit_instance_id = is_yes(&text("omit_instanceid"));
+    settings.instance_id = text("instance_id");
+    settings.none_alone = is_yes(&text("add_none_option"));
     settings.keep_spaces = is_no(&text("clean_text_values"));
     settings.others = OTHERS.iter().map(|key| ((*key).to_owned(), text(key))).filter(|(_, value)| !value.is_empty()).collect();
     for (header, value) in sheet.cells(row) {
-        if let Some(name) = header.text.strip_prefix("attribute::") {
+        let name =
+            header.text.strip_prefix("attribute").and_then(|rest| rest.strip_prefix("::").or_else(|| rest.strip_prefix(':')));
+        if let Some(name) = name {
             settings.others.insert(format!("attribute::{}", name.trim()), value.to_owned());
         }
+    }
+    if settings.omit_instance_id {
+        settings.others.insert("omit_instanceID".to_owned(), "yes".to_owned());
     }
     let root_name = text("name");
     if !root_name.is_empty() {

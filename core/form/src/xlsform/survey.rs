@@ -37,7 +37,7 @@ pub enum TableList {
 
 pub struct Reader<'read> {
     pub sheet: &'read Sheet,
-    settings: &'read Settings,
+    pub settings: &'read Settings,
     report: &'read mut Report,
     pub draft: Draft,
     pub open: Vec<Open>,
@@ -265,6 +265,16 @@ impl Reader<'_> {
             self.fault(row, "save_to", format!("a {what} cannot be saved to an entity"), "save a question instead");
             pending.save_to.clear();
         }
+        for (key, cell) in [("default", &pending.default), ("trigger", &pending.trigger)] {
+            if !cell.is_empty() {
+                self.warn(row, key, &format!("a {what} holds no value, and the cell is ignored"));
+            }
+        }
+        for (key, words) in [("hint", &pending.hint), ("guidance_hint", &pending.guidance_hint)] {
+            if !words.is_empty() && !self.is_table_list(row) {
+                self.warn(row, key, &format!("a {what} shows no hint: put it into the label, or into a note"));
+            }
+        }
         let count = std::mem::take(&mut pending.count);
         if repeat && !count.is_empty() {
             pending.count = self.count(row, parent, &name, count);
@@ -276,12 +286,12 @@ impl Reader<'_> {
         }
         let kind = if repeat { NodeKind::Repeat { count: None } } else { NodeKind::Group };
         let appearance = self.cell(row, "appearance");
-        let table_list = appearance.split_whitespace().any(|word| word == "table-list");
+        let table_list = self.is_table_list(row);
         let moved = table_list.then(|| (std::mem::take(&mut pending.label), std::mem::take(&mut pending.hint)));
         let control_kind = if repeat { ControlKind::Repeat } else { ControlKind::Group };
         let made = Made { name: &name, parent, kind, data_type: DataType::String, control: Some(control_kind) };
         let id = self.draft.add(&made, pending);
-        self.finish(row, id);
+        self.finish(row, id, false);
         if let Some((label, hint)) = moved {
             let others: Vec<&str> = appearance.split_whitespace().filter(|word| *word != "table-list").collect();
             let appearance = std::iter::once("field-list").chain(others).collect::<Vec<_>>().join(" ");
@@ -306,6 +316,11 @@ impl Reader<'_> {
             name,
             table_list: if table_list { TableList::Empty } else { TableList::No },
         });
+    }
+
+    /// Whether a group shows selects of one list as a table.
+    fn is_table_list(&self, row: &Row) -> bool {
+        self.cell(row, "appearance").split_whitespace().any(|word| word == "table-list")
     }
 
     /// A count that is more than a reference is calculated beside the repeat.
@@ -420,7 +435,7 @@ impl Reader<'_> {
         if let Some(node) = self.draft.nodes.get_mut(id) {
             node.bind.preload = question.preload.map(str::to_owned);
         }
-        self.finish(row, id);
+        self.finish(row, id, !question.parameters.is_empty());
         self.check_parameters(row, question.parameters);
         if let Some(media_type) = question.media_type {
             self.control(id, |control| {
@@ -511,6 +526,10 @@ impl Reader<'_> {
             let pending = Pending { readonly: "true()".to_owned(), ..Pending::default() };
             let id = self.draft.add(&value("instanceID"), pending);
             self.bind(id, |bind| bind.preload = Some("uid".to_owned()));
+            if !matches!(self.settings.instance_id.as_str(), "" | "uid") {
+                let word = self.settings.instance_id.clone();
+                self.bind(id, |bind| _ = bind.extra.insert("bind::jr:preload".to_owned(), word));
+            }
         }
         if !self.settings.instance_name.is_empty() {
             let pending =
