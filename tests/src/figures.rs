@@ -10,6 +10,7 @@ pub mod forms;
 pub mod hostile;
 pub mod hundred;
 pub mod kills;
+pub mod links;
 pub mod sessions;
 pub mod simulation;
 
@@ -27,6 +28,7 @@ pub const MEASUREMENTS: &[Measurement] = &[
     (&["idle_session_bytes", "idle_session_round_trips"], sessions::idle),
     (&["first_sync_100k_s", "idle_sync_100k_s", "open_100k_s", "search_100k_s"], hundred::measure),
     (&["secrets_found"], sessions::secrets),
+    (&["lossy_upload_over_line", "lossy_upload_bytes_ratio", "lossy_fair_share"], links::measure),
     (&["hostile_inputs", "hostile_escapes"], hostile::mutated),
     (&["kill_cycles", "kill_acknowledged_lost", "kill_during_commit_share"], kills::measure),
     (&["disk_fault_points", "disk_fault_lost"], disk::measure),

@@ -20,6 +20,7 @@ pub mod form_oracle;
 pub mod form_speed;
 pub mod home;
 pub mod liar;
+pub mod links;
 pub mod scenario;
 pub mod secrets;
 pub mod simulation;

@@ -53,6 +53,11 @@ const START_LOSS_SHARE: f64 = 0.25;
 const LOWER_GAIN: f64 = 0.9;
 const HOLD_GAIN: f64 = 1.05;
 const RAISE_GAIN: f64 = 1.25;
+/// The gains of *hold* and *raise* where others keep the queue filled though we let it empty.
+const HOLD_GAIN_BESIDE: f64 = 1.0;
+const RAISE_GAIN_BESIDE: f64 = 1.15;
+/// The round trip without others' queues is remembered for so long, and at most twice that: a way may become longer.
+const EMPTY_SPAN: Duration = Duration::from_secs(30);
 const HOLD_ROUNDS: u32 = 6;
 /// What a new measurement of losses counts beside the earlier ones.
 const LOSS_WEIGHT: f64 = 0.25;
@@ -93,6 +98,7 @@ pub struct Steady {
     delivery: Delivery<Phase>,
     rate: LargestRate,
     round_trip: ShortestRoundTrip,
+    empty_round_trip: ShortestRoundTrip,
     batches_with_queue: u32,
     start_window: f64,
     growth_from: f64,
@@ -116,6 +122,7 @@ impl Steady {
             delivery: Delivery::new(now),
             rate: LargestRate::default(),
             round_trip: ShortestRoundTrip::default(),
+            empty_round_trip: ShortestRoundTrip::default(),
             batches_with_queue: 0,
             start_window: INITIAL_WINDOW_BYTES as f64,
             growth_from: 0.0,
@@ -150,6 +157,8 @@ impl Steady {
         let gain = match self.phase {
             Phase::Start => return self.start_window.min(WINDOW_BYTES_MAX) as u64,
             Phase::Lower => LOWER_GAIN,
+            Phase::Hold if self.beside_others() => HOLD_GAIN_BESIDE,
+            Phase::Raise if self.beside_others() => RAISE_GAIN_BESIDE,
             Phase::Hold => HOLD_GAIN,
             Phase::Raise => RAISE_GAIN,
         };
@@ -157,6 +166,12 @@ impl Steady {
         let holds = known.bytes_per_s * known.round_trip.as_secs_f64() / (1.0 - self.loss_share);
         let window = gain * holds + SPARE_PACKETS * packet;
         window.clamp(WINDOW_PACKETS_MIN as f64 * packet, WINDOW_BYTES_MAX) as u64
+    }
+
+    /// Others fill the queue: the shortest round trip lately, when we had let it empty, is longer than it was without them.
+    fn beside_others(&self) -> bool {
+        let (lately, empty) = (self.round_trip.get(), self.empty_round_trip.get());
+        lately.zip(empty).is_some_and(|(lately, empty)| lately > empty.mul_f64(1.0 + QUEUE_SHARE) + JITTER)
     }
 
     /// Packets were sent.
@@ -185,6 +200,7 @@ impl Steady {
         }
         let shortest = self.round_trip.get().unwrap_or(sample.round_trip);
         self.round_trip.insert(now, sample.round_trip, ROUND_TRIP_SPAN.max(shortest * ROUND_TRIP_ROUNDS));
+        self.empty_round_trip.insert(now, sample.round_trip, EMPTY_SPAN);
         let queue = sample.round_trip > shortest + self.queue_seen_above(shortest);
         self.batches_with_queue = if queue { self.batches_with_queue + 1 } else { 0 };
         if let Some(rate) = sample.bytes_per_s

@@ -23,6 +23,7 @@ use crate::problem::Problem;
 use crate::quotas::Quotas;
 use session::Session;
 use transfer::Transfer;
+pub use transport::tls;
 
 /// Sessions at once; a device beyond is told when to come back.
 pub const SESSIONS_MAX: usize = 1_024;

@@ -66,8 +66,8 @@ impl ClientCertVerifier for AnyDevice {
     }
 }
 
-/// How the server lets devices connect.
-pub(super) fn config(server: &SigningKey) -> Result<quinn::ServerConfig, Problem> {
+/// How the server proves itself, and what it takes for a device: over QUIC and over TCP.
+pub fn tls(server: &SigningKey) -> Result<rustls::ServerConfig, Problem> {
     let fault =
         |_: Error| Problem::new(Problem::FAILED, "transport", "setting up TLS failed", "Report this with the version of karwan.");
     let provider = Arc::new(ring::default_provider());
@@ -80,9 +80,14 @@ pub(super) fn config(server: &SigningKey) -> Result<quinn::ServerConfig, Problem
         .with_client_cert_verifier(Arc::new(AnyDevice(provider)))
         .with_cert_resolver(Arc::new(rustls::server::AlwaysResolvesServerRawPublicKeys::new(certified)));
     config.alpn_protocols = vec![ALPN.to_vec()];
+    Ok(config)
+}
+
+/// How the server lets devices connect over QUIC.
+pub(super) fn config(server: &SigningKey) -> Result<quinn::ServerConfig, Problem> {
     let unsuitable =
         |_| Problem::new(Problem::FAILED, "transport", "setting up QUIC failed", "Report this with the version of karwan.");
-    let crypto = quinn::crypto::rustls::QuicServerConfig::try_from(config).map_err(unsuitable)?;
+    let crypto = quinn::crypto::rustls::QuicServerConfig::try_from(tls(server)?).map_err(unsuitable)?;
     let mut server = quinn::ServerConfig::with_crypto(Arc::new(crypto));
     let mut transport =
         transport().map_err(|error| Problem::new(Problem::FAILED, "transport", error.to_string(), error.mend()))?;

@@ -74,8 +74,8 @@ impl ServerCertVerifier for Pin {
     }
 }
 
-/// How a device connects: with its key, to a server that holds one of these.
-pub fn client_config(device: &SigningKey, servers: &[PublicKey]) -> Result<quinn::ClientConfig, ClientError> {
+/// How a device proves itself, and believes a server that holds one of these keys: over QUIC and over TCP.
+pub fn client_tls(device: &SigningKey, servers: &[PublicKey]) -> Result<rustls::ClientConfig, ClientError> {
     let provider = Arc::new(ring::default_provider());
     let fault = |_: Error| ClientError::Transport { what: "setting up TLS" };
     let der = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(device.pkcs8_der()));
@@ -89,7 +89,12 @@ pub fn client_config(device: &SigningKey, servers: &[PublicKey]) -> Result<quinn
         .with_custom_certificate_verifier(pin)
         .with_client_cert_resolver(Arc::new(rustls::client::AlwaysResolvesClientRawPublicKeys::new(certified)));
     config.alpn_protocols = vec![ALPN.to_vec()];
-    let crypto = quinn::crypto::rustls::QuicClientConfig::try_from(config)
+    Ok(config)
+}
+
+/// How a device connects over QUIC.
+pub fn client_config(device: &SigningKey, servers: &[PublicKey]) -> Result<quinn::ClientConfig, ClientError> {
+    let crypto = quinn::crypto::rustls::QuicClientConfig::try_from(client_tls(device, servers)?)
         .map_err(|_| ClientError::Transport { what: "setting up TLS" })?;
     let mut client = quinn::ClientConfig::new(Arc::new(crypto));
     client.transport_config(Arc::new(transport()?));
