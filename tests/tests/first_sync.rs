@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use karwan_client::sync::report::{Listener, Progress, Quiet};
-use karwan_client::{ClientError, Device as Opened, FileKey, Folder, ListQuery, SystemClock};
+use karwan_client::{ClientError, Device as Opened, FileKey, Folder, ListQuery, RecordListed, SystemClock};
 use karwan_tests::corpus::Dice;
 use karwan_tests::workbook::household_form;
 use karwan_tests::world::{Device, World};
@@ -53,8 +53,11 @@ async fn a_first_sync_ended_in_the_middle_goes_on_where_it_was() {
     let came = impatient.envelopes.load(Ordering::Relaxed);
     assert!(came > 0 && came < sent, "{came} of {sent}");
     let interviews = ListQuery { entities: Some(false), ..ListQuery::default() };
-    let held = device.list(&interviews).unwrap().len() as u64;
+    let rows = device.list(&interviews).unwrap();
+    let held = rows.len() as u64;
     assert!(held > 0 && held < RECORDS, "what came is kept: {held}");
+    let named = |row: &RecordListed| row.form.as_deref() == Some("household") && row.title.starts_with("Karim");
+    assert!(rows.iter().all(named), "and its form came before it");
     device.close().unwrap();
 
     let device = open();
@@ -63,6 +66,6 @@ async fn a_first_sync_ended_in_the_middle_goes_on_where_it_was() {
     assert_eq!(came + report.envelopes_down, sent, "nothing came twice");
     let rows = device.list(&interviews).unwrap();
     assert_eq!(rows.len() as u64, RECORDS);
-    assert!(rows.iter().all(|row| row.form.as_deref() == Some("household") && row.title.starts_with("Karim")));
+    assert!(rows.iter().all(named));
     device.close().unwrap();
 }

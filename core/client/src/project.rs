@@ -29,14 +29,26 @@ impl Inner {
         record: &Record,
         caseload: CaseloadId,
     ) -> Result<BTreeSet<String>, ClientError> {
+        let projection = self.projection(&batch.view(), record)?;
+        let folded = search_text(projection.search_text.split('\n'));
+        self.write_projection(batch, &projection, &folded, caseload)
+    }
+
+    /// Writes a projection, with its text to be found by, folded; gives the ids of its open review items.
+    pub(crate) fn write_projection(
+        &self,
+        batch: &Batch<'_>,
+        projection: &Projection,
+        folded: &str,
+        caseload: CaseloadId,
+    ) -> Result<BTreeSet<String>, ClientError> {
         let view = batch.view();
-        let projection = self.projection(&view, record)?;
-        let id = record.id();
+        let id = projection.record;
         let (source, version) = source_of(self, &view, projection.form)?;
         if view.listed(&id.to_string())?.iter().any(|row| row.kind == Kind::Interview && row.source != source) {
             batch.remove_interview(id)?;
         }
-        let items = open_items(&projection);
+        let items = open_items(projection);
         let (device, person) = projection.made_by.map_or((None, None), |(device, person)| (Some(device), Some(person)));
         let row = Listed {
             kind: Kind::Interview,
@@ -58,7 +70,7 @@ impl Inner {
             open_items: u32::try_from(items.len()).unwrap_or(u32::MAX),
             unsent: view.is_unsent(id)?,
         };
-        batch.put_listed(&row, &search_text(projection.search_text.split('\n')))?;
+        batch.put_listed(&row, folded)?;
         batch.put_items(&id.to_string(), &items.iter().map(stored).collect::<Result<Vec<_>, _>>()?)?;
         let writes = projection.entity_writes.iter().map(write_row).collect::<Result<Vec<_>, _>>()?;
         let touched = batch.put_writes(id, &writes)?;
@@ -117,10 +129,9 @@ fn source_of(inner: &Inner, view: &View<'_>, form: Option<Hash>) -> Result<(Stri
         return Ok((ENTITY_SOURCE.to_owned(), String::new()));
     }
     // A form whose definition is not here or not readable: listed under its hash, so that it is found when that changes.
-    if inner.loaded(view, form)?.is_none() {
-        return Ok((form.to_string(), String::new()));
-    }
-    Ok(view.form(form)?.map_or_else(|| (form.to_string(), String::new()), |row| (row.form_id, row.version)))
+    let loaded = inner.loaded(view, form)?;
+    Ok(loaded
+        .map_or_else(|| (form.to_string(), String::new()), |loaded| (loaded.row.form_id.clone(), loaded.row.version.clone())))
 }
 
 fn stored(item: &ReviewItem) -> Result<Item, ClientError> {

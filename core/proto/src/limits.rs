@@ -71,6 +71,10 @@ pub const BLOB_CHUNK_BYTES: usize = 64 * 1024;
 pub const MAX_BLOB_BYTES: u64 = 2 * 1024 * 1024 * 1024;
 /// Blobs asked for or offered in one frame.
 pub const MAX_BLOBS_PER_FRAME: usize = 256;
+/// Largest form definition that is told before the entry that names it; a larger one is asked for in pieces.
+pub const MAX_DEFINITION_BYTES: usize = MAX_CHANGE_BYTES;
+/// Definitions that are told before one page, and that a device holds until the entries come that name them, in bytes.
+pub const MAX_DEFINITIONS_BYTES: usize = 4 * MAX_DEFINITION_BYTES;
 
 /// A whole attachment.
 pub const MAX_ATTACHMENT_BYTES: u64 = 256 * 1024 * 1024;

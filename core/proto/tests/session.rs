@@ -5,7 +5,7 @@ mod common;
 
 use common::{CASELOAD, Device, Fault, ONE_WAY_MS, Server, run};
 use karwan_proto::error::SessionError;
-use karwan_proto::limits::{MAX_INTRODUCTIONS, SESSION_IDLE_MS};
+use karwan_proto::limits::{MAX_DEFINITION_BYTES, MAX_INTRODUCTIONS, SESSION_IDLE_MS};
 use karwan_proto::session::{
     Admission, DeviceEffect, DeviceSession, Frame, Ingested, Introduction, Refusal, ServerEffect, ServerSession, Welcome,
 };
@@ -185,6 +185,49 @@ fn every_byte_of_a_session_flipped_is_refused_and_the_next_session_works() {
         assert!(next.device.is_ok() && next.server.is_ok(), "{fault:?}: the next session {:?}", next.device);
         assert_eq!((device.log.len(), server.log.len(), device.outbox.len()), (2, 2, 0), "{fault:?}");
     }
+}
+
+#[test]
+fn a_definition_comes_before_the_entries_that_name_it_and_a_large_one_not_at_all() {
+    let mut other = Device::new(2);
+    let mut log = Server::default();
+    other.write(b"theirs");
+    run(&mut other, &mut log, None).device.unwrap();
+
+    let mut ours = DeviceSession::new(Device::new(1).start(), 0).unwrap();
+    let mut theirs = ServerSession::new(0);
+    assert_eq!(theirs.definitions(vec![b"a form".to_vec()]), Err(SessionError::Driver("definitions")));
+    let mut came = Vec::new();
+    for _ in 0..2 {
+        while let Some(effect) = ours.poll() {
+            match effect {
+                DeviceEffect::Send(bytes) => theirs.receive(0, &bytes).unwrap(),
+                DeviceEffect::NextOffer => ours.offers_end().unwrap(),
+                DeviceEffect::Definition { bytes } => came.push(format!("definition of {} B", bytes.len())),
+                DeviceEffect::Entries { entries, .. } => came.push(format!("{} entries", entries.len())),
+                _ => {}
+            }
+        }
+        while let Some(effect) = theirs.poll() {
+            match effect {
+                ServerEffect::Send(bytes) => ours.receive(0, &bytes).unwrap(),
+                ServerEffect::Admit { .. } => {
+                    let welcome = Welcome { epoch: 1, clock_ms: 0, recovering: false };
+                    theirs.admit(Admission { welcome, caseloads: [CASELOAD].into() }).unwrap();
+                }
+                ServerEffect::ReadMembership { .. } => theirs.membership(1, Vec::new(), false).unwrap(),
+                ServerEffect::ReadDirectory { after_version } => {
+                    theirs.directory(after_version, false, Vec::new(), false).unwrap();
+                }
+                ServerEffect::ReadEntries { caseload, .. } => {
+                    theirs.definitions(vec![b"a form".to_vec(), vec![0; MAX_DEFINITION_BYTES + 1]]).unwrap();
+                    theirs.entries(caseload, log.log.clone(), 1, 0, 0).unwrap();
+                }
+                _ => {}
+            }
+        }
+    }
+    assert_eq!(came, ["definition of 6 B", "1 entries"]);
 }
 
 #[test]

@@ -164,7 +164,7 @@ impl Record {
 
     /// The newest form version in its own changes.
     pub fn form(&self) -> Option<Hash> {
-        State::read(self, None).form
+        State::form_of(self)
     }
 
     /// An edit by somebody who had seen `seen`, which left the answers `after`; `None` where nothing differs.

@@ -62,6 +62,8 @@ pub struct State {
 struct Reading<'a> {
     record: &'a Record,
     heads: Option<Vec<ChangeHash>>,
+    /// What is under the root.
+    root: Vec<(String, Vec<Found>)>,
 }
 
 /// What is under a key.
@@ -71,7 +73,13 @@ enum Found {
     Map(ObjId),
 }
 
-impl Reading<'_> {
+impl<'a> Reading<'a> {
+    fn of(record: &'a Record, heads: Option<Vec<ChangeHash>>) -> Self {
+        let mut reading = Self { record, heads, root: Vec::new() };
+        reading.root = reading.keys(&ObjId::Root);
+        reading
+    }
+
     /// Every key of a map with everything that stands under it, the winner first.
     fn keys(&self, map: &ObjId) -> Vec<(String, Vec<Found>)> {
         let doc = &self.record.doc;
@@ -121,16 +129,12 @@ impl Reading<'_> {
     }
 
     fn maps(&self, name: &str) -> Vec<ObjId> {
-        let mut found = Vec::new();
-        for (key, values) in self.keys(&ObjId::Root) {
-            if key == name {
-                found.extend(values.into_iter().filter_map(|value| match value {
-                    Found::Map(id) => Some(id),
-                    _ => None,
-                }));
-            }
-        }
-        found
+        let under = self.root.iter().filter(|(key, _)| key == name).flat_map(|(_, values)| values);
+        let maps = under.filter_map(|value| match value {
+            Found::Map(id) => Some(id.clone()),
+            _ => None,
+        });
+        maps.collect()
     }
 
     fn answers(&self, maps: &[ObjId], parent: &str, depth: usize, state: &mut State, around: &mut Vec<String>) {
@@ -194,6 +198,10 @@ impl Reading<'_> {
         }
     }
 
+    fn form(&self) -> Option<Hash> {
+        self.texts(root::META).into_iter().find(|(key, ..)| key == root::FORM).and_then(|(_, text, _)| text.parse().ok())
+    }
+
     fn texts(&self, name: &str) -> Vec<(String, String, Hash)> {
         let mut found = Vec::new();
         for map in self.maps(name) {
@@ -212,15 +220,19 @@ impl Reading<'_> {
 }
 
 impl State {
+    /// The newest form in the record's own changes, without reading the rest.
+    pub fn form_of(record: &Record) -> Option<Hash> {
+        Reading::of(record, None).form()
+    }
+
     /// Reads a record at these heads; `None`: as it is now.
     pub fn read(record: &Record, heads: Option<&[Hash]>) -> Self {
         let heads = heads.filter(|heads| *heads != record.heads().as_slice());
-        let reading = Reading { record, heads: heads.map(|heads| heads.iter().map(|hash| ChangeHash(hash.0)).collect()) };
+        let reading = Reading::of(record, heads.map(|heads| heads.iter().map(|hash| ChangeHash(hash.0)).collect()));
         let mut state = Self { answer_maps: reading.maps(root::ANSWERS), ..Self::default() };
         let maps = state.answer_maps.clone();
         reading.answers(&maps, "", 0, &mut state, &mut Vec::new());
-        state.form =
-            reading.texts(root::META).into_iter().find(|(key, ..)| key == root::FORM).and_then(|(_, text, _)| text.parse().ok());
+        state.form = reading.form();
         for (key, text, change) in reading.texts(root::EVENTS) {
             let Some((path, id)) = key.rsplit_once('!') else { continue };
             let Ok(body) = serde_json::from_str::<EventBody>(&text) else { continue };

@@ -269,27 +269,45 @@ impl Batch<'_> {
             row.unsent,
         ];
         let number: i64 = statement.query_row(parameters, |row| row.get(0))?;
-        self.transaction
-            .prepare_cached("INSERT OR REPLACE INTO search(rowid, folded) VALUES(?1, ?2)")?
-            .execute(params![number, folded])?;
+        // The index finds no value that is shorter than what it is made of, and most answers of a survey are.
+        let found = folded_text(folded.split(BETWEEN).filter(|value| value.chars().nth(TRIGRAM - 1).is_some()));
+        self.index.borrow_mut().insert(number, Some(found));
+        Ok(())
+    }
+
+    /// Writes what the transaction makes of the search index. At its end: each statement that may have to be taken back by itself makes
+    /// the index write out what it holds so far, and hundreds of small pieces are then merged again and again.
+    pub(crate) fn write_index(&self) -> Result<(), StoreError> {
+        let mut put = self.transaction.prepare_cached("INSERT OR REPLACE INTO search(rowid, folded) VALUES(?1, ?2)")?;
+        let mut take = self.transaction.prepare_cached("DELETE FROM search WHERE rowid = ?1")?;
+        for (number, folded) in self.index.take() {
+            match folded {
+                Some(folded) => put.execute(params![number, folded])?,
+                None => take.execute([number])?,
+            };
+        }
+        Ok(())
+    }
+
+    /// Takes rows away, and what the index holds of them.
+    fn remove_rows(&self, condition: &str, parameters: impl rusqlite::Params) -> Result<(), StoreError> {
+        let mut statement =
+            self.transaction.prepare_cached(&format!("DELETE FROM listing WHERE {condition} RETURNING number"))?;
+        let mut rows = statement.query(parameters)?;
+        while let Some(row) = rows.next()? {
+            self.index.borrow_mut().insert(row.get(0)?, None);
+        }
         Ok(())
     }
 
     /// Takes a row away.
     pub fn remove_listed(&self, kind: Kind, source: &str, id: &str) -> Result<(), StoreError> {
-        let text = "DELETE FROM search WHERE rowid IN (SELECT number FROM listing WHERE kind = ?1 AND source = ?2 AND id = ?3)";
-        self.transaction.prepare_cached(text)?.execute(params![kind as i64, source, id])?;
-        let text = "DELETE FROM listing WHERE kind = ?1 AND source = ?2 AND id = ?3";
-        self.transaction.prepare_cached(text)?.execute(params![kind as i64, source, id])?;
-        Ok(())
+        self.remove_rows("kind = ?1 AND source = ?2 AND id = ?3", params![kind as i64, source, id])
     }
 
     /// Takes an interview's rows away, whichever form they name.
     pub fn remove_interview(&self, record: RecordId) -> Result<(), StoreError> {
-        let text = "DELETE FROM search WHERE rowid IN (SELECT number FROM listing WHERE kind = 0 AND id = ?1)";
-        self.transaction.prepare_cached(text)?.execute([record.to_string()])?;
-        self.transaction.prepare_cached("DELETE FROM listing WHERE kind = 0 AND id = ?1")?.execute([record.to_string()])?;
-        Ok(())
+        self.remove_rows("kind = 0 AND id = ?1", [record.to_string()])
     }
 
     /// Notes whether an interview has changes that the server has not accepted.
@@ -312,6 +330,7 @@ impl Batch<'_> {
 
     /// Empties all projections, so that they can be made again.
     pub fn drop_projections(&self) -> Result<(), StoreError> {
+        self.index.borrow_mut().clear();
         self.transaction.execute_batch(
             "DELETE FROM listing; INSERT INTO search(search) VALUES('delete-all'); DELETE FROM entity_write; DELETE FROM entity_value; DELETE FROM item;",
         )?;

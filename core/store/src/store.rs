@@ -1,11 +1,14 @@
 //! The open database: making it, opening it, pausing it, and the one transaction through which everything is written.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
 use karwan_proto::ids::IncarnationId;
 use karwan_proto::keys::PublicKey;
 use rand::Rng;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use crate::error::{DiskContext, StoreError};
@@ -20,6 +23,8 @@ use crate::witness::Witness;
 const BUSY_TIMEOUT_MS: u64 = 5_000;
 /// Pages of the page cache, negative: in KiB.
 const CACHE_KIB: i64 = -16_384;
+/// Prepared statements that are kept: more than there are.
+const STATEMENTS_KEPT: usize = 128;
 
 /// What opening found.
 #[derive(Debug, Clone, Default)]
@@ -205,8 +210,9 @@ impl Store {
     ) -> Result<T, E> {
         let connection = self.connection.as_mut().ok_or(StoreError::Paused)?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(StoreError::from)?;
-        let batch = Batch { transaction };
+        let batch = Batch::of(transaction);
         let result = work(&batch)?;
+        batch.write_index()?;
         if let Some(counter) = counter {
             batch.set("counter", &counter.to_be_bytes())?;
             self.witness.reserve(counter)?;
@@ -267,11 +273,19 @@ impl Store {
 /// A transaction in progress; everything in it is written together or not at all.
 pub struct Batch<'a> {
     pub(crate) transaction: Transaction<'a>,
+    /// What the search index is to hold under a row's number, nothing where the row goes; written last, all at once.
+    pub(crate) index: RefCell<BTreeMap<i64, Option<String>>>,
 }
 
 impl std::fmt::Debug for Batch<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Batch")
+    }
+}
+
+impl<'a> Batch<'a> {
+    fn of(transaction: Transaction<'a>) -> Self {
+        Self { transaction, index: RefCell::default() }
     }
 }
 
@@ -320,7 +334,9 @@ pub(crate) fn connect(path: &Path, key: &DatabaseKey) -> Result<Connection, Stor
     connection.pragma_update_and_check(None, "secure_delete", "ON", |_| Ok(()))?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "cache_size", CACHE_KIB)?;
-    connection.set_prepared_statement_cache_capacity(64);
+    // Without this every binding of a value that an index is searched for makes SQLite compile the statement again.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
     Ok(connection)
 }
 
@@ -353,7 +369,7 @@ fn begin_incarnation(
     rand::rng().fill_bytes(&mut name);
     let incarnation = IncarnationId::from_random(name);
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let batch = Batch { transaction };
+    let batch = Batch::of(transaction);
     batch.set("nonce", &nonce)?;
     batch.set("counter", &0u64.to_be_bytes())?;
     batch.set("incarnation", &incarnation.0)?;

@@ -220,9 +220,12 @@ impl Session {
                 let page =
                     blocking(move || organisation.page(caseload, after, (device, incarnation), (limit_bytes, limit))).await?;
                 match page {
-                    Some(page) => session
-                        .entries(caseload, page.entries, page.head, page.backed_up, page.membership_length)
-                        .map_err(driver_fault)?,
+                    Some(page) => {
+                        session.definitions(page.definitions).map_err(driver_fault)?;
+                        session
+                            .entries(caseload, page.entries, page.head, page.backed_up, page.membership_length)
+                            .map_err(driver_fault)?;
+                    }
                     None => session.cursor_unknown(caseload).map_err(driver_fault)?,
                 }
             }

@@ -7,8 +7,9 @@ pub mod ingest;
 mod payload;
 pub mod recovery;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use karwan_proto::limits::MAX_DEFINITIONS_BYTES;
 use karwan_proto::membership::Cut;
 use karwan_proto::session::Delivered;
 use karwan_proto::{
@@ -67,6 +68,8 @@ pub(crate) fn append(
 pub struct LogPage {
     /// Entries, with envelopes where the device did not make them.
     pub entries: Vec<Delivered>,
+    /// Definitions of the forms that they say are to be filled.
+    pub definitions: Vec<Vec<u8>>,
     /// Last entry of the log.
     pub head: u64,
     /// Up to which entry the log is backed up.
@@ -197,9 +200,33 @@ impl Organisation {
                     entries.push(Delivered { entry: bytes, envelope });
                 }
             }
-            Ok(Some(LogPage { entries, head: head.sequence, backed_up: backed_up as u64, membership_length: membership as u64 }))
+            let definitions = self.definitions(&entries)?;
+            let (backed_up, membership_length) = (backed_up as u64, membership as u64);
+            Ok(Some(LogPage { entries, definitions, head: head.sequence, backed_up, membership_length }))
         })?;
         Ok(rows)
+    }
+
+    /// Definitions of the forms that entries say are to be filled, as many as may be told before them.
+    fn definitions(&self, entries: &[Delivered]) -> Result<Vec<Vec<u8>>, Problem> {
+        let mut named = BTreeSet::new();
+        for delivered in entries.iter().filter(|delivered| delivered.envelope.is_none()) {
+            // A device that is told that a form is retired was told before that it is to be filled.
+            if let LogEntry::Form { definition, retired: false, .. } = LogEntry::decode(&delivered.entry)? {
+                named.insert(definition);
+            }
+        }
+        let mut definitions = Vec::new();
+        let mut bytes_total = 0;
+        for hash in named {
+            let Some(bytes) = self.blob(hash)? else { continue };
+            bytes_total += bytes.len();
+            if bytes_total > MAX_DEFINITIONS_BYTES {
+                break;
+            }
+            definitions.push(bytes);
+        }
+        Ok(definitions)
     }
 
     /// The newest of a device's points that the log has.

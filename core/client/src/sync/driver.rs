@@ -196,6 +196,7 @@ impl<'a> Driver<'a> {
             DeviceEffect::Evict { .. } => {}
             DeviceEffect::Envelopes { caseload, envelopes } => self.incoming.envelopes(caseload, &envelopes, &mut self.report)?,
             DeviceEffect::BlobChunk { hash, length, offset, bytes } => self.blob_chunk(hash, length, offset, &bytes)?,
+            DeviceEffect::Definition { bytes } => self.incoming.definition(bytes),
             DeviceEffect::NoBlob { hash } => drop(self.blobs.remove(&hash)),
             DeviceEffect::ReadBlob { hash, offset, limit } => match repair::piece_of_file(self.inner, hash, offset, limit)? {
                 Some((length, bytes)) => exchange.session.blob_chunk(hash, length, offset, bytes).map_err(session_error)?,

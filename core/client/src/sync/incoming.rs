@@ -1,6 +1,7 @@
 //! What comes down: membership, names, pages of a caseload's log. Each page is one transaction with its cursor and with what lists
 //! and forms read of it, so a session cut off anywhere goes on where it was.
 
+mod ahead;
 mod aside;
 mod page;
 
@@ -10,6 +11,7 @@ use std::sync::Arc;
 use karwan_proto::directory::DirectoryRow;
 use karwan_proto::envelope::Envelope;
 use karwan_proto::ids::{CaseloadId, Hash, RecordId};
+use karwan_proto::limits::MAX_DEFINITIONS_BYTES;
 use karwan_proto::log::{Cursor, LogEntry};
 use karwan_proto::membership::{Act, Membership, SignedEntry};
 use karwan_proto::session::Delivered;
@@ -20,6 +22,7 @@ use super::report::SyncReport;
 use crate::device::{Inner, locked};
 use crate::error::ClientError;
 use crate::observe::Changed;
+use ahead::{Ahead, Work};
 use page::Page;
 
 /// Records that are projected again in one transaction at most.
@@ -32,6 +35,8 @@ pub(crate) struct Incoming<'a> {
     changed: BTreeSet<RecordId>,
     forms: bool,
     people: bool,
+    /// Definitions of forms that the log has not named yet.
+    definitions: BTreeMap<Hash, Vec<u8>>,
     /// Something was erased or let go: nothing of it is to stay in the file.
     scrub: bool,
 }
@@ -39,7 +44,15 @@ pub(crate) struct Incoming<'a> {
 impl<'a> Incoming<'a> {
     pub(crate) fn new(inner: &'a Arc<Inner>) -> Result<Self, ClientError> {
         let items_before = item_ids(inner)?;
-        Ok(Self { inner, items_before, changed: BTreeSet::new(), forms: false, people: false, scrub: false })
+        Ok(Self {
+            inner,
+            items_before,
+            changed: BTreeSet::new(),
+            forms: false,
+            people: false,
+            definitions: BTreeMap::new(),
+            scrub: false,
+        })
     }
 
     /// Checks and keeps entries of the membership log; caseloads that they grant are held from now on. Where they are others than those held,
@@ -115,6 +128,14 @@ impl<'a> Incoming<'a> {
         })
     }
 
+    /// Holds the definition of a form until the log names it, as far as that is reasonable: it can be asked for later.
+    pub(crate) fn definition(&mut self, bytes: Vec<u8>) {
+        let held: usize = self.definitions.values().map(Vec::len).sum();
+        if held + bytes.len() <= MAX_DEFINITIONS_BYTES {
+            self.definitions.insert(Hash(*blake3::hash(&bytes).as_bytes()), bytes);
+        }
+    }
+
     /// Takes in a page of a caseload's log, whole or not at all.
     pub(crate) fn entries(
         &mut self,
@@ -132,7 +153,10 @@ impl<'a> Incoming<'a> {
         let authors = entries
             .iter()
             .any(|delivered| LogEntry::decode(&delivered.entry).is_ok_and(|entry| matches!(entry, LogEntry::Generation { .. })));
-        let work = |batch: &Batch<'_>| {
+        let decoded = ahead::decode(entries, first, &membership);
+        let beginnings = Work::of(inner, &decoded);
+        let definitions = &mut self.definitions;
+        let mut work = |batch: &Batch<'_>, ahead: Option<Ahead<'_, '_>>| {
             batch.add_caseload(caseload, Cursor::start_of(caseload).chain)?;
             let state = batch.view().caseload(caseload)?.ok_or(ClientError::NoCaseload)?;
             if state.sequence + 1 != first {
@@ -140,6 +164,9 @@ impl<'a> Incoming<'a> {
             }
             let mut point = Cursor { sequence: state.sequence, chain: state.chain };
             let mut page = Page::new(inner, batch, &membership, caseload, incarnation);
+            page.ahead = ahead;
+            page.decoded = Some(&decoded);
+            page.definitions = Some(definitions);
             for delivered in entries {
                 point = point.after(&delivered.entry);
                 page.entry(point, delivered)?;
@@ -153,7 +180,16 @@ impl<'a> Incoming<'a> {
             report.not_applied.append(&mut page.not_applied);
             Ok::<_, ClientError>((touched, page.forms > 0, page.retired))
         };
-        let (touched, forms, retired) = if authors { store.author(work)? } else { store.write(work)? };
+        let written = std::thread::scope(|scope| {
+            let ahead = Ahead::begin(scope, &beginnings);
+            let work = |batch: &Batch<'_>| work(batch, ahead);
+            if authors { store.author(work) } else { store.write(work) }
+        });
+        if written.is_err() {
+            // A form that came with what was not kept.
+            inner.forget_forms();
+        }
+        let (touched, forms, retired) = written?;
         self.scrub |= retired;
         if forms {
             self.forms = true;

@@ -1,6 +1,7 @@
 //! The device's side of a session: [`DeviceSession`]. It says hello, offers what is unsent, checks that what comes back continues the logs that the
 //! device holds, and counts what it costs.
 
+mod blobs;
 mod repair;
 
 use super::Traffic;
@@ -145,6 +146,11 @@ pub enum DeviceEffect {
         caseload: CaseloadId,
         /// Their bytes.
         envelopes: Vec<Vec<u8>>,
+    },
+    /// The definition of a form that entries which follow may name: keep it with them.
+    Definition {
+        /// Its bytes.
+        bytes: Vec<u8>,
     },
     /// Keep this piece of a blob that was asked for; the last one ends at `length`, and then the whole must have its hash.
     BlobChunk {
@@ -426,39 +432,6 @@ impl DeviceSession {
         if self.settled && !self.finishing { Ok(()) } else { Err(SessionError::Driver(answer)) }
     }
 
-    /// Answers [`DeviceEffect::ReadBlob`].
-    ///
-    /// # Errors
-    /// [`SessionError::Driver`] when it was not asked for or does not begin where it was.
-    pub fn blob_chunk(&mut self, hash: Hash, length: u64, offset: u64, bytes: Vec<u8>) -> Result<(), SessionError> {
-        let (Some(asked), Some(upload)) = (self.uploading.take(), self.uploads.front_mut()) else {
-            return Err(SessionError::Driver("a piece of a blob"));
-        };
-        if asked != hash || upload.offset != offset || bytes.len() > BLOB_CHUNK_BYTES || (bytes.is_empty() && offset < length) {
-            return Err(SessionError::Driver("another piece of a blob"));
-        }
-        upload.offset += bytes.len() as u64;
-        if upload.offset >= length {
-            self.uploads.pop_front();
-            self.stored_awaited.insert(hash);
-        }
-        self.send(&Frame::BlobChunk { hash, length, offset, bytes });
-        Ok(())
-    }
-
-    /// Answers [`DeviceEffect::ReadBlob`] when the blob is not there.
-    ///
-    /// # Errors
-    /// [`SessionError::Driver`] when it was not asked for.
-    pub fn no_blob(&mut self, hash: Hash) -> Result<(), SessionError> {
-        if self.uploading.take() != Some(hash) {
-            return Err(SessionError::Driver("a missing blob"));
-        }
-        self.uploads.pop_front();
-        self.send(&Frame::NoBlob { hash });
-        Ok(())
-    }
-
     /// Takes in bytes from the stream.
     ///
     /// # Errors
@@ -638,6 +611,7 @@ impl DeviceSession {
                 }
                 self.effects.push_back(DeviceEffect::BlobChunk { hash, length, offset, bytes });
             }
+            Frame::Definition { bytes } => self.effects.push_back(DeviceEffect::Definition { bytes }),
             Frame::NoBlob { hash } => {
                 self.wanted_blobs.remove(&hash);
                 self.effects.push_back(DeviceEffect::NoBlob { hash });

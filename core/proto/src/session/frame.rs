@@ -8,8 +8,9 @@ use crate::directory::DirectoryRow;
 use crate::error::CodecError;
 use crate::ids::{CaseloadId, Hash, IncarnationId, OrganisationId, PersonId, RecordId};
 use crate::limits::{
-    BLOB_CHUNK_BYTES, MAX_BLOB_BYTES, MAX_BLOBS_PER_FRAME, MAX_CASELOADS, MAX_DIRECTORY_PER_PAGE, MAX_ENTRIES_PER_PAGE,
-    MAX_ENTRY_BYTES, MAX_ENVELOPE_BYTES, MAX_INTRODUCTIONS, MAX_MEMBERSHIP_PER_PAGE, MAX_NAME_BYTES, MAX_POINTS,
+    BLOB_CHUNK_BYTES, MAX_BLOB_BYTES, MAX_BLOBS_PER_FRAME, MAX_CASELOADS, MAX_DEFINITION_BYTES, MAX_DIRECTORY_PER_PAGE,
+    MAX_ENTRIES_PER_PAGE, MAX_ENTRY_BYTES, MAX_ENVELOPE_BYTES, MAX_INTRODUCTIONS, MAX_MEMBERSHIP_PER_PAGE, MAX_NAME_BYTES,
+    MAX_POINTS,
 };
 use crate::log::{Cursor, Reason};
 use crate::membership::SignedEntry;
@@ -296,6 +297,11 @@ pub enum Frame {
         /// The blob.
         hash: Hash,
     },
+    /// Server: the definition of a form that entries of the next page name. A device that does not know this frame asks for it later.
+    Definition {
+        /// Its bytes; their hash is its name.
+        bytes: Vec<u8>,
+    },
     /// Server: everything there is has been said.
     Done {
         /// Where the logs end.
@@ -356,6 +362,7 @@ const ENVELOPES: u64 = 43;
 const DONE: u64 = 44;
 const BLOB_WANTED: u64 = 60;
 const BLOB_STORED: u64 = 61;
+const DEFINITION: u64 = 62;
 
 impl Wire for CaseloadCursor {
     fn write(&self, writer: &mut Writer) {
@@ -462,6 +469,7 @@ impl Frame {
             Self::Envelopes { .. } => "Envelopes",
             Self::BlobWanted { .. } => "BlobWanted",
             Self::BlobStored { .. } => "BlobStored",
+            Self::Definition { .. } => "Definition",
             Self::Done { .. } => "Done",
             Self::BlobChunk { .. } => "BlobChunk",
             Self::NoBlob { .. } => "NoBlob",
@@ -558,6 +566,9 @@ impl Wire for Frame {
             Self::BlobStored { hash } => {
                 writer.array(2).uint(BLOB_STORED).value(hash);
             }
+            Self::Definition { bytes } => {
+                writer.array(2).uint(DEFINITION).bytes(bytes);
+            }
             Self::Done { heads } => {
                 writer.array(2).uint(DONE).list(heads);
             }
@@ -583,7 +594,8 @@ impl Wire for Frame {
             ENTRIES | WELCOME | BLOB_CHUNK => 4,
             ENROL | RECEIPT | DIRECTORY => 3,
             OFFER | POINTS | WANT_ENVELOPES | REFUSED | REJECTED | MEMBERSHIP | COMMON | EVICT | ENVELOPES | BLOB_WANTED => 2,
-            INTRODUCE | OFFER_BLOBS | WANT_BLOBS | CHAIN_MISMATCH | WITHDRAWN | EVICTED | DONE | NO_BLOB | BLOB_STORED => 1,
+            INTRODUCE | OFFER_BLOBS | WANT_BLOBS | CHAIN_MISMATCH | WITHDRAWN | EVICTED | DONE | NO_BLOB | BLOB_STORED
+            | DEFINITION => 1,
             other => RepairFrame::elements(other).unwrap_or(0),
         };
         let more = after_kind.checked_sub(known).ok_or(CodecError::TooShort {
@@ -656,6 +668,7 @@ impl Wire for Frame {
             }
             BLOB_WANTED => Self::BlobWanted { hash: reader.value()?, offset: reader.uint_up_to(MAX_BLOB_BYTES)? },
             BLOB_STORED => Self::BlobStored { hash: reader.value()? },
+            DEFINITION => Self::Definition { bytes: reader.bytes(MAX_DEFINITION_BYTES)?.to_vec() },
             DONE => Self::Done { heads: reader.list(MAX_CASELOADS)? },
             BLOB_CHUNK => Self::BlobChunk {
                 hash: reader.value()?,

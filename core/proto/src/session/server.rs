@@ -88,7 +88,7 @@ pub enum ServerEffect {
         /// What the device holds.
         after_version: u64,
     },
-    /// Answer with [`ServerSession::entries`], or [`ServerSession::cursor_unknown`] when the log has not this chain there.
+    /// Answer with [`ServerSession::entries`], after [`ServerSession::definitions`], or [`ServerSession::cursor_unknown`] when the log has not this chain there.
     ReadEntries {
         /// The caseload.
         caseload: CaseloadId,

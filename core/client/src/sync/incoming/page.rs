@@ -16,6 +16,7 @@ use karwan_store::erase::SET_ASIDE;
 use karwan_store::form::FormRow;
 use karwan_store::log::INCOMPLETE;
 
+use super::ahead::{Ahead, Decoded};
 use crate::device::Inner;
 use crate::error::ClientError;
 use crate::records::{self, provenance};
@@ -30,6 +31,14 @@ pub(super) struct Page<'a, 'b> {
     pub(super) caseload: CaseloadId,
     pub(super) incarnation: IncarnationId,
     pub(super) records: BTreeMap<(RecordId, u32), Record>,
+    /// Envelopes of the page whose signature holds.
+    pub(super) decoded: Option<&'a Decoded>,
+    /// Records that the page begins, as they are made ahead.
+    pub(super) ahead: Option<Ahead<'a, 'a>>,
+    /// Definitions of forms that came before the entries that name them.
+    pub(super) definitions: Option<&'a mut BTreeMap<Hash, Vec<u8>>>,
+    /// Records that are projected already, unless something else of them changes.
+    pub(super) projected: BTreeSet<RecordId>,
     pub(super) project: BTreeSet<RecordId>,
     pub(super) retired: bool,
     pub(super) sent: BTreeSet<RecordId>,
@@ -59,6 +68,10 @@ impl<'a, 'b> Page<'a, 'b> {
             membership,
             caseload,
             records: BTreeMap::new(),
+            decoded: None,
+            ahead: None,
+            definitions: None,
+            projected: BTreeSet::new(),
             project: BTreeSet::new(),
             sent: BTreeSet::new(),
             judged: BTreeSet::new(),
@@ -115,6 +128,10 @@ impl<'a, 'b> Page<'a, 'b> {
             }
             LogEntry::Form { form_id, version, definition, media, retired, .. } => {
                 self.forms += 1;
+                if let Some(bytes) = self.definitions.as_mut().and_then(|held| held.remove(&definition)) {
+                    self.batch.put_blob(&bytes)?;
+                    self.inner.forget_forms();
+                }
                 self.batch.put_form(&FormRow {
                     hash: definition,
                     caseload: self.caseload,
@@ -196,26 +213,33 @@ impl<'a, 'b> Page<'a, 'b> {
     /// An envelope with its content: signature, then each change that the server accepted through this device's own gate. Gives whether it is
     /// dealt with: one of a device that the membership log does not name yet is asked for again.
     pub(super) fn envelope(&mut self, bytes: &[u8], sequence: u64, role: Role) -> Result<bool, ClientError> {
-        let envelope = match Envelope::decode(bytes) {
-            Ok(envelope) => envelope,
-            Err(error) => {
-                self.set_aside(Hash(*blake3::hash(bytes).as_bytes()), error.to_string());
+        let decoded = self.decoded.and_then(|decoded| decoded.get(&sequence)).map(|(envelope, _)| envelope);
+        let fresh;
+        let envelope = if let Some(envelope) = decoded {
+            envelope
+        } else {
+            match Envelope::decode(bytes) {
+                Ok(envelope) => fresh = envelope,
+                Err(error) => {
+                    self.set_aside(Hash(*blake3::hash(bytes).as_bytes()), error.to_string());
+                    return Ok(true);
+                }
+            }
+            let Some(key) = self.membership.key_of(fresh.header().device) else {
+                self.set_aside(fresh.hash(), "its device is not in the membership log");
+                return Ok(false);
+            };
+            if let Err(error) = fresh.verify(&key) {
+                self.set_aside(fresh.hash(), error.to_string());
                 return Ok(true);
             }
+            &fresh
         };
         let (name, header) = (envelope.hash(), envelope.header());
-        let Some(key) = self.membership.key_of(header.device) else {
-            self.set_aside(name, "its device is not in the membership log");
-            return Ok(false);
-        };
-        if let Err(error) = envelope.verify(&key) {
-            self.set_aside(name, error.to_string());
-            return Ok(true);
-        }
         let own = header.device == self.inner.device;
         if let Some(stored) = self.batch.view().envelope(name)?
             && let Ok(mut known) = Envelope::decode(&stored.bytes)
-            && known.merge(&envelope).is_ok_and(|came| !came.is_empty())
+            && known.merge(envelope).is_ok_and(|came| !came.is_empty())
         {
             self.batch.set_envelope_bytes(name, &known.encode())?;
         }
@@ -235,7 +259,7 @@ impl<'a, 'b> Page<'a, 'b> {
         for item in envelope.items() {
             let Some(record) = item.record() else { continue };
             if self.batch.view().verdict(name, record)?.is_none_or(|word| word == ACCEPTED || word == SET_ASIDE) {
-                self.admit(&envelope, item, role, sequence)?;
+                self.admit(envelope, item, role, sequence)?;
             }
         }
         Ok(true)
@@ -274,6 +298,21 @@ impl<'a, 'b> Page<'a, 'b> {
             };
         }
         self.batch.put_record(*record, RecordPlace { caseload: self.caseload, generation: *generation })?;
+        let made = self.ahead.as_mut().filter(|_| place.is_none()).and_then(|ahead| ahead.take(envelope.hash(), *record));
+        if let Some(made) = made {
+            let stored = StoredChange {
+                hash: made.hash,
+                bytes: change.clone(),
+                own: header.device == self.inner.device,
+                envelope: Some(envelope.hash()),
+                state: ChangeState::Accepted,
+                origin,
+            };
+            self.batch.put_change(*record, *generation, &stored)?;
+            self.inner.write_projection(self.batch, &made.projection, &made.folded, self.caseload)?;
+            self.projected.insert(*record);
+            return Ok(());
+        }
         let sourced = SourcedChange { bytes: change.clone(), provenance: provenance(&origin) };
         let actor = header.incarnation.0;
         let mut admitted = gate::admit(self.document(*record, *generation)?, sourced.clone(), actor);
@@ -383,6 +422,7 @@ impl<'a, 'b> Page<'a, 'b> {
                 None => drop(self.inner.project_again(self.batch, *id)?),
             }
         }
+        self.project.extend(self.projected.iter());
         for record in self.sent.difference(&self.project) {
             let unsent = self.batch.view().is_unsent(*record)?;
             self.batch.set_unsent(*record, unsent)?;

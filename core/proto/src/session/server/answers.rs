@@ -4,7 +4,7 @@ use super::{Asked, Page, Progress, ServerSession, Stage, Wish};
 use crate::directory::DirectoryRow;
 use crate::error::{LogError, SessionError};
 use crate::ids::{CaseloadId, Hash};
-use crate::limits::{BLOB_CHUNK_BYTES, MAX_FRAME_BYTES, MAX_MEMBERSHIP_PER_PAGE};
+use crate::limits::{BLOB_CHUNK_BYTES, MAX_DEFINITION_BYTES, MAX_FRAME_BYTES, MAX_MEMBERSHIP_PER_PAGE};
 use crate::log::Cursor;
 use crate::membership::SignedEntry;
 use crate::session::frame::{Delivered, Frame};
@@ -68,6 +68,21 @@ impl ServerSession {
         }
         self.held_page = Some(Page { caseload, entries, head, backed_up });
         self.advance();
+        Ok(())
+    }
+
+    /// Before the answer to `ServerEffect::ReadEntries`: definitions of forms that its entries name, so that the device need not take in
+    /// records before it has their form. Those that are larger than [`MAX_DEFINITION_BYTES`] are left for the device to ask for.
+    ///
+    /// # Errors
+    /// [`SessionError::Driver`] when no entries were asked for.
+    pub fn definitions(&mut self, definitions: Vec<Vec<u8>>) -> Result<(), SessionError> {
+        if !matches!(self.asked, Some(Asked::Entries(_))) {
+            return Err(SessionError::Driver("definitions"));
+        }
+        for bytes in definitions.into_iter().filter(|bytes| bytes.len() <= MAX_DEFINITION_BYTES) {
+            self.send(&Frame::Definition { bytes });
+        }
         Ok(())
     }
 
