@@ -39,7 +39,8 @@ impl fmt::Display for Fault {
             write!(formatter, "{place}: ")?;
         }
         let message = self.message.trim_end_matches('.');
-        write!(formatter, "{message}.")?;
+        let end = if message.ends_with('?') { "" } else { "." };
+        write!(formatter, "{message}{end}")?;
         if !self.mend.is_empty() {
             write!(formatter, " Mend: {}", self.mend)?;
         }

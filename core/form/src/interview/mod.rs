@@ -19,7 +19,7 @@ pub mod state;
 mod store;
 mod submit;
 mod tree;
-mod values;
+pub(crate) mod values;
 
 pub use context::{Context, Lists, Mode, NoLists};
 pub use state::{

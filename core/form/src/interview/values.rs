@@ -9,7 +9,7 @@ use crate::xpath::value::{number_text, parse_number};
 pub(super) const VALUE_BYTES_MAX: usize = 64 * 1024;
 
 /// The text form of a typed value; otherwise what the type expects.
-pub(super) fn typed(data_type: DataType, text: &str, offset_minutes: i32) -> Result<String, &'static str> {
+pub(crate) fn typed(data_type: DataType, text: &str, offset_minutes: i32) -> Result<String, &'static str> {
     if text.len() > VALUE_BYTES_MAX {
         return Err("a shorter text");
     }

@@ -453,9 +453,8 @@ impl Writer<'_> {
             {
                 // Only where the list is at hand can its versions be looked up.
                 if self.form.instances.contains_key(&declaration.list) {
-                    let inside = id.source.trim();
-                    let from = if inside.starts_with('.') { "current()/" } else { "" };
-                    let source = format!("instance('{}')/root/item[name={from}{inside}]/{column}", declaration.list);
+                    let inside = from_current(id.source.trim());
+                    let source = format!("instance('{}')/root/item[name={inside}]/{column}", declaration.list);
                     bind(name, Expression::parse(&source).ok().as_ref());
                 }
             }
@@ -534,6 +533,28 @@ impl Writer<'_> {
             }
         };
     }
+}
+
+/// An expression as it stands in a predicate over a list: each relative path begins at the node that the whole is evaluated for.
+fn from_current(source: &str) -> String {
+    let mut moved = String::with_capacity(source.len());
+    let mut quoted = None;
+    for (at, letter) in source.char_indices() {
+        match quoted {
+            Some(quote) if quote == letter => quoted = None,
+            Some(_) => {}
+            None if matches!(letter, '\'' | '"') => quoted = Some(letter),
+            None => {
+                let begins = source.get(at..).is_some_and(|rest| rest.starts_with("../"));
+                let goes_on = source.get(..at).is_some_and(|before| before.ends_with(['/', '.']));
+                if begins && !goes_on {
+                    moved.push_str("current()/");
+                }
+            }
+        }
+        moved.push(letter);
+    }
+    moved
 }
 
 fn repeat_around(form: &Form, id: NodeId) -> Option<NodeId> {

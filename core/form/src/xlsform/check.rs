@@ -1,4 +1,4 @@
-//! Looks at the form as a whole: lists that selects name, circles of calculations, paths that lead nowhere.
+//! Looks at the form as a whole: lists that selects name, circles of calculations.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,6 +16,9 @@ use crate::xpath::syntax::{Axis, Path, Start, Test, Tree};
 
 /// Names of a circle that are written out.
 const NAMES_SHOWN: usize = 20;
+
+/// Lists of a workbook that a message names.
+const LISTS_SHOWN: usize = 12;
 
 /// The lists of a workbook.
 #[derive(Debug, Default)]
@@ -51,6 +54,10 @@ pub fn lists(draft: &Draft, sheet: &Sheet, lists: &mut Lists, has_sheet: impl Fn
             let similar = super::references::similar(name, known.keys().map(String::as_str));
             let mend = match similar {
                 Some(similar) => format!("did you mean `{similar}`?"),
+                None if !known.is_empty() && known.len() <= LISTS_SHOWN => {
+                    let names: Vec<String> = known.keys().map(|name| format!("`{name}`")).collect();
+                    format!("name one of its lists ({}), or add choices with the list name `{name}`", names.join(", "))
+                }
                 None if has_sheet(sheet) => format!("add choices with the list name `{name}` to the {sheet} sheet"),
                 None => format!("add a sheet `{sheet}` with the columns `list_name`, `name` and `label`"),
             };
@@ -287,7 +294,7 @@ fn circle(
 
 /// Absolute paths that an expression of a node reads, as far as they can be known without an interview, and whether an
 /// instance of a repeat is chosen on the way.
-fn paths_of(expression: &Expression, own: &str) -> Vec<(String, bool)> {
+pub fn paths_of(expression: &Expression, own: &str) -> Vec<(String, bool)> {
     let mut reader = PathReader { own, found: Vec::new() };
     reader.collect(&expression.tree, Some(own), false);
     reader.found
@@ -356,22 +363,6 @@ impl PathReader<'_> {
         }
         if let Some(at) = at {
             self.found.push((at, chosen));
-        }
-    }
-}
-
-/// Paths written out by hand that lead to nothing.
-pub fn paths(nodes: &[Node], report: &mut Report) {
-    let known: BTreeSet<&str> = nodes.iter().map(|node| node.path.as_str()).collect();
-    let Some(root) = nodes.first().map(|node| format!("{}/", node.path)) else { return };
-    for node in nodes {
-        for (column, expression) in expressions(node) {
-            for (path, _) in paths_of(expression, &node.path) {
-                if path.starts_with(&root) && !known.contains(path.as_str()) && !path.contains("/meta") {
-                    let place = Place { sheet: "survey", row: node.row, column };
-                    report.warn(place, &format!("the path `{path}` leads to nothing in this form"));
-                }
-            }
         }
     }
 }

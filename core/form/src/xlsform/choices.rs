@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::columns::Sheet;
+use super::columns::{MISSING, Sheet};
 use super::draft::Words;
 use super::references::is_name;
 use super::report::{Place, Report};
@@ -43,11 +43,7 @@ pub fn read(sheet: &Sheet, allow_duplicates: bool, report: &mut Report) -> BTree
     }
     for (key, header) in [("list_name", "list_name"), ("name", "name")] {
         if !sheet.has(key) {
-            report.fault(
-                Place { sheet: "choices", row: 1, column: header },
-                "the column is missing",
-                format!("add a column `{header}`"),
-            );
+            report.fault(Place { sheet: "choices", row: 1, column: header }, MISSING, sheet.add(header, ""));
         }
     }
     if !sheet.has("list_name") || !sheet.has("name") {
@@ -85,7 +81,8 @@ pub fn read(sheet: &Sheet, allow_duplicates: bool, report: &mut Report) -> BTree
         }
         let label: Words = own(sheet.texts(row, "label"));
         if label.is_empty() {
-            report.warn(place(&label_column), "this choice has no label");
+            let renamed = sheet.lookalike("label").map(|text| format!(": rename the column `{text}` to `label`"));
+            report.warn(place(&label_column), &format!("this choice has no label{}", renamed.unwrap_or_default()));
         }
         let media = ["image", "audio", "video", "big-image"]
             .iter()

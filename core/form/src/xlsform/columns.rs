@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::references::distance;
 use super::report::{Place, Report};
 use super::workbook::RawSheet;
 
@@ -141,6 +142,9 @@ const CHOICES: &[(&str, &str)] = &[
 const SETTINGS: &[(&str, &str)] =
     &[("title", "form_title"), ("set_form_title", "form_title"), ("id_string", "form_id"), ("set_form_id", "form_id")];
 
+/// What is said of a column that must be there.
+pub const MISSING: &str = "the column is missing";
+
 /// Empty columns after which nothing more is a header.
 const EMPTY_COLUMNS_MAX: u32 = 20;
 /// Empty rows after which nothing more is read.
@@ -185,6 +189,10 @@ pub fn read(raw: RawSheet, kind: Kind, report: &mut Report) -> Sheet {
             continue;
         }
         if kind == Kind::Survey && !is_known(&header.key) {
+            if let Some(meant) = meant(text, double) {
+                let place = Place { sheet: &sheet.name, row: 1, column: text };
+                report.warn(place, &format!("this column is not read; is it meant to be `{meant}`?"));
+            }
             header.key.clear();
             sheet.headers.insert(*column, header);
             continue;
@@ -251,6 +259,31 @@ fn is_plain(text: &str) -> bool {
             | "list name"
             | "dataset"
     )
+}
+
+fn first_part(text: &str) -> &str {
+    text.split(':').next().unwrap_or_default().trim()
+}
+
+/// What a column of the survey sheet that is not read could be meant to be.
+fn meant(text: &str, double: bool) -> Option<String> {
+    let (first, rest) = text.split_at(first_part(text).len());
+    let key = snake(first);
+    if let (true, Some(language)) = (double && TRANSLATED.contains(&key.as_str()), rest.strip_prefix(':')) {
+        return Some(format!("{first}::{}", language.trim()));
+    }
+    SURVEY_KNOWN.iter().find(|known| known.len() > 3 && is_like(&key, known)).map(|known| format!("{known}{rest}"))
+}
+
+/// Whether a word is a slip of another: letters in another order, one letter more, less or changed, or two of a long word.
+fn is_like(word: &str, other: &str) -> bool {
+    let sorted = |word: &str| {
+        let mut letters: Vec<char> = word.chars().filter(|letter| *letter != '_').collect();
+        letters.sort_unstable();
+        letters
+    };
+    let bound = if other.len() >= 8 { 2 } else { 1 };
+    word.len() > 2 && word != other && (sorted(word) == sorted(other) || distance(word, other, bound) <= bound)
 }
 
 fn header(text: &str, kind: Kind, double: bool) -> Header {
@@ -350,6 +383,21 @@ impl Sheet {
     /// Whether the sheet has the column, in any language.
     pub fn has(&self, key: &str) -> bool {
         self.headers.values().any(|header| header.key == key)
+    }
+
+    /// What to do where a column is missing: rename the one that is like it, or add it, which is `for_what`.
+    pub fn add(&self, key: &str, for_what: &str) -> String {
+        match self.lookalike(key) {
+            Some(text) => format!("rename the column `{text}` to `{key}`"),
+            None => format!("add a column `{key}`{for_what}"),
+        }
+    }
+
+    /// A header that is hardly meant as anything but the column `key`, which the sheet does not have.
+    pub fn lookalike(&self, key: &str) -> Option<&str> {
+        let unread = |header: &&Header| header.key.is_empty() || header.key == header.text || header.key == snake(&header.text);
+        let headers = self.headers.values().filter(unread).filter(|header| header.key != key);
+        headers.map(|header| header.text.as_str()).find(|text| !self.has(key) && is_like(&snake(first_part(text)), key))
     }
 
     /// The header as the author wrote it, for messages.

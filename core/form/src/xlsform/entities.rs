@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::assemble::Header;
-use super::columns::Sheet;
+use super::columns::{MISSING, Sheet};
 use super::compile::Compiler;
 use super::draft::Pending;
 use super::references::{Names, Source, Style, is_element_name};
@@ -41,7 +41,10 @@ pub fn read(
 ) -> Vec<EntityDeclaration> {
     let mut declared = declarations(sheet, compiler);
     if declared.is_empty() {
-        check_without_sheet(compiler, pending, header);
+        // A column that is missing is told already, and the one thing to mend.
+        if sheet.rows.is_empty() || sheet.has("list_name") {
+            check_without_sheet(compiler, pending, header);
+        }
         return Vec::new();
     }
     saved(&mut declared, compiler, nodes, pending, header);
@@ -85,11 +88,7 @@ pub fn check_without_sheet(compiler: &mut Compiler<'_>, pending: &[Pending], hea
 fn declarations(sheet: &Sheet, compiler: &mut Compiler<'_>) -> Vec<Declared> {
     let mut declared: Vec<Declared> = Vec::new();
     if !sheet.rows.is_empty() && !sheet.has("list_name") {
-        compiler.report.fault(
-            Place { sheet: "entities", row: 1, column: "list_name" },
-            "the column is missing",
-            "add a column `list_name`",
-        );
+        compiler.report.fault(Place { sheet: "entities", row: 1, column: "list_name" }, MISSING, sheet.add("list_name", ""));
         return declared;
     }
     for header in sheet.headers.values() {

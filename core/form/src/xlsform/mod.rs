@@ -4,6 +4,7 @@
 //! [`selects`] and [`attributes`]) makes the tree of [`draft`]; when all names are known, [`assemble`] and [`compile`] read the expressions and words, with
 //! [`references`] for `${name}`. [`entities`] and [`status`] read their sheets, [`check`] looks at the whole.
 
+mod advice;
 mod assemble;
 mod attributes;
 pub(crate) mod check;
@@ -108,8 +109,8 @@ fn read_sheets(bytes: &[u8], file_name: &str, report: &mut Report) -> Result<For
             "survey",
             1,
             "type",
-            "the column is missing",
-            "add a column `type`; it says what each row asks for",
+            columns::MISSING,
+            survey_sheet.add("type", "; it says what each row asks for"),
         ));
     }
     let mut settings = settings::read(sheets.get("settings"), file_name, report);
@@ -125,7 +126,12 @@ fn read_sheets(bytes: &[u8], file_name: &str, report: &mut Report) -> Result<For
     if report.faults.is_empty() && draft.nodes.iter().skip(1).all(|node| node.row == 0) {
         report.warn(Place { sheet: "survey", row: 0, column: "" }, "the survey sheet asks nothing");
     }
-    check::lists(&draft, survey_sheet, &mut lists, |sheet| sheets.contains_key(sheet), report);
+    // Where the choices sheet lacks a column, that is the one thing to tell of it.
+    let listless =
+        report.faults.iter().any(|fault| fault.sheet == "choices" && fault.row == 1 && fault.message == columns::MISSING);
+    if !listless {
+        check::lists(&draft, survey_sheet, &mut lists, |sheet| sheets.contains_key(sheet), report);
+    }
     let entity_lists: Vec<&str> =
         sheets.get("entities").iter().flat_map(|sheet| sheet.rows.iter().map(|row| sheet.text(row, "list_name"))).collect();
     geometry::check(&mut draft, &survey_sheet.header_text("parameters"), &lists, &entity_lists, report);
@@ -170,7 +176,7 @@ fn read_sheets(bytes: &[u8], file_name: &str, report: &mut Report) -> Result<For
     let status_rules = sheets.get("karwan_status").map(|sheet| status::read(sheet, &nodes, report)).unwrap_or_default();
     check::searches(&nodes, &header("type"), report);
     check::cycles(&nodes, &header, report);
-    check::paths(&nodes, report);
+    advice::give(&nodes, &instances, &header, report);
 
     let instance_name = nodes
         .iter()

@@ -251,7 +251,7 @@ pub fn similar<'names>(name: &str, names: impl Iterator<Item = &'names str>) -> 
 }
 
 /// Letters to add, drop or change, without regard to case.
-fn distance(left: &str, right: &str, bound: usize) -> usize {
+pub fn distance(left: &str, right: &str, bound: usize) -> usize {
     let left: Vec<char> = left.to_lowercase().chars().collect();
     let right: Vec<char> = right.to_lowercase().chars().collect();
     if left.len().abs_diff(right.len()) > bound {

@@ -15,8 +15,12 @@ impl Reader<'_> {
         let (stem, extension) = list.rsplit_once('.').unwrap_or((list, ""));
         let is_file = matches!(extension, "csv" | "xml" | "geojson");
         let reference = list.starts_with("${");
-        if list.is_empty() || list.contains(' ') && !reference {
-            self.fault(row, "type", "the type names no list", "write the list's name after the type: `select_one LIST`");
+        let command = self.cell(row, "type").split(' ').next().unwrap_or_default().to_owned();
+        if list.is_empty() {
+            self.fault(row, "type", "the type names no list", format!("write the list's name after the type: `{command} LIST`"));
+        } else if list.contains(' ') && !reference {
+            let mend = format!("write the name of one list, without spaces: `{command} LIST`");
+            self.fault(row, "type", format!("`{list}` cannot be the name of a list"), mend);
         } else if from == From::File && (!is_file || stem.contains('.')) {
             self.fault(
                 row,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::columns::Sheet;
-use super::references::is_element_name;
+use super::references::{is_element_name, similar};
 use super::report::{Place, Report};
 
 /// What the settings say, with pyxform's defaults.
@@ -136,7 +136,10 @@ pub fn read(sheet: Option<&Sheet>, file_name: &str, report: &mut Report) -> Sett
     }
     for header in sheet.headers.values() {
         if !KNOWN.contains(&header.key.as_str()) && !header.key.starts_with("attribute") {
-            report.warn(Place { sheet: "settings", row: 0, column: &header.text }, "this setting is not known and is ignored");
+            let near =
+                similar(&header.key, KNOWN.into_iter()).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+            let place = Place { sheet: "settings", row: 1, column: &header.text };
+            report.warn(place, &format!("this setting is not known and is ignored{near}"));
         }
     }
     settings

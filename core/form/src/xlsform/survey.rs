@@ -22,6 +22,8 @@ pub struct Open {
     repeat: bool,
     row: u32,
     name: String,
+    /// An end of the other kind stands in it, and was told.
+    closed_wrongly: bool,
     pub table_list: TableList,
 }
 
@@ -64,6 +66,9 @@ pub fn read(sheet: &Sheet, settings: &Settings, report: &mut Report) -> Draft {
         reader.row(row);
     }
     while let Some(open) = reader.open.pop() {
+        if open.closed_wrongly {
+            continue;
+        }
         let what = if open.repeat { "repeat" } else { "group" };
         let place = Place { sheet: "survey", row: open.row, column: "type" };
         reader.report.fault(place, format!("the {what} `{}` is never closed", open.name), format!("add a row `end_{what}`"));
@@ -150,13 +155,15 @@ impl Reader<'_> {
                 let mend = if text.starts_with("select") || text.starts_with("rank") {
                     "write `select_one LIST`, `select_multiple LIST` or `rank LIST` with a list of the choices sheet".to_owned()
                 } else {
-                    super::references::similar(&text, types::NAMES.iter().copied()).map_or_else(
-                        || "use a question type of XLSForm, such as `text`".to_owned(),
-                        |name| format!("did you mean `{name}`?"),
-                    )
+                    types::meant(&text)
                 };
                 self.fault(row, "type", format!("`{text}` is not a question type"), mend);
-                self.placeholder(row);
+                // A group's misspelt end or beginning is one fault, not two.
+                match super::references::similar(&text, types::ENDS.iter().copied()).as_deref() {
+                    Some("end_group" | "end_repeat") => _ = self.open.pop(),
+                    Some(begin) => self.begin(row, begin == "begin_repeat"),
+                    None => self.placeholder(row),
+                }
             }
         }
     }
@@ -187,7 +194,13 @@ impl Reader<'_> {
     pub fn name(&mut self, row: &Row, parent: NodeId) -> Option<String> {
         let name = self.cell(row, "name");
         if name.is_empty() {
-            self.fault(row, "name", "this row has no name", "give it a name, for example `age`");
+            let renamed = self.sheet.lookalike("name").map(|text| format!("rename the column `{text}` to `name`"));
+            self.fault(
+                row,
+                "name",
+                "this row has no name",
+                renamed.unwrap_or_else(|| "give it a name, for example `age`".to_owned()),
+            );
             return None;
         }
         if !is_element_name(&name) {
@@ -314,6 +327,7 @@ impl Reader<'_> {
             repeat,
             row: row.number,
             name,
+            closed_wrongly: false,
             table_list: if table_list { TableList::Empty } else { TableList::No },
         });
     }
@@ -362,9 +376,12 @@ impl Reader<'_> {
                 let message = format!("`end_{what}` stands where the {other} `{}` of row {} is open", open.name, open.row);
                 let mend = format!("write `end_{other}`, or close the {other} first");
                 self.fault(row, "type", message, mend);
-                // If the matching one is open further out, everything inside it is closed, so that one slip is one fault.
+                // One slip is one fault: if the matching one is open further out, everything inside it is closed; and where none is
+                // open, this may be a slip for the other word.
                 if let Some(at) = self.open.iter().rposition(|open| open.repeat == repeat) {
                     self.open.truncate(at);
+                } else if let Some(open) = self.open.last_mut() {
+                    open.closed_wrongly = true;
                 }
             }
             Some(_) => {
@@ -473,7 +490,10 @@ impl Reader<'_> {
                 row,
                 "label",
                 format!("`{name}` is asked without a label or hint"),
-                "write a label, or use the type `calculate` or `hidden`",
+                match self.sheet.lookalike("label") {
+                    Some(text) => format!("rename the column `{text}` to `label`"),
+                    None => "write a label, or use the type `calculate` or `hidden`".to_owned(),
+                },
             );
         }
     }
@@ -489,7 +509,12 @@ impl Reader<'_> {
         match parameters::parse(&text) {
             Ok(parameters) => parameters,
             Err(message) => {
-                self.fault(row, "parameters", message, "write `name=value` pairs separated by spaces, commas or semicolons");
+                self.fault(
+                    row,
+                    "parameters",
+                    message,
+                    "write `name=value` pairs with spaces between them, such as `start=1 end=10`",
+                );
                 BTreeMap::new()
             }
         }

@@ -1,5 +1,6 @@
 //! What a cell of the column `type` asks for.
 
+use super::references::similar;
 use crate::model::{ControlKind, DataType};
 
 /// A row of the survey.
@@ -167,6 +168,47 @@ pub const NAMES: &[&str] = &[
     "csv-external",
     "xml-external",
 ];
+
+/// What opens and closes groups.
+pub const ENDS: &[&str] = &["begin_group", "begin_repeat", "end_group", "end_repeat"];
+
+/// Words of other tools and of everyday, and what to write for them.
+const MEANT: &[(&[&str], &str)] = &[
+    (&["number", "numeric", "num"], "write `integer` for whole numbers, or `decimal`"),
+    (&["float", "double", "real"], "write `decimal`"),
+    (
+        &["dropdown", "radio", "single_choice", "choice", "select", "list"],
+        "write `select_one LIST` with a list of the choices sheet",
+    ),
+    (
+        &["checkbox", "checkboxes", "multiple_choice", "multiselect"],
+        "write `select_multiple LIST` with a list of the choices sheet",
+    ),
+    (&["boolean", "bool", "yesno", "yes_no"], "write `select_one LIST` with a list of `yes` and `no`"),
+    (&["picture", "camera"], "write `image`"),
+    (&["signature", "draw"], "write `image` with the appearance `signature` or `draw`"),
+    (&["textarea", "paragraph", "longtext", "multiline"], "write `text` with the appearance `multiline`"),
+    (&["phone", "telephone"], "write `text` with the appearance `numbers`: a phone number may begin with 0"),
+    (&["heading", "title", "label", "info", "message", "html"], "write `note`"),
+    (&["section", "page", "group"], "write `begin_group`, and `end_group` where it ends"),
+    (&["repeat", "loop", "roster", "table"], "write `begin_repeat`, and `end_repeat` where it ends"),
+    (&["formula", "calculation", "computed"], "write `calculate`"),
+    (&["qr", "qrcode", "scan"], "write `barcode`"),
+    (&["point", "map", "coordinates"], "write `geopoint`"),
+    (&["polygon", "area"], "write `geoshape`"),
+    (&["line", "path"], "write `geotrace`"),
+    (&["slider", "scale"], "write `range`"),
+];
+
+/// What to write for a type that is none.
+pub fn meant(text: &str) -> String {
+    let word = text.to_lowercase().replace([' ', '-'], "_");
+    if let Some((_, mend)) = MEANT.iter().find(|(words, _)| words.contains(&word.as_str())) {
+        return (*mend).to_owned();
+    }
+    similar(text, NAMES.iter().copied())
+        .map_or_else(|| "use a question type of XLSForm, such as `text`".to_owned(), |name| format!("did you mean `{name}`?"))
+}
 
 /// Reads the cell. As in pyxform, upper and lower case are different; several spaces are one.
 pub fn parse(text: &str) -> RowType {
