@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use karwan_client::{
-    CaseloadId, ClientError, Clock, DatabaseKey, EnrolRequest, Filling, Folder, ListQuery, MemoryKey, PersonId, RecordId,
-    SystemClock,
+    AttachmentName, CaseloadId, ClientError, Clock, DatabaseKey, EnrolRequest, Filling, Folder, ListQuery, MemoryKey, Network,
+    PersonId, RecordId, SystemClock,
 };
 use zeroize::Zeroizing;
 
@@ -15,7 +15,7 @@ use crate::error::{KarwanError, guarded};
 use crate::interview::Interview;
 use crate::listener::{Observation, Observer, Relay, SyncListener};
 use crate::runtime;
-use crate::shown::{FormSummary, OpenItem, RecordDetail, RecordSummary, Salvage, SyncSummary};
+use crate::shown::{Attachment, FormSummary, OpenItem, RecordDetail, RecordSummary, Salvage, SyncSummary};
 
 /// Largest offset of a clock from UTC, in minutes.
 const OFFSET_MINUTES_MAX: i32 = 18 * 60;
@@ -129,6 +129,10 @@ fn record_id(text: &str) -> Result<RecordId, ClientError> {
     text.parse().map_err(|_| ClientError::NoSuchRecord(text.to_owned()))
 }
 
+fn attachment_name(answer: &str) -> Result<AttachmentName, ClientError> {
+    answer.parse().map_err(|_| ClientError::NotAnAttachment)
+}
+
 fn caseload_id(text: Option<&str>) -> Result<Option<CaseloadId>, KarwanError> {
     let parsed = text.map(str::parse).transpose();
     parsed.map_err(|_| {
@@ -227,6 +231,30 @@ impl Device {
         })
     }
 
+    /// How far the file is that an answer refers to; nothing where it is not here and nobody asked for it.
+    pub fn attachment(&self, answer: String) -> Result<Option<Attachment>, KarwanError> {
+        guarded(|| Ok(self.device.attachment(&attachment_name(&answer)?)?.map(Attachment::from)))
+    }
+
+    /// Asks for the file that an answer refers to: the next sync brings it.
+    pub fn want_attachment(&self, answer: String) -> Result<(), KarwanError> {
+        guarded(|| self.device.want_attachment(&attachment_name(&answer)?))
+    }
+
+    /// The content of a file that is here whole, decrypted into memory: nothing of it is written anywhere.
+    pub fn read_attachment(&self, answer: String) -> Result<Vec<u8>, KarwanError> {
+        guarded(|| {
+            let mut content = Vec::new();
+            self.device.read_attachment(&attachment_name(&answer)?, &mut content)?;
+            Ok(content)
+        })
+    }
+
+    /// Lets a day (UTC) carry so many bytes of attachments at most, both ways together; nothing for as many as there are.
+    pub fn set_data_saver(&self, bytes_a_day: Option<u64>) -> Result<(), KarwanError> {
+        guarded(|| self.device.set_data_saver(bytes_a_day))
+    }
+
     /// Closes the database and lets the folder go: call it before the system may freeze the app. Interviews keep what was answered.
     pub fn pause(&self) -> Result<(), KarwanError> {
         guarded(|| self.device.pause())
@@ -257,13 +285,20 @@ impl Device {
         Observation::of(&self.device, observer)
     }
 
-    /// Syncs with the organisation's server: at `with`, an address or an invitation's text, or where it was last. Runs on threads of
-    /// the library. Giving up the call ends the sync; what was done by then is kept.
-    #[uniffi::method(default(listener = None, with = None))]
-    pub async fn sync(&self, listener: Option<Arc<dyn SyncListener>>, with: Option<String>) -> Result<SyncSummary, KarwanError> {
+    /// Syncs with the organisation's server: at `with`, an address or an invitation's text, or where it was last. Records first, then
+    /// attachments; large ones wait where the network is `metered`, paid by the byte. Runs on threads of the library. Giving up the call ends the
+    /// sync; what was done by then is kept.
+    #[uniffi::method(default(listener = None, with = None, metered = false))]
+    pub async fn sync(
+        &self,
+        listener: Option<Arc<dyn SyncListener>>,
+        with: Option<String>,
+        metered: bool,
+    ) -> Result<SyncSummary, KarwanError> {
         let relay = Relay::to(listener);
         let (device, told, given_up) = (self.device.clone(), relay.clone(), relay.clone());
-        let work = async move { device.sync(with.as_deref(), told.as_ref()).await };
+        let network = if metered { Network::Metered } else { Network::Free };
+        let work = async move { device.sync_over_network(with.as_deref(), network, told.as_ref()).await };
         let outcome = runtime::run(work, move || given_up.give_up()).await;
         match relay.thrown() {
             Some(thrown) => Err(thrown),

@@ -204,6 +204,12 @@ impl Interview {
         self.with(|collect| collect.set(&place, &value))
     }
 
+    /// Answers a question of the kind `Upload` with a copy of this file; gives the answer. A photograph is made smaller where the form asks for
+    /// that. The copy is encrypted; the file itself is the app's to delete.
+    pub fn attach(&self, place: String, file: String) -> Result<String, KarwanError> {
+        self.with(|collect| Ok(collect.attach(&place, std::path::Path::new(&file))?.to_string()))
+    }
+
     /// Adds an instance to a repeat; gives the place of the new instance.
     pub fn add(&self, repeat: String) -> Result<String, KarwanError> {
         self.with(|collect| collect.add(&repeat).map(|id| format!("{repeat}[{id}]")))

@@ -1,7 +1,7 @@
 //! What an app shows: forms, lines of lists, one record with where each value is from, and what a sync did. Plain values.
 
 use karwan_client::query::{ShownEvent, ShownItem, ShownValue as ClientValue};
-use karwan_client::{FormListed, RecordListed, RecordShown, Salvaged, SyncReport};
+use karwan_client::{AttachmentState, FormListed, RecordListed, RecordShown, Salvaged, SyncReport};
 
 /// A form that may be filled here.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
@@ -231,6 +231,26 @@ pub struct RefusedEnvelope {
     pub reason: String,
 }
 
+/// How far a file is that an answer refers to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Record)]
+pub struct Attachment {
+    /// Its length in bytes; unknown until it begins to come.
+    pub length: Option<u64>,
+    /// Bytes of it that are here.
+    pub held: u64,
+    /// All of it is here.
+    pub whole: bool,
+    /// The server said to have it.
+    pub at_server: bool,
+}
+
+impl From<AttachmentState> for Attachment {
+    fn from(state: AttachmentState) -> Self {
+        let AttachmentState { length, held, whole, at_server } = state;
+        Self { length, held, whole, at_server }
+    }
+}
+
 /// What a sync did and cost.
 #[derive(Debug, Clone, Default, PartialEq, Eq, uniffi::Record)]
 pub struct SyncSummary {
@@ -248,6 +268,12 @@ pub struct SyncSummary {
     pub changes_up: u64,
     /// Changes that came.
     pub changes_down: u64,
+    /// Attachments that the server has now and had not.
+    pub attachments_up: u64,
+    /// Attachments that are here now and were not.
+    pub attachments_down: u64,
+    /// Attachments that wait for a later sync.
+    pub attachments_waiting: u64,
     /// What this sync brought for a person to decide.
     pub conflicts: u64,
     /// How long it took.
@@ -273,6 +299,9 @@ impl From<SyncReport> for SyncSummary {
             round_trips: u32::try_from(report.round_trips).unwrap_or(u32::MAX),
             bytes_up: report.bytes_up,
             bytes_down: report.bytes_down,
+            attachments_up: report.attachments.up,
+            attachments_down: report.attachments.down,
+            attachments_waiting: report.attachments.waiting,
             envelopes_up: report.envelopes_up,
             envelopes_down: report.envelopes_down,
             changes_up: report.changes_up,

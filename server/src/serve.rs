@@ -7,11 +7,15 @@ use std::sync::Arc;
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::attachments::{GRACE_MS, Swept};
 use crate::host::Host;
 use crate::listener::Listener;
 use crate::log::ingest::Ingest;
 use crate::organisation::{Organisation, hex};
 use crate::problem::Problem;
+
+/// Pause between two sweeps of attachments.
+const SWEEP_PAUSE: std::time::Duration = std::time::Duration::from_hours(1);
 
 /// Where a server listens.
 #[derive(Debug, Clone, Serialize)]
@@ -54,6 +58,7 @@ impl Running {
         let (stop, stopped) = tokio::sync::watch::channel(false);
         tokio::spawn(listener.run());
         tokio::spawn(project(host.clone()));
+        tokio::spawn(sweep(organisation.clone()));
         let control = host.clone();
         tokio::spawn(async move {
             if let Err(problem) = crate::control::serve(control).await {
@@ -93,6 +98,22 @@ impl Running {
         tokio::time::timeout(std::time::Duration::from_secs(5), self.endpoint.wait_idle()).await.ok();
         let folder = crate::organisation::folder::Folder(self.host.organisation.folder().to_path_buf());
         std::fs::remove_file(folder.socket()).ok();
+    }
+}
+
+/// Takes away attachments that nothing needs, now and then.
+async fn sweep(organisation: Arc<Organisation>) {
+    loop {
+        tokio::time::sleep(SWEEP_PAUSE).await;
+        let work = organisation.clone();
+        let swept = tokio::task::spawn_blocking(move || work.sweep_attachments(work.now_ms(), GRACE_MS)).await;
+        match swept {
+            Ok(Ok(swept)) if swept != Swept::default() => {
+                tracing::info!(attachments = swept.attachments, begun = swept.begun, bytes = swept.bytes, "attachments swept");
+            }
+            Ok(Err(problem)) => tracing::error!(code = problem.code, error = problem.error, "sweeping attachments failed"),
+            _ => {}
+        }
     }
 }
 

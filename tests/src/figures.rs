@@ -4,6 +4,7 @@
 //! `figures -- --short --out FILE` measures all at a size that suits every run, `figures -- --size N NAME` one with so many cycles,
 //! inputs or records.
 
+pub mod attachments;
 pub mod bytes;
 pub mod disk;
 pub mod forms;
@@ -27,6 +28,8 @@ pub const MEASUREMENTS: &[Measurement] = &[
     (&["record_bytes_on_wire"], |scale| vec![bytes::record(scale)]),
     (&["idle_session_bytes", "idle_session_round_trips"], sessions::idle),
     (&["first_sync_100k_s", "idle_sync_100k_s", "open_100k_s", "search_100k_s"], hundred::measure),
+    (&["attachment_resume_bytes_ratio"], attachments::resume),
+    (&["record_delay_under_upload_rtt"], attachments::record_delay),
     (&["secrets_found"], sessions::secrets),
     (&["lossy_upload_over_line", "lossy_upload_bytes_ratio", "lossy_fair_share"], links::measure),
     (&["hostile_inputs", "hostile_escapes"], hostile::mutated),

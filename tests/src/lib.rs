@@ -21,6 +21,7 @@ pub mod form_speed;
 pub mod home;
 pub mod liar;
 pub mod links;
+pub mod relay;
 pub mod scenario;
 pub mod secrets;
 pub mod simulation;

@@ -189,3 +189,83 @@ fn a_restored_server_has_the_files_of_its_backup_and_is_brought_the_later_ones()
         assert_eq!(std::fs::read(&saved).unwrap(), std::fs::read(file).unwrap());
     }
 }
+
+#[test]
+fn a_sweep_takes_only_what_no_change_speaks_of_and_only_after_its_time() {
+    let mut world = world();
+    let device = world.device("one", "Laila");
+    let (record, neighbour) = (device.fill("person", "name=Qurban\n"), device.fill("person", "name=Omid\n"));
+    attach(&device, &record, "/data/paper", &file(&world, "one.pdf", 1, 10_000));
+    attach(&device, &neighbour, "/data/paper", &file(&world, "two.pdf", 2, 20_000));
+    device.sync();
+    world.server.take().unwrap().kill();
+    // As a device leaves it that was killed before its record came.
+    let database = rusqlite::Connection::open(world.organisation().join("karwan.db")).unwrap();
+    let text = "DELETE FROM attachment_reference WHERE attachment = (SELECT hash FROM attachment ORDER BY length LIMIT 1)";
+    assert_eq!(database.execute(text, []).unwrap(), 1);
+    drop(database);
+    std::fs::write(world.organisation().join("attachments").join("ab.unfinished"), b"begun").unwrap();
+    let host = karwan_server::host::Host::open(&world.organisation()).unwrap();
+    let now_ms = host.organisation.now_ms() + 1_000;
+    let kept = host.organisation.sweep_attachments(now_ms, karwan_server::attachments::GRACE_MS).unwrap();
+    assert_eq!(kept, karwan_server::attachments::Swept::default(), "its record may come");
+    let swept = host.organisation.sweep_attachments(now_ms, 0).unwrap();
+    assert_eq!((swept.attachments, swept.begun), (1, 1));
+    assert_eq!(host.organisation.sweep_attachments(now_ms, 0).unwrap(), karwan_server::attachments::Swept::default());
+    drop(host);
+    let files = std::fs::read_dir(world.organisation().join("attachments")).unwrap().count();
+    assert_eq!(files, 1, "the other is spoken of");
+}
+
+#[test]
+fn a_paid_network_and_a_day_that_is_used_up_let_large_files_wait() {
+    let world = world();
+    let (first, second) = (world.device("one", "Laila"), world.device("two", "Karim"));
+    let record = first.fill("person", "name=Qurban\n");
+    let (film, small) = (file(&world, "film.mp4", 1, 400_000), file(&world, "small.pdf", 2, 50_000));
+    attach(&first, &record, "/data/paper", &film);
+    attach(&first, &record, "/data/photo", &small);
+    let report = first.json(&["sync"], &["--metered"]);
+    assert_eq!((count(&report, "attachments_up"), count(&report, "attachments_waiting")), (1, 1), "{report}");
+    let saver = first.json(&["data-saver"], &["150000"]);
+    assert_eq!(count(&saver, "left_today"), 150_000);
+    let report = first.sync();
+    assert_eq!((count(&report, "attachments_up"), count(&report, "attachments_waiting")), (0, 1), "{report}");
+    let sent = count(&report, "attachment_bytes_up");
+    assert!((140_000..=150_000).contains(&sent), "{report}");
+    assert!(count(&first.json(&["data-saver"], &[]), "left_today") <= 150_000 - sent);
+    first.json(&["data-saver"], &["off"]);
+    let report = first.sync();
+    assert_eq!(count(&report, "attachments_up"), 1);
+    assert!(count(&report, "attachment_bytes_up") <= 400_100 - sent, "it goes on where it was: {report}");
+    // Down too: what is held stays, and the rest comes another day.
+    second.sync();
+    second.json(&["data-saver"], &["100000"]);
+    let saved = world.path("saved");
+    second.run(&["save"], &[&record, "/data/paper", saved.to_str().unwrap()]).refused(UNREACHABLE);
+    let saver = second.json(&["data-saver"], &[]);
+    assert_eq!(count(&saver, "left_today"), 0);
+    second.json(&["data-saver"], &["off"]);
+    second.run(&["save"], &[&record, "/data/paper", saved.to_str().unwrap()]).done();
+    assert_eq!(std::fs::read(&saved).unwrap(), std::fs::read(&film).unwrap());
+}
+
+#[test]
+fn a_photograph_is_made_as_small_as_the_form_asks() {
+    let world = world();
+    let device = world.device("one", "Laila");
+    let record = device.fill("person", "name=Qurban\n");
+    let path = world.path("photo.png");
+    let photo = image::RgbImage::from_fn(1_000, 500, |x, y| image::Rgb([(x % 256) as u8, (y % 256) as u8, 90]));
+    photo.save(&path).unwrap();
+    attach(&device, &record, "/data/photo", &path);
+    let saved = world.path("saved.png");
+    device.run(&["save"], &[&record, "/data/photo", saved.to_str().unwrap()]).done();
+    let smaller = image::open(&saved).unwrap();
+    assert_eq!((smaller.width(), smaller.height()), (320, 160));
+    // A question that asks for no size gets the file as it is.
+    attach(&device, &record, "/data/paper", &path);
+    let whole = world.path("whole.png");
+    device.run(&["save"], &[&record, "/data/paper", whole.to_str().unwrap()]).done();
+    assert_eq!(std::fs::read(&whole).unwrap(), std::fs::read(&path).unwrap());
+}

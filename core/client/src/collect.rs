@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use karwan_form::answer_file::{self, AnswerLine};
 use karwan_form::interview::{Context, Interview, Mode, Violation};
-use karwan_form::model::InstanceSource;
+use karwan_form::model::{Form, InstanceSource};
 use karwan_proto::ids::{CaseloadId, PersonId, RecordId};
 use karwan_record::Record;
 use karwan_record::entities::{self, ENTITY_FORM, EntityNote};
@@ -155,6 +155,11 @@ impl Collect {
     /// The record that it becomes, or that it changes.
     pub fn record(&self) -> RecordId {
         self.draft.record
+    }
+
+    /// The form.
+    pub(crate) fn form(&self) -> &Form {
+        &self.loaded.form
     }
 
     /// The device's database.

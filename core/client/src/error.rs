@@ -124,6 +124,9 @@ pub enum ClientError {
     /// The question asks for no file.
     #[error("the question {0} asks for no file")]
     NotAFileQuestion(String),
+    /// The answer refers to no file.
+    #[error("the answer refers to no file")]
+    NotAnAttachment,
     /// The file cannot be read, or not be written.
     #[error("the file cannot be read or written: {0}")]
     FileUnreadable(String),
@@ -216,6 +219,7 @@ impl ClientError {
             Self::Invalid(_) => "invalid",
             Self::SeveralPeople => "several-people",
             Self::NotAFileQuestion(_) => "not-a-file-question",
+            Self::NotAnAttachment => "no-attachment",
             Self::FileUnreadable(_) => "unreadable",
             Self::FileSize { .. } => "file-size",
             Self::AttachmentElsewhere(_) => "attachment-elsewhere",
@@ -258,6 +262,7 @@ impl ClientError {
             | Self::FormFault { .. }
             | Self::SeveralPeople
             | Self::NotAFileQuestion(_)
+            | Self::NotAnAttachment
             | Self::FileUnreadable(_)
             | Self::FileSize { .. } => Trouble::Input,
             Self::AttachmentElsewhere(_) => Trouble::Unreachable,
@@ -305,6 +310,7 @@ impl ClientError {
             Self::Interview(_) => "Tell who made the form.",
             Self::Invalid(_) => "Mend the answers named, or keep it as a draft (--draft). Nothing was written.",
             Self::NotAFileQuestion(_) => "Name a question for a photograph, a signature, a sound or a file.",
+            Self::NotAnAttachment => "Name a question whose answer is a file.",
             Self::FileUnreadable(_) => "Look at the file's path and permissions, and at the disk's free space.",
             Self::FileSize { .. } => "Give a file with something in it, and a large one in parts or scaled down.",
             Self::AttachmentElsewhere(_) => "Sync where there is a network: it comes once the device that made it has been home.",

@@ -15,13 +15,14 @@ pub mod forms;
 mod lists;
 mod observe;
 pub mod people;
+mod picture;
 mod project;
 pub mod query;
 mod records;
 mod rewrite;
 pub mod sync;
 
-pub use attachments::AttachmentState;
+pub use attachments::{AttachmentState, DataSaver, METERED_BYTES_MAX, Network};
 pub use clock::{Clock, SystemClock};
 pub use collect::{Collect, Filling};
 pub use device::Device;

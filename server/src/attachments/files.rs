@@ -69,18 +69,19 @@ impl Organisation {
         Ok(0)
     }
 
-    /// Appends to what a device brings. Bytes that do not follow on those that are here are left out: another connection of the device has gone on.
+    /// Appends to what a device brings. Of bytes that are here already, which an earlier connection of the device brought meanwhile, only what
+    /// follows on is written.
     pub(super) fn append_begun(&self, device: DeviceId, hash: Hash, offset: u64, bytes: &[u8]) -> Result<(), Problem> {
         let name = begun_name(device, hash);
         let key = self.attachment_key(&name)?;
         // Two connections of one device may bring the same: each byte is written once.
         let _appending = self.appending.lock().unwrap_or_else(PoisonError::into_inner);
         let mut file = OpenOptions::new().create(true).append(true).open(self.attachment_path(&name))?;
-        if file.metadata()?.len() != offset {
-            return Ok(());
-        }
-        let mut sealed = bytes.to_vec();
-        apply(&key, offset, &mut sealed)?;
+        let held = file.metadata()?.len();
+        let known = held.checked_sub(offset).and_then(|known| usize::try_from(known).ok());
+        let Some(new) = known.and_then(|known| bytes.get(known..)) else { return Ok(()) };
+        let mut sealed = new.to_vec();
+        apply(&key, held, &mut sealed)?;
         Ok(file.write_all(&sealed)?)
     }
 

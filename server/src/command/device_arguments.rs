@@ -149,6 +149,18 @@ pub(super) enum DeviceCommand {
         /// Address of the server, or the text of an invitation of the same organisation
         #[arg(long, value_name = "ADDRESS_OR_QR_TEXT")]
         with: Option<String>,
+        /// The network is paid by the byte: large attachments wait for another one
+        #[arg(long)]
+        metered: bool,
+    },
+    /// Show or set how many bytes of attachments a day may carry, both ways together
+    #[command(after_help = "Examples:\n  karwan device data-saver phone 5000000\n  karwan device data-saver phone off")]
+    DataSaver {
+        #[command(flatten)]
+        device: DeviceFolder,
+        /// Bytes a day (UTC), or off
+        #[arg(value_name = "BYTES|off")]
+        bytes: Option<String>,
     },
 }
 

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use karwan_client::query::{RecordShown, ShownValue};
 use karwan_form::interview::{Interview, Mode};
 use karwan_form::model::Form;
-use karwan_proto::RecordId;
+use karwan_proto::{AttachmentName, RecordId};
 use karwan_record::{judge, place};
 
 use super::fault::Fault;
+use super::pages::file::is_picture;
 use super::questions::{Question, language_of};
 use super::say::Language;
 use super::visit::Visit;
@@ -41,6 +42,18 @@ pub struct Answer {
     pub text: String,
     /// Who gave it and when; nothing where it is calculated.
     pub given: Option<ShownValue>,
+}
+
+impl Answer {
+    /// The file that the answer refers to.
+    pub fn file(&self) -> Option<AttachmentName> {
+        self.given.as_ref()?.value.parse().ok()
+    }
+
+    /// Whether that is a picture.
+    pub fn is_picture(&self) -> bool {
+        self.file().is_some_and(|name| is_picture(&name))
+    }
 }
 
 /// A record opened for reading.

@@ -40,7 +40,7 @@ const FORM_BYTES_MAX: usize = 256 * 1024;
 /// Passwords that are checked at once: each takes 19 MiB and a core for a moment.
 const SIGN_INS_AT_ONCE: usize = 2;
 /// No script, style or font but our own, nothing around us, nothing sent elsewhere.
-const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; font-src 'self'; img-src 'self'; form-action 'self'; \
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; font-src 'self'; img-src 'self'; media-src 'self'; form-action 'self'; \
                       base-uri 'none'; frame-ancestors 'none'";
 
 /// What every page stands on.
@@ -103,6 +103,12 @@ fn router(console: Arc<Console>) -> Router {
                 .post(|s: Shared, asked: Asked, Path(id): Path<String>, Form(fields): Form<Fields>| {
                     decide(s, asked, fields, move |visit, fields| pages::record::review(visit, &id, fields))
                 }),
+        )
+        .route(
+            "/records/{id}/files/{name}",
+            get(|s: Shared, asked: Asked, Path((id, name)): Path<(String, String)>| {
+                show(s, asked, move |visit| pages::file::page(visit, &id, &name))
+            }),
         )
         .route(
             "/csv/{form}",

@@ -24,6 +24,7 @@ use karwan_proto::membership::SignedEntry;
 use karwan_proto::session::Refusal;
 use karwan_store::log::Named;
 
+use crate::attachments::Network;
 use crate::device::{Device, Inner, locked};
 use crate::error::ClientError;
 use crate::rewrite;
@@ -40,6 +41,16 @@ impl Device {
     /// Syncs with the server: at `with`, or where it was last, or where the invitation said. Ends early, with all that was done kept,
     /// when the listener says so.
     pub async fn sync(&self, with: Option<&str>, listener: &dyn Listener) -> Result<SyncReport, ClientError> {
+        self.sync_over_network(with, Network::Free, listener).await
+    }
+
+    /// The same where the app knows how the network is paid: large attachments wait for a free one.
+    pub async fn sync_over_network(
+        &self,
+        with: Option<&str>,
+        network: Network,
+        listener: &dyn Listener,
+    ) -> Result<SyncReport, ClientError> {
         let began = Instant::now();
         let (addresses, servers) = self.inner.where_to(with)?;
         if !listener.progress(&Progress::at(Phase::Connecting)) {
@@ -47,7 +58,7 @@ impl Device {
         }
         let connection = transport::connect(&self.inner.key, &servers, &addresses).await?;
         let link = connection.link.clone();
-        let outcome = self.sync_on(connection, listener).await;
+        let outcome = self.sync_on(connection, network, listener).await;
         link.close().await;
         let mut report = outcome?;
         report.ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -55,7 +66,12 @@ impl Device {
     }
 
     /// Records first, then attachments.
-    async fn sync_on(&self, connection: Connection, listener: &dyn Listener) -> Result<SyncReport, ClientError> {
+    async fn sync_on(
+        &self,
+        connection: Connection,
+        network: Network,
+        listener: &dyn Listener,
+    ) -> Result<SyncReport, ClientError> {
         let Connection { address, stream, link } = connection;
         let mut report = self.session(stream, listener).await?;
         self.inner.remember_address(&address)?;
@@ -65,14 +81,24 @@ impl Device {
             }
             report.add(self.session(link.open().await?, listener).await?);
         }
-        self.carry(&link, &mut report, listener).await?;
+        self.carry(&link, network, &mut report, listener).await?;
         Ok(report)
     }
 
     /// Carries attachments. Records that are finished meanwhile do not wait for them: they go on a stream of their own at once.
-    async fn carry(&self, link: &Link, report: &mut SyncReport, listener: &dyn Listener) -> Result<(), ClientError> {
+    async fn carry(
+        &self,
+        link: &Link,
+        network: Network,
+        report: &mut SyncReport,
+        listener: &dyn Listener,
+    ) -> Result<(), ClientError> {
         let mut made = self.inner.made.subscribe();
-        let Some(mut transfer) = Transfer::begin(&self.inner, listener, report.recovering)? else { return Ok(()) };
+        let mut transfer = Transfer::of(&self.inner, listener, network, report.recovering)?;
+        if transfer.has_nothing()? {
+            report.attachments.waiting = transfer.carried().waiting;
+            return Ok(());
+        }
         let outcome = {
             let mut carrying = std::pin::pin!(transfer.run(link.open_behind().await?));
             loop {

@@ -14,11 +14,14 @@ use tokio::io::AsyncReadExt;
 use super::report::{Carried, Listener, Phase, Progress};
 use super::stream::session_error;
 use super::transport::Stream;
+use crate::attachments::{METERED_BYTES_MAX, Network};
 use crate::device::{Inner, locked};
 use crate::error::ClientError;
 
 /// Bytes read from the stream at a time: what one transaction keeps.
 const READ_BYTES: usize = 64 * 1024;
+/// Bytes after which the data saver writes down what was spent.
+const SPENT_AT_ONCE: u64 = 256 * 1024;
 /// How long the last bytes may take on their way out.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -37,22 +40,29 @@ pub(crate) struct Transfer<'a> {
     /// Tried in this stream.
     tried: BTreeSet<Hash>,
     out: Vec<u8>,
+    /// Longest attachment that goes over this network.
+    longest: u64,
+    /// What is left of the day's bytes, where the data saver is on.
+    left: Option<u64>,
+    /// Bytes carried that the data saver has not counted yet.
+    unspent: u64,
     carried: Carried,
 }
 
 impl<'a> Transfer<'a> {
-    /// A stream with all that there is to carry; `None` where there is nothing.
-    pub(crate) fn begin(
+    /// A stream for all that there is to carry.
+    pub(crate) fn of(
         inner: &'a Arc<Inner>,
         listener: &'a dyn Listener,
+        network: Network,
         recovering: bool,
-    ) -> Result<Option<Self>, ClientError> {
+    ) -> Result<Self, ClientError> {
         let (organisation, epoch) = {
             let store = locked(&inner.store);
             let epoch = store.setting("epoch")?.and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_be_bytes);
             (store.identity()?.organisation, epoch)
         };
-        let mut transfer = Self {
+        Ok(Self {
             inner,
             listener,
             session: DeviceTransfer::new(organisation),
@@ -62,10 +72,17 @@ impl<'a> Transfer<'a> {
             room: true,
             tried: BTreeSet::new(),
             out: Vec::new(),
+            longest: if network == Network::Metered { METERED_BYTES_MAX } else { u64::MAX },
+            left: inner.data_saver()?.map(|saver| saver.left_today),
+            unspent: 0,
             carried: Carried::default(),
-        };
-        transfer.fill()?;
-        Ok((!transfer.session.is_idle()).then_some(transfer))
+        })
+    }
+
+    /// Whether there is nothing that may be carried now.
+    pub(crate) fn has_nothing(&mut self) -> Result<bool, ClientError> {
+        self.fill()?;
+        Ok(self.session.is_idle())
     }
 
     /// What was carried.
@@ -75,7 +92,13 @@ impl<'a> Transfer<'a> {
     }
 
     /// Carries everything, what is added meanwhile too.
-    pub(crate) async fn run(&mut self, mut stream: Stream) -> Result<(), ClientError> {
+    pub(crate) async fn run(&mut self, stream: Stream) -> Result<(), ClientError> {
+        let outcome = self.converse(stream).await;
+        self.spend(0)?;
+        outcome
+    }
+
+    async fn converse(&mut self, mut stream: Stream) -> Result<(), ClientError> {
         let mut buffer = vec![0; READ_BYTES];
         let idle = Duration::from_millis(SESSION_IDLE_MS);
         loop {
@@ -87,7 +110,7 @@ impl<'a> Transfer<'a> {
             if self.out.is_empty() {
                 self.send_piece()?;
             }
-            if self.session.is_idle() && self.out.is_empty() {
+            if (self.session.is_idle() || self.is_spent()) && self.out.is_empty() {
                 break;
             }
             if !self.tell(Phase::Carrying) {
@@ -132,17 +155,47 @@ impl<'a> Transfer<'a> {
             (to_bring, if self.fetches { view.attachments_wanted()? } else { Vec::new() })
         };
         for known in to_bring {
-            if self.session.may_bring()
-                && let Some(length) = known.length
-                && self.tried.insert(known.hash)
-            {
-                self.session.bring(known.hash, length).map_err(session_error)?;
+            let Some(length) = known.length else { continue };
+            if !self.session.may_bring() || !self.tried.insert(known.hash) {
+                continue;
             }
+            if length > self.longest || !self.may_begin() {
+                self.carried.waiting += 1;
+                continue;
+            }
+            self.session.bring(known.hash, length).map_err(session_error)?;
         }
         for known in wanted {
-            if self.session.may_fetch() && self.tried.insert(known.hash) {
-                self.session.fetch(known.hash, known.held, u64::MAX).map_err(session_error)?;
+            if !self.session.may_fetch() || !self.tried.insert(known.hash) {
+                continue;
             }
+            let limit = self.longest.saturating_sub(known.held).min(self.left.unwrap_or(u64::MAX));
+            if limit == 0 || known.length.is_some_and(|length| length > self.longest) || !self.may_begin() {
+                self.carried.waiting += 1;
+                continue;
+            }
+            self.session.fetch(known.hash, known.held, limit).map_err(session_error)?;
+        }
+        Ok(())
+    }
+
+    /// Where bytes are counted one goes after the other, so that what is begun is over before the next.
+    fn may_begin(&self) -> bool {
+        self.left.is_none() || (self.session.is_idle() && !self.is_spent())
+    }
+
+    /// The day's bytes are used up.
+    fn is_spent(&self) -> bool {
+        self.left == Some(0)
+    }
+
+    /// Counts bytes that went or came; they are written now and then, and at the end.
+    fn spend(&mut self, bytes: u64) -> Result<(), ClientError> {
+        let Some(left) = &mut self.left else { return Ok(()) };
+        *left = left.saturating_sub(bytes);
+        self.unspent += bytes;
+        if self.unspent >= SPENT_AT_ONCE || bytes == 0 {
+            self.inner.spend(std::mem::take(&mut self.unspent))?;
         }
         Ok(())
     }
@@ -159,8 +212,15 @@ impl<'a> Transfer<'a> {
         if effects.is_empty() {
             return Ok(());
         }
-        let mut store = locked(&self.inner.store);
-        store.write(|batch| effects.into_iter().try_for_each(|effect| self.keep(batch, effect)))
+        let before = self.carried.bytes_down;
+        {
+            let mut store = locked(&self.inner.store);
+            store.write(|batch| effects.into_iter().try_for_each(|effect| self.keep(batch, effect)))?;
+        }
+        match self.carried.bytes_down - before {
+            0 => Ok(()),
+            came => self.spend(came),
+        }
     }
 
     /// Keeps what the session says; room for another follows from all but pieces.
@@ -204,12 +264,19 @@ impl<'a> Transfer<'a> {
     /// Hands out the next piece.
     fn send_piece(&mut self) -> Result<(), ClientError> {
         let Some(wish) = self.session.next_piece() else { return Ok(()) };
+        if self.left.is_some_and(|left| left < wish.length as u64) {
+            // The rest goes another day.
+            self.carried.waiting += 1;
+            self.left = Some(0);
+            return Ok(());
+        }
         let bytes = locked(&self.inner.store).view()?.attachment_piece(wish.hash, wish.offset, wish.length)?;
         if bytes.len() != wish.length {
             // It was let go while it was on its way, or its rows are lost.
             return Err(ClientError::Store(StoreError::NotFound { what: "attachment" }));
         }
         self.carried.bytes_up += bytes.len() as u64;
+        self.spend(bytes.len() as u64)?;
         self.session.piece(wish, bytes).map_err(session_error)?;
         self.effects()
     }

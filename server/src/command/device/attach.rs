@@ -1,4 +1,4 @@
-//! `karwan device attach` and `karwan device save`: files that answers refer to.
+//! `karwan device attach`, `save` and `data-saver`: files that answers refer to.
 
 use std::fs::OpenOptions;
 use std::path::Path;
@@ -56,4 +56,31 @@ pub(super) fn save(folder: &DeviceFolder, record: &str, reference: &str, file: &
     into.sync_all()?;
     let text = format!("{bytes} bytes in {}", file.display());
     Ok(Answer::new(json!({"file": file, "attachment": name.to_string(), "bytes": bytes}), text))
+}
+
+/// Shows or sets what a day may carry.
+pub(super) fn data_saver(folder: &DeviceFolder, bytes: Option<&str>) -> Result<Answer, Problem> {
+    let device = open(folder)?;
+    match bytes {
+        None => {}
+        Some("off") => device.set_data_saver(None)?,
+        Some(text) => {
+            let bytes = text.parse().map_err(|_| {
+                Problem::new(
+                    Problem::USAGE,
+                    "usage",
+                    "expected a number of bytes, or off",
+                    "karwan device data-saver DEV 5000000",
+                )
+            })?;
+            device.set_data_saver(Some(bytes))?;
+        }
+    }
+    let saver = device.data_saver()?;
+    let text = saver.map_or_else(
+        || "The data saver is off.".to_owned(),
+        |saver| format!("{} bytes of attachments a day, {} left today.", saver.bytes_a_day, saver.left_today),
+    );
+    let value = json!({"bytes_a_day": saver.map(|saver| saver.bytes_a_day), "left_today": saver.map(|saver| saver.left_today)});
+    Ok(Answer::new(value, text))
 }

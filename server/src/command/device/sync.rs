@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use karwan_client::{ClientError, Listener, Phase, Progress, SyncReport};
+use karwan_client::{ClientError, Listener, Network, Phase, Progress, SyncReport};
 
 use super::super::device_arguments::DeviceFolder;
 use super::super::output::{Answer, hint};
@@ -34,13 +34,17 @@ impl Listener for Shown {
             "{phase}: {} sent, {} received, {} bytes up, {} bytes down",
             progress.envelopes_up, progress.envelopes_down, progress.bytes_up, progress.bytes_down
         ));
+        if progress.phase == Phase::Carrying {
+            let (up, down) = (progress.attachment_bytes_up, progress.attachment_bytes_down);
+            self.bar.set_message(format!("{phase}: {up} bytes sent, {down} bytes received"));
+        }
         self.bar.tick();
         !self.ended.load(Ordering::Relaxed)
     }
 }
 
 /// Syncs with the server.
-pub(super) fn sync(folder: &DeviceFolder, with: Option<&str>, json: bool) -> Result<Answer, Problem> {
+pub(super) fn sync(folder: &DeviceFolder, with: Option<&str>, metered: bool, json: bool) -> Result<Answer, Problem> {
     let device = open(folder)?;
     let bar = if json || !terminal::is_terminal() { ProgressBar::hidden() } else { ProgressBar::new_spinner() };
     if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
@@ -55,7 +59,7 @@ pub(super) fn sync(folder: &DeviceFolder, with: Option<&str>, json: bool) -> Res
                 ended.store(true, Ordering::Relaxed);
             }
         });
-        device.sync(with, &shown).await
+        device.sync_over_network(with, if metered { Network::Metered } else { Network::Free }, &shown).await
     });
     shown.bar.finish_and_clear();
     if let Some(ahead) = device.clock_ahead_ms()?.filter(|ahead| ahead.unsigned_abs() > CLOCK_OFF_MS) {

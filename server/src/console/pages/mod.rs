@@ -3,6 +3,7 @@
 pub mod csv;
 pub mod decide;
 pub mod devices;
+pub mod file;
 pub mod item;
 pub mod organisation;
 pub mod record;

@@ -68,6 +68,8 @@ pub const ENGLISH: Words = Words {
     answers: "Answers",
     question: "Question",
     no_answers: "Nothing is answered.",
+    open_file: "Open the file",
+    picture_not_here: "Picture; it may not have come yet.",
     form_missing: "The form of this interview is not on this server, so questions show by their names.",
     other_values: "Other values",
     calculated: "calculated",

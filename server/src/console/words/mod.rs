@@ -75,6 +75,8 @@ pub struct Words {
     pub question: &'static str,
     pub no_answers: &'static str,
     pub form_missing: &'static str,
+    pub open_file: &'static str,
+    pub picture_not_here: &'static str,
     pub other_values: &'static str,
     pub calculated: &'static str,
     pub disagreement: &'static str,

@@ -68,6 +68,8 @@ pub const PERSIAN: Words = Words {
     answers: "پاسخ‌ها",
     question: "پرسش",
     no_answers: "پاسخی داده نشده است.",
+    open_file: "باز کردن پرونده",
+    picture_not_here: "تصویر؛ شاید هنوز نرسیده باشد.",
     form_missing: "فرم این مصاحبه روی این کارساز نیست؛ از این رو پرسش‌ها با نامشان آمده‌اند.",
     other_values: "مقدارهای دیگر",
     calculated: "محاسبه‌شده",

@@ -22,6 +22,7 @@ import kotlinx.coroutines.isActive
 import kotlinx.coroutines.sync.Mutex
 import kotlinx.coroutines.sync.withLock
 import kotlinx.coroutines.withContext
+import uniffi.karwan_ffi.Attachment
 import uniffi.karwan_ffi.Changes
 import uniffi.karwan_ffi.Device
 import uniffi.karwan_ffi.FormSummary
@@ -138,17 +139,30 @@ class KarwanDevice private constructor(private val device: Device, private val d
 
     /**
      * Syncs while it is collected, and ends with its collector: what was done by then is kept. The last state is [SyncState.Done];
-     * what goes wrong is thrown. A slow collector misses steps in between, never the last.
+     * what goes wrong is thrown. A slow collector misses steps in between, never the last. Where the network is [metered], paid by the byte,
+     * large attachments wait.
      */
-    fun sync(with: String? = null): Flow<SyncState> = channelFlow {
+    fun sync(with: String? = null, metered: Boolean = false): Flow<SyncState> = channelFlow {
         val listener = object : SyncListener {
             override fun onProgress(progress: SyncProgress): Boolean {
                 trySend(SyncState.Running(progress))
                 return isActive
             }
         }
-        send(SyncState.Done(inUse { device.sync(listener, with) }))
+        send(SyncState.Done(inUse { device.sync(listener, with, metered) }))
     }.conflate()
+
+    /** How far the file is that an answer refers to; null where it is not here and nobody asked for it. */
+    suspend fun attachment(answer: String): Attachment? = onDisk { device.attachment(answer) }
+
+    /** Asks for the file that an answer refers to: the next sync brings it. */
+    suspend fun wantAttachment(answer: String) = onDisk { device.wantAttachment(answer) }
+
+    /** The content of a file that is here whole; nothing of it is written to the phone's storage in the clear. */
+    suspend fun readAttachment(answer: String): ByteArray = onDisk { device.readAttachment(answer) }
+
+    /** Lets a day carry so many bytes of attachments at most, both ways together; null for as many as there are. */
+    suspend fun setDataSaver(bytesADay: Long?) = onDisk { device.setDataSaver(bytesADay?.toULong()) }
 
     /** The phone is in another zone. */
     fun zoneChanged() = device.setUtcOffset(offsetMinutes())

@@ -2,6 +2,7 @@
 
 package karwan
 
+import java.io.File
 import kotlinx.coroutines.flow.MutableStateFlow
 import kotlinx.coroutines.flow.StateFlow
 import kotlinx.coroutines.flow.asStateFlow
@@ -22,6 +23,12 @@ class KarwanInterview internal constructor(private val device: KarwanDevice, pri
 
     /** Answers one question; an empty text takes the answer back. */
     suspend fun answer(place: String, value: String) = changing { interview.answer(place, value) }
+
+    /**
+     * Answers a question of the kind `UPLOAD` with a copy of [file], encrypted, and smaller where the form asks for that; gives the answer.
+     * The file itself is the app's to delete.
+     */
+    suspend fun attach(place: String, file: File): String = changing { interview.attach(place, file.path) }
 
     /** Adds an instance to a repeat; gives its place. */
     suspend fun add(repeat: String): String = changing { interview.add(repeat) }

@@ -3,6 +3,7 @@
 package karwan.android
 
 import android.content.Context
+import android.net.ConnectivityManager
 import androidx.work.BackoffPolicy
 import androidx.work.Constraints
 import androidx.work.CoroutineWorker
@@ -26,12 +27,13 @@ interface DeviceHolder {
     suspend fun device(): KarwanDevice?
 }
 
-/** Syncs once; tries again where the network failed, and says so where the server refused. */
+/** Syncs once, large attachments only where the network is not paid by the byte; tries again where the network failed, and says so where the server refused. */
 class SyncWorker(context: Context, parameters: WorkerParameters) : CoroutineWorker(context, parameters) {
     override suspend fun doWork(): Result {
         val device = (applicationContext as? DeviceHolder)?.device() ?: return Result.success()
         return try {
-            device.sync().collect { state ->
+            val network = applicationContext.getSystemService(ConnectivityManager::class.java)
+            device.sync(metered = network?.isActiveNetworkMetered ?: false).collect { state ->
                 if (state is SyncState.Running) {
                     setProgress(Data.Builder().putString(PHASE, state.progress.phase.name).build())
                 }
