@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use karwan_client::sync::report::Quiet;
 use karwan_client::{ClientError, DatabaseKey, MemoryKey};
@@ -28,6 +28,8 @@ pub const CASELOAD: &str = "mashhad";
 const PIPE_BYTES: usize = 1 << 20;
 /// How long a server that was let go may take to close its files.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(20);
+/// More than what a session began takes to end when nobody waits for it any more.
+const ROUNDS_TO_QUIESCE: usize = 8;
 const INVITATION_MS: i64 = 3_600_000;
 
 /// A clock that shows what it is told.
@@ -151,7 +153,7 @@ pub fn open_phone(folder: &Path, number: usize, clock: Arc<dyn Clock>) -> Result
     Device::open(Folder::new(folder), &phone_key(number), clock)
 }
 
-/// A server that serves streams in memory.
+/// A server that serves streams in memory, all in the thread of whoever polls it: what happens first is no matter of who is quicker.
 pub struct Server {
     pub host: Host,
     ingest: Ingest,
@@ -161,7 +163,7 @@ impl Server {
     /// Opens the organisation in a folder.
     pub fn open(folder: &Path) -> Result<Self, Problem> {
         let host = Host::open(folder)?;
-        let ingest = Ingest::start(host.organisation.clone());
+        let ingest = Ingest::here(host.organisation.clone());
         Ok(Self { host, ingest })
     }
 
@@ -169,12 +171,7 @@ impl Server {
     pub fn close(self) {
         let folder = organisation::folder::Folder(self.host.organisation.folder().to_owned());
         drop(self);
-        let began = Instant::now();
-        // The writer's thread may be the last to let go; the lock goes last of all.
-        while !matches!(organisation::folder::Lock::attempt(&folder), Ok(Some(_))) {
-            assert!(began.elapsed() < CLOSE_PATIENCE, "somebody still holds the organisation");
-            std::thread::yield_now();
-        }
+        assert!(matches!(organisation::folder::Lock::attempt(&folder), Ok(Some(_))), "somebody still holds the organisation");
     }
 
     /// Serves one device on its end of a stream.
@@ -183,12 +180,6 @@ impl Server {
         let key = membership.key_of(device).expect("the device is known");
         let (mut receive, mut send) = split(stream);
         listener::converse(self.host.organisation.clone(), self.ingest.clone(), key, &mut send, &mut receive).await;
-    }
-
-    /// Waits until what was handed to the writer is judged and durable, or refused.
-    pub fn settle(&self) {
-        let nobody = karwan_proto::DeviceId([0; 16]);
-        self.ingest.offer(nobody, Vec::new(), None).blocking_recv().ok();
     }
 }
 
@@ -201,8 +192,16 @@ pub fn runtime() -> Runtime {
 pub fn sync(runtime: &Runtime, phone: &Device, server: &Server) -> Result<SyncReport, ClientError> {
     let (here, there) = duplex(PIPE_BYTES);
     let (receive, send) = split(here);
-    let outcome =
-        runtime.block_on(async { tokio::join!(phone.sync_over(send, receive, &Quiet), server.serve(phone.id(), there)) }).0;
-    server.settle();
-    outcome
+    runtime.block_on(async {
+        let outcome = tokio::join!(phone.sync_over(send, receive, &Quiet), server.serve(phone.id(), there)).0;
+        quiesce().await;
+        outcome
+    })
+}
+
+/// Lets everything that a session began in a [`runtime`] come to its end: what it still holds would keep the server from closing.
+pub async fn quiesce() {
+    for _ in 0..ROUNDS_TO_QUIESCE {
+        tokio::task::yield_now().await;
+    }
 }

@@ -3,12 +3,11 @@
 
 use karwan_tests::home::Template;
 use karwan_tests::simulation::canary::{CANARIES, is_caught};
-use karwan_tests::simulation::schedule::{PHONES, schedule};
+use karwan_tests::simulation::schedule::{PHONES, Pace, schedule};
 use karwan_tests::simulation::world::run;
 
-/// Worlds with a comparison each; the figure runs longer ones.
-const SEEDS: [u64; 2] = [101, 102];
-const DAYS: u64 = 3;
+/// Worlds with a comparison each; `simulate` runs longer ones.
+const WORLDS: [(u64, u64, Pace); 3] = [(101, 3, Pace::Busy), (102, 3, Pace::Busy), (103, 28, Pace::Usual)];
 
 #[test]
 fn simulation() {
@@ -25,8 +24,8 @@ fn every_planted_fault_is_found(template: &Template) {
 }
 
 fn a_world_with_faults_loses_nothing_and_the_same_seed_is_the_same_world(template: &Template) {
-    for seed in SEEDS {
-        let steps = schedule(seed, DAYS);
+    for (seed, days, pace) in WORLDS {
+        let steps = schedule(seed, days, pace);
         let outcome = run(template, &steps, None);
         assert!(outcome.broken.is_empty(), "seed {seed}:\n{}", outcome.broken.join("\n"));
         assert_eq!(run(template, &steps, None).trace, outcome.trace, "seed {seed}");

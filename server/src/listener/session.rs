@@ -79,10 +79,11 @@ impl Session {
                         outstanding += 1;
                         let (ingest, device, told) = (self.ingest.clone(), self.device, told.clone());
                         tokio::spawn(async move {
-                            let answered = tokio::task::spawn_blocking(move || ingest.offer(device, envelope, testimony)).await;
+                            let queue = ingest.clone();
+                            let answered = ingest.do_blocking(move || queue.offer(device, envelope, testimony)).await;
                             let outcome = match answered {
-                                Ok(answered) => answered.await.ok().flatten(),
-                                Err(_) => None,
+                                Some(answered) => answered.await.ok().flatten(),
+                                None => None,
                             };
                             told.send((number, outcome)).ok();
                         });
@@ -148,34 +149,37 @@ impl Session {
         let driver_fault = |_| Problem::new(Problem::FAILED, "session", "the session took another course", "Sync again.");
         match effect {
             ServerEffect::Admit { hello, enrolment } => {
-                let admission = blocking(move || {
-                    if hello.organisation != organisation.id() {
-                        return Ok(Err((Refusal::WrongOrganisation, None)));
-                    }
-                    if let Some(enrolment) = enrolment
-                        && let Err(refusal) = organisation.enrol(key, &enrolment)?
-                    {
-                        return Ok(Err((refusal, None)));
-                    }
-                    let welcome = Welcome {
-                        epoch: organisation.epoch()?,
-                        clock_ms: organisation.now_ms(),
-                        recovering: organisation.recovering_since()?.is_some(),
-                    };
-                    let repairs = !organisation.knows_membership(hello.membership)?;
-                    Ok(match entitled(&organisation, device)? {
-                        Ok(caseloads) => {
-                            organisation.note_held(device, hello.caseloads.iter().map(|held| held.caseload).collect())?;
-                            Ok((Admission { welcome, caseloads }, repairs))
+                let admission = self
+                    .blocking(move || {
+                        if hello.organisation != organisation.id() {
+                            return Ok(Err((Refusal::WrongOrganisation, None)));
                         }
-                        // What it made before it knew waits for a supervisor.
-                        Err(Refusal::Revoked) if !repairs => return Ok(Err((Refusal::Revoked, Some(welcome)))),
-                        // It may have joined after the backup that this server was restored from.
-                        Err(Refusal::UnknownDevice) if repairs => Ok((Admission { welcome, caseloads: BTreeSet::new() }, true)),
-                        Err(refusal) => Err((refusal, None)),
+                        if let Some(enrolment) = enrolment
+                            && let Err(refusal) = organisation.enrol(key, &enrolment)?
+                        {
+                            return Ok(Err((refusal, None)));
+                        }
+                        let welcome = Welcome {
+                            epoch: organisation.epoch()?,
+                            clock_ms: organisation.now_ms(),
+                            recovering: organisation.recovering_since()?.is_some(),
+                        };
+                        let repairs = !organisation.knows_membership(hello.membership)?;
+                        Ok(match entitled(&organisation, device)? {
+                            Ok(caseloads) => {
+                                organisation.note_held(device, hello.caseloads.iter().map(|held| held.caseload).collect())?;
+                                Ok((Admission { welcome, caseloads }, repairs))
+                            }
+                            // What it made before it knew waits for a supervisor.
+                            Err(Refusal::Revoked) if !repairs => return Ok(Err((Refusal::Revoked, Some(welcome)))),
+                            // It may have joined after the backup that this server was restored from.
+                            Err(Refusal::UnknownDevice) if repairs => {
+                                Ok((Admission { welcome, caseloads: BTreeSet::new() }, true))
+                            }
+                            Err(refusal) => Err((refusal, None)),
+                        })
                     })
-                })
-                .await?;
+                    .await?;
                 match admission {
                     Ok((admission, true)) => session.admit_to_repair(admission.welcome).map_err(driver_fault)?,
                     Ok((admission, false)) => session.admit(admission).map_err(driver_fault)?,
@@ -184,41 +188,42 @@ impl Session {
                 }
             }
             ServerEffect::FindMembershipCommon { points } => {
-                let cursor = blocking(move || organisation.membership_common(&points)).await?;
+                let cursor = self.blocking(move || organisation.membership_common(&points)).await?;
                 session.membership_common(cursor).map_err(driver_fault)?;
             }
             ServerEffect::TakeMembership { entries } => {
-                blocking(move || organisation.take_back_membership(&entries)).await?;
+                self.blocking(move || organisation.take_back_membership(&entries)).await?;
                 session.membership_taken().map_err(driver_fault)?;
             }
-            ServerEffect::Readmit => match blocking(move || entitled(&organisation, device)).await? {
+            ServerEffect::Readmit => match self.blocking(move || entitled(&organisation, device)).await? {
                 Ok(caseloads) => session.readmit(caseloads).map_err(driver_fault)?,
                 Err(refusal) => session.refuse(refusal),
             },
             ServerEffect::FindLacking { caseload, prefixes } => {
-                let lacking = blocking(move || organisation.lacking(device, caseload, &prefixes)).await?;
+                let lacking = self.blocking(move || organisation.lacking(device, caseload, &prefixes)).await?;
                 session.lacking(caseload, lacking).map_err(driver_fault)?;
             }
             ServerEffect::FormsOffered { caseload, entries } => {
-                blocking(move || organisation.hold_forms(device, caseload, &entries)).await?;
+                self.blocking(move || organisation.hold_forms(device, caseload, &entries)).await?;
             }
-            ServerEffect::NamesOffered(rows) => blocking(move || organisation.take_back_names(&rows)).await?,
+            ServerEffect::NamesOffered(rows) => self.blocking(move || organisation.take_back_names(&rows)).await?,
             ServerEffect::Introduce(people) => {
-                blocking(move || organisation.introduce(device, &people)).await?;
+                self.blocking(move || organisation.introduce(device, &people)).await?;
                 session.introduced().map_err(driver_fault)?;
             }
             ServerEffect::ReadMembership { after, limit } => {
-                let (first, entries, more) = blocking(move || organisation.membership_after(after, limit)).await?;
+                let (first, entries, more) = self.blocking(move || organisation.membership_after(after, limit)).await?;
                 session.membership(first, entries, more).map_err(driver_fault)?;
             }
             ServerEffect::ReadDirectory { after_version } => {
                 let (version, rows, more) =
-                    blocking(move || organisation.directory_after(after_version, MAX_DIRECTORY_PER_PAGE)).await?;
+                    self.blocking(move || organisation.directory_after(after_version, MAX_DIRECTORY_PER_PAGE)).await?;
                 session.directory(version, false, rows, more).map_err(driver_fault)?;
             }
             ServerEffect::ReadEntries { caseload, after, incarnation, limit_bytes, limit } => {
-                let page =
-                    blocking(move || organisation.page(caseload, after, (device, incarnation), (limit_bytes, limit))).await?;
+                let page = self
+                    .blocking(move || organisation.page(caseload, after, (device, incarnation), (limit_bytes, limit)))
+                    .await?;
                 match page {
                     Some(page) => {
                         session.definitions(page.definitions).map_err(driver_fault)?;
@@ -230,15 +235,15 @@ impl Session {
                 }
             }
             ServerEffect::FindCommon { caseload, points } => {
-                let cursor = blocking(move || organisation.common(caseload, &points)).await?;
+                let cursor = self.blocking(move || organisation.common(caseload, &points)).await?;
                 session.common(caseload, cursor).map_err(driver_fault)?;
             }
             ServerEffect::ReadEnvelopes { caseload, envelopes } => {
-                let found = blocking(move || organisation.envelopes(caseload, &envelopes)).await?;
+                let found = self.blocking(move || organisation.envelopes(caseload, &envelopes)).await?;
                 session.envelopes(caseload, found).map_err(driver_fault)?;
             }
             ServerEffect::ReadBlob { hash, offset, limit } => {
-                match blocking(move || organisation.blob_for(device, hash)).await? {
+                match self.blocking(move || organisation.blob_for(device, hash)).await? {
                     Some(bytes) => {
                         let length = bytes.len();
                         let from = usize::try_from(offset).unwrap_or(length).min(length);
@@ -248,11 +253,11 @@ impl Session {
                     None => session.no_blob(hash).map_err(driver_fault)?,
                 }
             }
-            ServerEffect::Evicted { caseload } => blocking(move || organisation.note_evicted(device, caseload)).await?,
-            ServerEffect::Settled => blocking(move || organisation.note_sync(device)).await?,
+            ServerEffect::Evicted { caseload } => self.blocking(move || organisation.note_evicted(device, caseload)).await?,
+            ServerEffect::Settled => self.blocking(move || organisation.note_sync(device)).await?,
             // Attachments come with a later version: a device that offers one keeps it.
             ServerEffect::BlobOffered { hash, length } => {
-                if blocking(move || organisation.wants_file(hash, length)).await? {
+                if self.blocking(move || organisation.wants_file(hash, length)).await? {
                     self.files.lock().await.insert(hash, Vec::new());
                     session.blob_wanted(hash, 0).map_err(driver_fault)?;
                 }
@@ -266,7 +271,7 @@ impl Session {
                     drop(files);
                     // One that is not what it was called is not kept, and not asked for again in this session.
                     if *blake3::hash(&whole).as_bytes() == hash.0 {
-                        blocking(move || organisation.put_blob(&whole)).await?;
+                        self.blocking(move || organisation.put_blob(&whole)).await?;
                         session.blob_stored(hash).map_err(driver_fault)?;
                     }
                 }
@@ -275,13 +280,23 @@ impl Session {
         }
         Ok(())
     }
+
+    /// Does work that waits for the disk, where this session's is done.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        self.ingest.do_blocking(work).await.unwrap_or_else(|| Err(panicked()))
+    }
 }
 
 /// Does work that waits for the disk.
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| {
-        Err(Problem::new(Problem::FAILED, "panicked", "the work failed in the middle", "Try again; report it if it stays."))
-    })
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(panicked()))
+}
+
+fn panicked() -> Problem {
+    Problem::new(Problem::FAILED, "panicked", "the work failed in the middle", "Try again; report it if it stays.")
 }

@@ -52,10 +52,16 @@ pub struct Brought<'a> {
     pub testimony: Option<&'a Testimony>,
 }
 
-/// The writer's queue.
+/// The way to the writer.
 #[derive(Clone)]
-pub struct Ingest {
-    queue: SyncSender<Job>,
+pub struct Ingest(Way);
+
+#[derive(Clone)]
+enum Way {
+    /// To a thread of its own.
+    Queue(SyncSender<Job>),
+    /// Whoever brings an envelope takes it in.
+    Here(Arc<Organisation>),
 }
 
 impl Ingest {
@@ -63,7 +69,21 @@ impl Ingest {
     pub fn start(organisation: Arc<Organisation>) -> Self {
         let (queue, jobs) = sync_channel(QUEUE_MAX);
         std::thread::spawn(move || run(&organisation, &jobs));
-        Self { queue }
+        Self(Way::Queue(queue))
+    }
+
+    /// No writer but whoever brings something, and a session's other work on files is done in its own thread too: slower where many sync,
+    /// and the same twice where one thread does everything.
+    pub fn here(organisation: Arc<Organisation>) -> Self {
+        Self(Way::Here(organisation))
+    }
+
+    /// Does work on files: on a thread for such work, or here. `None` where it panicked.
+    pub(crate) async fn do_blocking<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+        match &self.0 {
+            Way::Queue(_) => tokio::task::spawn_blocking(work).await.ok(),
+            Way::Here(_) => Some(work()),
+        }
     }
 
     /// Queues an envelope; waits where the queue is full. The answer is `None` where the server failed.
@@ -74,8 +94,12 @@ impl Ingest {
         testimony: Option<Testimony>,
     ) -> oneshot::Receiver<Option<Ingested>> {
         let (answer, answered) = oneshot::channel();
-        // A queue that is gone drops the job, and the receiver says so.
-        self.queue.send(Job { bearer, envelope, testimony, answer }).ok();
+        let job = Job { bearer, envelope, testimony, answer };
+        match &self.0 {
+            // A queue that is gone drops the job, and the receiver says so.
+            Way::Queue(queue) => drop(queue.send(job)),
+            Way::Here(organisation) => take_in(organisation, vec![job]),
+        }
         answered
     }
 }
@@ -89,18 +113,22 @@ fn run(organisation: &Arc<Organisation>, jobs: &Receiver<Job>) {
                 Err(_) => break,
             }
         }
-        let envelopes: Vec<Brought<'_>> = batch
-            .iter()
-            .map(|job| Brought { bearer: job.bearer, envelope: &job.envelope, testimony: job.testimony.as_ref() })
-            .collect();
-        let outcome = organisation.take_in(&envelopes);
-        if let Err(problem) = &outcome {
-            tracing::error!(code = problem.code, error = problem.error, "ingest failed");
-        }
-        let mut outcomes = outcome.unwrap_or_default().into_iter();
-        for job in batch {
-            job.answer.send(outcomes.next()).ok();
-        }
+        take_in(organisation, batch);
+    }
+}
+
+fn take_in(organisation: &Organisation, batch: Vec<Job>) {
+    let envelopes: Vec<Brought<'_>> = batch
+        .iter()
+        .map(|job| Brought { bearer: job.bearer, envelope: &job.envelope, testimony: job.testimony.as_ref() })
+        .collect();
+    let outcome = organisation.take_in(&envelopes);
+    if let Err(problem) = &outcome {
+        tracing::error!(code = problem.code, error = problem.error, "ingest failed");
+    }
+    let mut outcomes = outcome.unwrap_or_default().into_iter();
+    for job in batch {
+        job.answer.send(outcomes.next()).ok();
     }
 }
 

@@ -78,6 +78,7 @@ impl Organisation {
             let connection =
                 Connection::open_with_flags(self.folder.keys_database(), rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)?;
             connection.busy_timeout(std::time::Duration::from_secs(10))?;
+            crate::organisation::schema::keep_statements(&connection)?;
             *kept = Some(connection);
         }
         let Some(connection) = kept.as_ref() else { return Err(broken()) };

@@ -10,8 +10,6 @@ use crate::problem::Problem;
 
 /// Connections kept.
 const READERS_MAX: usize = 16;
-/// Prepared statements that each keeps.
-const STATEMENTS_MAX: usize = 64;
 
 /// Readers of one database.
 pub(crate) struct Readers {
@@ -34,7 +32,7 @@ impl Readers {
             let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
             let connection = Connection::open_with_flags(&self.path, flags)?;
             connection.busy_timeout(Duration::from_secs(10))?;
-            connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+            super::schema::keep_statements(&connection)?;
             connection
         };
         let outcome = work(&connection);

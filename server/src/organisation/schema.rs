@@ -1,8 +1,12 @@
 //! The tables of an organisation: append-only migrations, position + 1 is the version that `PRAGMA user_version` keeps.
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, TransactionBehavior};
 
 use crate::problem::Problem;
+
+/// Prepared statements that a connection keeps.
+const STATEMENTS_MAX: usize = 64;
 
 /// Everything but keys and projections.
 pub const MAIN: &[&str] = &[
@@ -169,7 +173,7 @@ pub fn open(path: &std::path::Path, migrations: &[&str]) -> Result<Connection, P
     connection.pragma_update(None, "synchronous", "FULL")?;
     // What is deleted is overwritten: an erasure reaches free pages too.
     connection.pragma_update_and_check(None, "secure_delete", "ON", |_| Ok(()))?;
-    connection.set_prepared_statement_cache_capacity(64);
+    keep_statements(&connection)?;
     let known = migrations.len() as i64;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Exclusive)?;
     let found: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
@@ -187,4 +191,11 @@ pub fn open(path: &std::path::Path, migrations: &[&str]) -> Result<Connection, P
     transaction.pragma_update(None, "user_version", known)?;
     transaction.commit()?;
     Ok(connection)
+}
+
+/// Keeps so many prepared statements, and as they were compiled: otherwise each is compiled again for every value that it is given.
+pub(crate) fn keep_statements(connection: &Connection) -> Result<(), Problem> {
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(())
 }

@@ -125,6 +125,12 @@ pub fn is_dead() -> bool {
     disk().as_ref().is_some_and(|disk| disk.dead)
 }
 
+/// Whether the fault that is planned is a power cut.
+pub fn is_power_cut() -> bool {
+    let planned = disk().as_ref().and_then(|disk| disk.plan.map(|plan| plan.fault));
+    matches!(planned, Some(Fault::PowerCut | Fault::PowerCutSome(_) | Fault::PowerCutAfterLies))
+}
+
 /// Ends the faults. Every database below the folder must be closed. After a power cut the files are what the disk kept.
 ///
 /// # Panics

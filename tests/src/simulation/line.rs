@@ -3,8 +3,10 @@
 //! A stream over QUIC does none of this but break; a peer, a relay or a fault in the transport may. What harms the way up silences the way
 //! down, so that what the phone hears does not depend on who was quicker.
 
-use std::cell::RefCell;
-use std::time::Duration;
+use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
 
 use karwan_client::sync::report::Quiet;
 use karwan_client::{ClientError, Device, SyncReport};
@@ -14,13 +16,14 @@ use karwan_proto::wire::{FrameReader, write_frame};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf, duplex, split};
 use tokio::runtime::Runtime;
 
-use crate::home::Server;
+use crate::home::{Server, quiesce};
 
 /// What a stream in memory holds before its writer waits.
 const PIPE_BYTES: usize = 1 << 20;
 const READ_BYTES: usize = 64 * 1024;
-/// After a frame was harmed: silence after which the line is given up.
-const SILENCE: Duration = Duration::from_millis(300);
+/// After a frame was harmed: rounds in which everybody could have said something and nobody did, after which the line is given up. More than the
+/// server does one after the other without a word.
+const SILENT_ROUNDS: u32 = 16;
 
 /// What happens to one frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +53,10 @@ pub enum Line {
 
 /// One way of the line.
 struct Way<'a> {
+    /// Whether the harm found its frame.
+    struck: &'a Cell<bool>,
+    /// Bytes that came on either way so far: who waits for silence looks whether they grow.
+    moved: &'a Cell<u64>,
     from: ReadHalf<DuplexStream>,
     to: WriteHalf<DuplexStream>,
     harm: Option<(Harm, u64)>,
@@ -57,6 +64,19 @@ struct Way<'a> {
     /// The frame after which a harmed way ends.
     is_last: fn(&Frame) -> bool,
     swallowed: Option<&'a RefCell<Vec<(u64, karwan_proto::Hash)>>>,
+}
+
+impl Harm {
+    /// Its name among the faults.
+    pub fn kind(self) -> &'static str {
+        match self {
+            Self::Cut => "line cut",
+            Self::Lost => "frame lost",
+            Self::Twice => "frame doubled",
+            Self::Exchanged => "frames exchanged",
+            Self::Damaged(_) => "frame damaged",
+        }
+    }
 }
 
 impl Way<'_> {
@@ -79,6 +99,9 @@ impl Way<'_> {
                 let mut bytes = write_frame(&payload);
                 let harm = self.harm.filter(|(_, at)| *at == number).map(|(harm, _)| harm);
                 number += 1;
+                if harm.is_some() {
+                    self.struck.set(true);
+                }
                 let last = self.harm.is_some_and(|(_, at)| number > at || self.silences()) && (self.is_last)(&frame);
                 match harm {
                     Some(Harm::Cut) => return,
@@ -104,19 +127,34 @@ impl Way<'_> {
                 }
             }
             let harmed = self.harm.is_some_and(|(_, at)| number > at || self.silences());
-            let read = if harmed {
-                match tokio::time::timeout(SILENCE, self.from.read(&mut buffer)).await {
-                    Ok(read) => read,
-                    Err(_) => return,
-                }
-            } else {
-                self.from.read(&mut buffer).await
-            };
+            let read = if harmed { self.read_until_silence(&mut buffer).await } else { self.from.read(&mut buffer).await.ok() };
             match read {
-                Ok(length @ 1..) => reader.push(&buffer[..length]),
+                Some(length @ 1..) => {
+                    self.moved.set(self.moved.get() + length as u64);
+                    reader.push(&buffer[..length]);
+                }
                 _ => return,
             }
         }
+    }
+
+    /// `None` where nothing comes although everybody has done what there was to do: no clock says so, which would be another world on a busy
+    /// machine.
+    async fn read_until_silence(&mut self, buffer: &mut [u8]) -> Option<usize> {
+        let (mut silent, mut moved) = (0, self.moved.get());
+        while silent < SILENT_ROUNDS {
+            let read = {
+                let mut reading = pin!(self.from.read(buffer));
+                poll_fn(|context| Poll::Ready(reading.as_mut().poll(context))).await
+            };
+            if let Poll::Ready(read) = read {
+                return read.ok();
+            }
+            tokio::task::yield_now().await;
+            silent = if self.moved.get() == moved { silent + 1 } else { 0 };
+            moved = self.moved.get();
+        }
+        None
     }
 
     /// Harm on the way up silences the way down, so a harmed way up ends with its offers.
@@ -144,12 +182,13 @@ impl Way<'_> {
     }
 }
 
-/// One session over a line.
-pub fn sync_over(runtime: &Runtime, phone: &Device, server: &Server, line: Line) -> Result<SyncReport, ClientError> {
+/// One session over a line; says too whether the harm that was ordered struck.
+pub fn sync_over(runtime: &Runtime, phone: &Device, server: &Server, line: Line) -> (Result<SyncReport, ClientError>, bool) {
     let (phone_end, near) = duplex(PIPE_BYTES);
     let (far, server_end) = duplex(PIPE_BYTES);
     let swallowed = RefCell::new(Vec::new());
-    let outcome = runtime.block_on(async {
+    let (moved, struck) = (&Cell::new(0), &Cell::new(false));
+    runtime.block_on(async {
         let (receive, send) = split(phone_end);
         let between = async {
             let ((near_in, near_out), (far_in, far_out)) = (split(near), split(far));
@@ -161,13 +200,22 @@ pub fn sync_over(runtime: &Runtime, phone: &Device, server: &Server, line: Line)
             };
             let is_offers_end = |frame: &Frame| matches!(frame, Frame::OffersEnd);
             let is_done = |frame: &Frame| matches!(frame, Frame::Done { .. });
-            let up = Way { from: near_in, to: far_out, harm: harm_up, silent: false, is_last: is_offers_end, swallowed };
+            let up = Way {
+                struck,
+                moved,
+                from: near_in,
+                to: far_out,
+                harm: harm_up,
+                silent: false,
+                is_last: is_offers_end,
+                swallowed,
+            };
             let silent = harm_up.is_some();
-            let down = Way { from: far_in, to: near_out, harm: harm_down, silent, is_last: is_done, swallowed };
+            let down = Way { struck, moved, from: far_in, to: near_out, harm: harm_down, silent, is_last: is_done, swallowed };
             tokio::join!(up.carry(), down.carry())
         };
-        tokio::join!(phone.sync_over(send, receive, &Quiet), between, server.serve(phone.id(), server_end)).0
-    });
-    server.settle();
-    outcome
+        let outcome = tokio::join!(phone.sync_over(send, receive, &Quiet), between, server.serve(phone.id(), server_end)).0;
+        quiesce().await;
+        (outcome, struck.get())
+    })
 }

@@ -2,7 +2,7 @@
 //!
 //! What runs is the real client over its real encrypted database, the real server over its real log, and the real session between them, over
 //! streams in memory; lines, disks, clocks and people are simulated. [`schedule`] decides from a seed what happens, [`world`] does it,
-//! [`settle`] brings everybody home and compares, [`model`] says what must be. The same seed gives the same schedule and the same trace: what is
+//! [`settle`] brings everybody home and compares, [`model`] says what must be, [`tally`] counts. The same seed gives the same schedule and the same trace: what is
 //! random in the programs (identifiers, salts) is in no trace, and a disk's faults are placed by commits, not by bytes.
 
 pub mod canary;
@@ -11,4 +11,5 @@ pub mod model;
 pub mod schedule;
 mod settle;
 pub mod shrink;
+pub mod tally;
 pub mod world;

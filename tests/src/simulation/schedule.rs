@@ -1,20 +1,73 @@
 //! What happens in a simulated world, decided beforehand from a seed, so that a part of it can be left out and the rest is the same.
 
+use serde::{Deserialize, Serialize};
+
 use super::line::{Harm, Line};
 use crate::corpus::Dice;
 
 /// Phones of a world.
 pub const PHONES: usize = 3;
-/// Edits that one phone makes in a day.
-pub const EDITS_A_DAY: u64 = 20;
-/// Days between two moments at which everybody comes home and everything is compared.
-const DAYS_BETWEEN_SETTLING: u64 = 3;
-/// Most commits before a disk fails.
-const COMMITS_MAX: u64 = 40;
+/// Interviews of one phone on a day of the usual pace, each as likely as the others: 1.25 in the mean, and some find no record.
+const USUAL_EDITS: [u64; 8] = [0, 0, 0, 1, 1, 2, 2, 4];
 /// Whether a phone's old copy comes back into use.
 const COPIES_COME_BACK: bool = true;
 const MS_OF_1970: i64 = 0;
 const MS_OF_2106: i64 = 4_294_967_295_000;
+
+/// How much happens in a device's day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pace {
+    /// 1.25 interviews, a sync every other day, a fault every third day; everything is compared once a week.
+    Usual,
+    /// 20 interviews and a fault every day; everything is compared every third day.
+    Busy,
+}
+
+impl Pace {
+    /// Days of a world, unless one is asked for with others.
+    pub fn days(self) -> u64 {
+        match self {
+            Self::Usual => 28,
+            Self::Busy => 6,
+        }
+    }
+
+    /// Days between two moments at which everybody comes home and everything is compared.
+    fn days_between_settling(self) -> u64 {
+        match self {
+            Self::Usual => 7,
+            Self::Busy => 3,
+        }
+    }
+
+    /// Most commits before a disk fails.
+    fn commits_max(self) -> u64 {
+        match self {
+            Self::Usual => 12,
+            Self::Busy => 40,
+        }
+    }
+
+    /// Interviews of a day.
+    fn edits(self, dice: &mut Dice) -> u64 {
+        match self {
+            Self::Usual => USUAL_EDITS[dice.below(USUAL_EDITS.len() as u64) as usize],
+            Self::Busy => 20,
+        }
+    }
+
+    fn has_fault(self, dice: &mut Dice) -> bool {
+        self == Self::Busy || dice.below(3) == 0
+    }
+
+    fn syncs(self, dice: &mut Dice) -> bool {
+        match self {
+            Self::Usual => dice.below(2) == 0,
+            Self::Busy => dice.below(5) < 3,
+        }
+    }
+}
 
 /// Whose disk fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,24 +148,27 @@ pub enum Step {
 pub const QUESTIONS: [&str; 4] = ["head_name", "father_name", "document_no", "phone"];
 
 /// The steps of a world with this seed, each with its number.
-pub fn schedule(seed: u64, days: u64) -> Vec<(usize, Step)> {
+pub fn schedule(seed: u64, days: u64, pace: Pace) -> Vec<(usize, Step)> {
     let mut dice = Dice::new(seed);
     let mut steps = Vec::new();
     let mut revoked = false;
     for day in 1..=days {
         for phone in 0..PHONES {
-            let fault_at = dice.below(EDITS_A_DAY);
-            for edit in 0..EDITS_A_DAY {
-                if edit == fault_at {
-                    steps.push(fault(&mut dice, phone, &mut revoked));
+            let edits = pace.edits(&mut dice).max(u64::from(day == 1));
+            let fault_at = pace.has_fault(&mut dice).then(|| dice.below(edits));
+            for moment in 0..edits.max(1) {
+                if fault_at == Some(moment) {
+                    steps.push(fault(&mut dice, pace, phone, &mut revoked));
                 }
-                steps.push(work(&mut dice, phone, day == 1 && edit == 0));
+                if moment < edits {
+                    steps.push(work(&mut dice, phone, day == 1 && moment == 0));
+                }
             }
-            if dice.below(5) < 3 {
+            if pace.syncs(&mut dice) {
                 steps.push(Step::Sync { phone, line: Line::Good });
             }
         }
-        if day % DAYS_BETWEEN_SETTLING == 0 || day == days {
+        if day % pace.days_between_settling() == 0 || day == days {
             steps.push(Step::Settle);
         }
     }
@@ -139,15 +195,15 @@ fn harm(dice: &mut Dice) -> Harm {
     }
 }
 
-fn fault(dice: &mut Dice, phone: usize, revoked: &mut bool) -> Step {
+fn fault(dice: &mut Dice, pace: Pace, phone: usize, revoked: &mut bool) -> Step {
     let whose = |dice: &mut Dice| if dice.below(3) > 0 { Whose::Phone(phone) } else { Whose::Server };
     match dice.below(100) {
         0..20 => Step::Sync { phone, line: Line::Up(harm(dice), dice.below(5)) },
         20..40 => Step::Sync { phone, line: Line::Down(harm(dice), dice.below(7)) },
         40..46 => Step::KillPhone { phone },
         46..52 => Step::KillServer,
-        52..62 => Step::PowerCut { whose: whose(dice), after: dice.below(COMMITS_MAX) },
-        62..68 => Step::Killed { whose: whose(dice), after: dice.below(COMMITS_MAX) },
+        52..62 => Step::PowerCut { whose: whose(dice), after: dice.below(pace.commits_max()) },
+        62..68 => Step::Killed { whose: whose(dice), after: dice.below(pace.commits_max()) },
         68..74 => Step::Backup,
         74..80 => Step::Restore,
         80..86 => Step::CopyPhone { phone },

@@ -14,6 +14,7 @@ use super::canary::Canary;
 use super::line::{Line, sync_over};
 use super::model::{Model, Question, WriteId};
 use super::schedule::{PHONES, Step, Whose};
+use super::tally::Tally;
 use crate::faults::disk::{self, Counted, Fault, Plan};
 use crate::home::{
     GivenClock, Server, Template, copy_folder, organisation_in, phone_in, phone_key, quick_folder, restore_folder, runtime,
@@ -68,6 +69,7 @@ pub struct World {
     pub(super) model: Model,
     armed: Option<Whose>,
     pub(super) broken: Vec<String>,
+    tally: Tally,
     trace: blake3::Hasher,
 }
 
@@ -78,6 +80,8 @@ pub struct Outcome {
     pub broken: Vec<String>,
     /// Hash of everything that happened and was seen.
     pub trace: String,
+    /// Edits, syncs and faults.
+    pub tally: Tally,
 }
 
 /// Runs steps in a fresh world.
@@ -92,8 +96,9 @@ pub fn run(template: &Template, steps: &[(usize, Step)], canary: Option<Canary>)
     world.disarm();
     let trace = world.trace.finalize().to_hex().to_string();
     let broken = std::mem::take(&mut world.broken);
+    let tally = std::mem::take(&mut world.tally);
     world.end();
-    Outcome { broken, trace }
+    Outcome { broken, trace, tally }
 }
 
 impl World {
@@ -115,6 +120,7 @@ impl World {
             model: Model::default(),
             armed: None,
             broken: Vec::new(),
+            tally: Tally::default(),
             trace: blake3::Hasher::new(),
         };
         for phone in &world.phones {
@@ -153,9 +159,11 @@ impl World {
                 self.disarm();
                 self.phones[phone].device = None;
                 self.open_phone(phone);
+                self.tally.fault("app killed");
             }
             Step::KillServer => {
                 self.disarm();
+                self.tally.fault("server killed");
                 self.close_server();
                 self.open_server();
             }
@@ -170,7 +178,10 @@ impl World {
             Step::RestorePhone { phone } => self.restore_phone(phone),
             Step::ClonePhone { phone, with_witness } => self.clone_phone(phone, with_witness),
             Step::Revoke { phone } => self.revoke(phone),
-            Step::Clock { phone, ms } => self.phones[phone].clock.set(ms),
+            Step::Clock { phone, ms } => {
+                self.phones[phone].clock.set(ms);
+                self.tally.fault("clock set");
+            }
             Step::Settle => self.settle(),
         }
         self.revive();
@@ -181,6 +192,7 @@ impl World {
     /// A fault that was ordered has ended a process: it begins again on a good disk.
     fn revive(&mut self) {
         if disk::is_dead() {
+            self.tally.fault(if disk::is_power_cut() { "power cut in a commit" } else { "killed in a commit" });
             self.disarm();
         }
     }
@@ -269,6 +281,7 @@ impl World {
             }
         }
         let done = work(&device);
+        self.tally.edits += u64::from(done.is_ok());
         drop(device);
         let seen: Vec<&BTreeSet<WriteId>> = questions.iter().map(|(_, _, seen)| seen).collect();
         self.note(&format!("  record {record}: {} over {seen:?}", if done.is_ok() { "written" } else { "not written" }));
@@ -347,8 +360,12 @@ impl World {
         let (Some(device), Some(server)) = (self.phones[number].device.clone(), self.server.as_ref()) else {
             return Err("closed".to_owned());
         };
-        let outcome = sync_over(&self.runtime, &device, server, line);
+        let (outcome, struck) = sync_over(&self.runtime, &device, server, line);
         drop(device);
+        self.tally.syncs += 1;
+        if let (true, Line::Up(harm, _) | Line::Down(harm, _)) = (struck, line) {
+            self.tally.fault(harm.kind());
+        }
         let done = match outcome {
             // What had to be written again goes with the next session.
             Ok(report) if report.unfinished => Err("not finished".to_owned()),
@@ -397,6 +414,7 @@ impl World {
             self.broken.push(format!("no restore: {}", problem.error));
             return;
         }
+        self.tally.fault("server restored");
         (self.server_held, self.server_knows) = (held, knows);
         self.open_server();
         self.pardon_where_forgotten();
@@ -424,6 +442,7 @@ impl World {
         let phone = &mut self.phones[number];
         phone.device = None;
         restore_folder(&from, &phone.folder);
+        self.tally.fault("phone put back");
         self.model.may_come_again(copy.unsent.iter().copied());
         (phone.held, phone.unsent, phone.knows) = (copy.held, copy.unsent, copy.knows);
         self.plant_in_copy(number);
@@ -446,6 +465,7 @@ impl World {
         phone.outlaw = self.phones[number].outlaw;
         (phone.held, phone.unsent, phone.knows) = (copy.held, copy.unsent, copy.knows);
         self.phones.push(phone);
+        self.tally.fault("phone copied");
         self.plant_in_copy(fresh);
         self.open_phone(fresh);
     }
@@ -465,6 +485,7 @@ impl World {
             return;
         }
         self.server_knows = true;
+        self.tally.fault("phone revoked");
         let key = self.phones[number].key;
         self.phones.iter_mut().filter(|phone| phone.key == key).for_each(|phone| phone.outlaw = true);
     }

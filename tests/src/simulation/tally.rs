@@ -1,0 +1,195 @@
+//! What simulated worlds came to, counted, and a file in which several runs add up.
+//!
+//! Each line of the file is one span of seeds, written whole when its worlds have run, so that runs may go on in several processes and on
+//! several days, and one that is stopped loses only the span it was at.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::schedule::Pace;
+
+/// What happened in worlds, and what did not hold there.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    pub worlds: u64,
+    /// Days that devices lived; a copy of a device does not count as another.
+    pub device_days: u64,
+    /// Interviews that were finished: made, changed, or given another member.
+    pub edits: u64,
+    /// Sessions with the server, those included that a fault ended.
+    pub syncs: u64,
+    /// Faults that struck, by kind; those that were ordered and found no occasion are not here.
+    pub faults: BTreeMap<String, u64>,
+    pub lost: u64,
+    pub diverged: u64,
+    /// Seeds of worlds in which something did not hold.
+    pub failed: Vec<u64>,
+}
+
+impl Tally {
+    /// One more fault of a kind.
+    pub fn fault(&mut self, kind: &str) {
+        *self.faults.entry(kind.to_owned()).or_default() += 1;
+    }
+
+    /// Takes in another.
+    pub fn add(&mut self, other: &Self) {
+        self.worlds += other.worlds;
+        self.device_days += other.device_days;
+        self.edits += other.edits;
+        self.syncs += other.syncs;
+        for (kind, count) in &other.faults {
+            *self.faults.entry(kind.clone()).or_default() += count;
+        }
+        self.lost += other.lost;
+        self.diverged += other.diverged;
+        self.failed.extend(&other.failed);
+    }
+
+    /// Notes what did not hold in a world.
+    pub fn judge(&mut self, seed: u64, broken: &[String]) {
+        let lost = broken.iter().filter(|broken| broken.starts_with("lost")).count() as u64;
+        self.lost += lost;
+        self.diverged += broken.len() as u64 - lost;
+        if !broken.is_empty() {
+            self.failed.push(seed);
+        }
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let faults: u64 = self.faults.values().sum();
+        let kinds: Vec<String> = self.faults.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
+        let Self { worlds, device_days, edits, syncs, lost, diverged, .. } = self;
+        write!(
+            f,
+            "{device_days} device-days in {worlds} worlds, {edits} edits, {syncs} syncs, {faults} faults ({}), ",
+            kinds.join(", ")
+        )?;
+        write!(f, "{diverged} diverged, {lost} lost")?;
+        if self.failed.is_empty() { Ok(()) } else { write!(f, ", failed seeds {:?}", self.failed) }
+    }
+}
+
+/// Worlds of consecutive seeds that have run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Span {
+    /// The state of the program, where it is known.
+    pub commit: String,
+    pub pace: Pace,
+    /// Days of each world.
+    pub days: u64,
+    pub first_seed: u64,
+    /// The seed after the last.
+    pub end_seed: u64,
+    pub tally: Tally,
+}
+
+impl Span {
+    fn meets(&self, other: &Self) -> bool {
+        let same = self.pace == other.pace && self.days == other.days;
+        same && self.first_seed < other.end_seed && other.first_seed < self.end_seed
+    }
+}
+
+/// Why a file of spans cannot be used.
+#[derive(Debug)]
+pub enum SumError {
+    File(std::io::Error),
+    /// A line, counted from 1, that is no span.
+    Line(usize, serde_json::Error),
+    /// A world that would be counted twice.
+    Twice(u64),
+}
+
+impl fmt::Display for SumError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(error) => write!(f, "the file of the sum: {error}"),
+            Self::Line(line, error) => write!(f, "line {line} of the sum: expected a span of seeds, and {error}"),
+            Self::Twice(seed) => write!(f, "the world of seed {seed} is counted twice"),
+        }
+    }
+}
+
+impl std::error::Error for SumError {}
+
+impl From<std::io::Error> for SumError {
+    fn from(error: std::io::Error) -> Self {
+        Self::File(error)
+    }
+}
+
+/// The spans of a file; none where it is not there.
+pub fn read(path: &Path) -> Result<Vec<Span>, SumError> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error.into()),
+    };
+    let lines = BufReader::new(file).lines().enumerate();
+    lines.map(|(number, line)| serde_json::from_str(&line?).map_err(|error| SumError::Line(number + 1, error))).collect()
+}
+
+/// Adds a span to a file, in one write.
+pub fn append(path: &Path, span: &Span) -> Result<(), SumError> {
+    let mut line = serde_json::to_string(span).map_err(|error| SumError::Line(0, error))?;
+    line.push('\n');
+    Ok(File::options().create(true).append(true).open(path)?.write_all(line.as_bytes())?)
+}
+
+/// All spans together; refused where a world is in two of them.
+pub fn total(spans: &[Span]) -> Result<Tally, SumError> {
+    let mut total = Tally::default();
+    for (number, span) in spans.iter().enumerate() {
+        if let Some(twice) = spans[..number].iter().find(|earlier| earlier.meets(span)) {
+            return Err(SumError::Twice(twice.first_seed.max(span.first_seed)));
+        }
+        total.add(&span.tally);
+    }
+    Ok(total)
+}
+
+/// The state of the program that this is.
+pub fn commit() -> String {
+    let asked = std::process::Command::new("git")
+        .args(["-C", env!("CARGO_MANIFEST_DIR"), "rev-parse", "--short=12", "HEAD"])
+        .output()
+        .ok()
+        .filter(|output| output.status.success())
+        .and_then(|output| String::from_utf8(output.stdout).ok());
+    asked.map_or_else(|| "unknown".to_owned(), |name| name.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn span(first_seed: u64, end_seed: u64) -> Span {
+        let tally = Tally { device_days: end_seed - first_seed, faults: [("lost".to_owned(), 2)].into(), ..Tally::default() };
+        Span { commit: "a".to_owned(), pace: Pace::Usual, days: 7, first_seed, end_seed, tally }
+    }
+
+    #[test]
+    fn runs_add_up_and_no_world_counts_twice() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("sum");
+        assert_eq!(read(&path).expect("nothing yet"), []);
+        let spans = [span(1, 5), span(5, 9)];
+        for span in &spans {
+            append(&path, span).expect("a line");
+        }
+        let found = read(&path).expect("the lines");
+        assert_eq!(found, spans);
+        let sum = total(&found).expect("a sum");
+        assert_eq!((sum.device_days, sum.faults["lost"]), (8, 4));
+        append(&path, &span(8, 10)).expect("a line");
+        assert!(matches!(total(&read(&path).expect("the lines")), Err(SumError::Twice(8))));
+    }
+}
