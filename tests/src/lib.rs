@@ -18,6 +18,7 @@ pub mod figures;
 pub mod form_made;
 pub mod form_oracle;
 pub mod form_speed;
+pub mod fuzzing;
 pub mod home;
 pub mod liar;
 pub mod links;

@@ -12,12 +12,15 @@ use super::plan::Plan;
 use super::tree::Tree;
 use super::values;
 use crate::model::{DataType, InstanceSource, Table, Text, TextPart};
+use crate::xpath::evaluate::BYTES_A_UNIT;
 use crate::xpath::host::{Host, Node, Now, OnlyChild};
 use crate::xpath::pattern::Pattern;
 use crate::xpath::{Expression, Scope, Value};
 
-/// Steps of evaluation that one answer may cost.
-const WORK_MAX: u64 = 200_000_000;
+/// Units of evaluation that one answer may cost: a second or less of one core.
+const WORK_MAX: u64 = 60_000_000;
+/// Compiled patterns that are kept.
+const PATTERNS_MAX: usize = 200;
 /// Namespaces of a form's elements.
 const XFORMS: &str = "http://www.w3.org/2002/xforms";
 const OPENROSA: &str = "http://openrosa.org/xforms";
@@ -114,7 +117,7 @@ impl View<'_> {
 
     pub(super) fn text_at(&self, expression: &Expression, element: u32) -> String {
         let scope = Scope::at(self, Node::Element(element));
-        expression.evaluate(&scope).map(|value| value.text(&scope)).unwrap_or_default()
+        scope.text(&expression.tree).unwrap_or_default()
     }
 
     pub(super) fn truth_at(&self, expression: &Expression, element: u32, otherwise: bool) -> bool {
@@ -144,7 +147,9 @@ impl View<'_> {
         let mut words = String::new();
         for part in parts.as_ref()? {
             match part {
-                TextPart::Literal(literal) => words.push_str(literal),
+                // Words are copied for each node that shows them.
+                TextPart::Literal(literal) if self.spend((literal.len() / BYTES_A_UNIT) as u64) => words.push_str(literal),
+                TextPart::Literal(_) => {}
                 TextPart::Output(expression) => words.push_str(&self.text_at(expression, element)),
             }
         }
@@ -427,13 +432,20 @@ impl Host for View<'_> {
         if let Some(known) = self.world.patterns.borrow().get(source) {
             return known.clone();
         }
+        if !self.spend(Pattern::compile_work(source)) {
+            return None;
+        }
         let compiled = Pattern::new(source).ok().map(Arc::new);
-        self.world.patterns.borrow_mut().insert(source.to_owned(), compiled.clone());
+        let mut patterns = self.world.patterns.borrow_mut();
+        if patterns.len() >= PATTERNS_MAX {
+            patterns.clear();
+        }
+        patterns.insert(source.to_owned(), compiled.clone());
         compiled
     }
 
-    fn spend(&self) -> bool {
-        let spent = self.world.work.get() + 1;
+    fn spend(&self, work: u64) -> bool {
+        let spent = self.world.work.get().saturating_add(work);
         self.world.work.set(spent);
         spent <= WORK_MAX
     }

@@ -37,7 +37,7 @@ use host::{World, uuid};
 use plan::Plan;
 use settle::Engine;
 use store::Kept;
-use tree::ELEMENTS_MAX;
+use tree::{DEFAULT_BYTES_MAX, ELEMENTS_MAX};
 
 /// Most instances that one repeat takes from a person.
 pub const INSTANCES_MAX: usize = 10_000;
@@ -80,6 +80,9 @@ impl Interview {
     fn checked(self) -> Result<Self, InterviewError> {
         if self.engine.tree.elements.len() > ELEMENTS_MAX {
             return Err(InterviewError::Limit { limit: ELEMENTS_MAX, what: "nodes" });
+        }
+        if self.engine.tree.default_bytes > DEFAULT_BYTES_MAX {
+            return Err(InterviewError::Limit { limit: DEFAULT_BYTES_MAX, what: "bytes of defaults" });
         }
         Ok(self)
     }
@@ -137,7 +140,7 @@ impl Interview {
             return Err(Refused::NotRelevant(repeat.to_owned()));
         }
         let slot = engine.plan.nodes.get(node).map_or(0, |node| node.slot);
-        if engine.tree.instances(parent, slot).len() >= INSTANCES_MAX || engine.tree.elements.len() >= ELEMENTS_MAX {
+        if engine.tree.instances(parent, slot).len() >= INSTANCES_MAX || engine.tree.is_full() {
             return Err(Refused::Limit { limit: INSTANCES_MAX, what: "instances" });
         }
         let element = engine.instance(node, parent, id.to_owned(), None);

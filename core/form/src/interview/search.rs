@@ -45,6 +45,9 @@ impl View<'_> {
                 None => Vec::new(),
             },
         };
+        if !self.spend((rows.len() * (1 + search.columns.len())) as u64) {
+            return Vec::new();
+        }
         if let Some(value) = search.value.as_ref().filter(|_| !search.columns.is_empty()) {
             let wanted = self.text_at(value, element);
             let columns: Vec<usize> = search.columns.iter().filter_map(|column| table.column(column)).collect();

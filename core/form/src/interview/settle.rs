@@ -1,12 +1,12 @@
 //! Keeping an interview settled: a change puts what depends on it into a queue ordered by rank, and the queue runs until it is
 //! empty. Nothing else is looked at.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use super::context::Mode;
 use super::host::{View, World, uuid};
 use super::plan::{Aspect, Dependent, Plan};
-use super::tree::{ELEMENTS_MAX, ElementId, Tree};
+use super::tree::{ElementId, Tree};
 use super::values;
 use crate::answers::{Answers, order_between};
 use crate::model::{ActionValue, NodeId, NodeKind};
@@ -37,13 +37,27 @@ pub(super) struct Engine {
     /// Instances that were made from a template: what repeats in them begins without instances of its own.
     templated: BTreeSet<ElementId>,
     queue: BTreeSet<Work>,
+    /// Actions that a written value has triggered, and whether they are being run: one may trigger another, without an end.
+    triggered: VecDeque<(ElementId, usize)>,
+    acts: bool,
 }
 
 impl Engine {
     pub(super) fn new(plan: Arc<Plan>, world: World, mode: Mode) -> Self {
         let mut tree = Tree::default();
         tree.make(&plan, 0, None, &mut Vec::new());
-        Self { plan, tree, world, mode, opening: false, fresh: Vec::new(), templated: BTreeSet::new(), queue: BTreeSet::new() }
+        Self {
+            plan,
+            tree,
+            world,
+            mode,
+            opening: false,
+            fresh: Vec::new(),
+            templated: BTreeSet::new(),
+            queue: BTreeSet::new(),
+            triggered: VecDeque::new(),
+            acts: false,
+        }
     }
 
     pub(super) fn view(&self) -> View<'_> {
@@ -291,7 +305,7 @@ impl Engine {
             if instances.len() > wanted {
                 let Some(last) = instances.last().copied() else { break };
                 self.hide(parent, slot, last);
-            } else if instances.len() < wanted && self.tree.elements.len() < ELEMENTS_MAX {
+            } else if instances.len() < wanted && !self.tree.is_full() {
                 let id = (instances.len() + 1).to_string();
                 let hidden = self.tree.surplus.iter().position(|(above, at, element)| {
                     *above == parent && *at == slot && self.tree.element(*element).is_some_and(|element| element.id == id)
@@ -470,13 +484,31 @@ impl Engine {
             return;
         }
         let plan = self.plan.clone();
+        let mut triggered = Vec::new();
         for (target, index) in plan.triggers.get(&node).into_iter().flatten() {
             let repeat = plan.nodes.get(*target).and_then(|node| node.repeat);
             let top = repeat.and_then(|repeat| self.tree.around(element, repeat)).unwrap_or(0);
-            for found in self.tree.within(&plan, top, *target) {
-                self.act(found, *index);
-            }
+            triggered.extend(self.tree.within(&plan, top, *target).into_iter().map(|found| (found, *index)));
         }
+        // What follows from an action comes before the next one.
+        for action in triggered.into_iter().rev() {
+            self.triggered.push_front(action);
+        }
+        self.act_on_triggers();
+    }
+
+    /// Runs what was triggered, and what that triggers; what goes in a circle ends.
+    fn act_on_triggers(&mut self) {
+        if std::mem::replace(&mut self.acts, true) {
+            return;
+        }
+        let limit = ROUNDS_PER_ELEMENT * (self.tree.elements.len() + 100);
+        for _ in 0..limit {
+            let Some((element, index)) = self.triggered.pop_front() else { break };
+            self.act(element, index);
+        }
+        self.triggered.clear();
+        self.acts = false;
     }
 
     /// Runs the actions of an event on everything in an element, and what follows from them.

@@ -12,6 +12,9 @@ pub(super) type ElementId = u32;
 /// Most elements of one interview.
 pub(super) const ELEMENTS_MAX: usize = 1_000_000;
 
+/// Most bytes of defaults that are copied into one interview: an instance has a copy of each.
+pub(super) const DEFAULT_BYTES_MAX: usize = 64 * 1024 * 1024;
+
 /// One element.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Element {
@@ -44,9 +47,16 @@ pub(super) struct Tree {
     pub(super) elements: Vec<Element>,
     /// Surplus instances of counted repeats, kept and not shown: parent, slot, element.
     pub(super) surplus: Vec<(ElementId, usize, ElementId)>,
+    /// Bytes of the defaults that were copied so far.
+    pub(super) default_bytes: usize,
 }
 
 impl Tree {
+    /// No further instance can be made.
+    pub(super) fn is_full(&self) -> bool {
+        self.elements.len() >= ELEMENTS_MAX || self.default_bytes >= DEFAULT_BYTES_MAX
+    }
+
     pub(super) fn element(&self, id: ElementId) -> Option<&Element> {
         self.elements.get(id as usize)
     }
@@ -67,7 +77,9 @@ impl Tree {
     pub(super) fn make(&mut self, plan: &Plan, node: NodeId, parent: Option<ElementId>, made: &mut Vec<ElementId>) -> ElementId {
         let id = self.elements.len() as ElementId;
         let found = plan.form.nodes.get(node);
-        let value = found.map(|node| node.default.clone()).unwrap_or_default();
+        self.default_bytes = self.default_bytes.saturating_add(found.map_or(0, |node| node.default.len()));
+        let is_bounded = self.default_bytes <= DEFAULT_BYTES_MAX;
+        let value = found.filter(|_| is_bounded).map(|node| node.default.clone()).unwrap_or_default();
         let slots = found.map_or(0, |node| node.children.len());
         self.elements.push(Element {
             node,
@@ -151,7 +163,12 @@ impl Tree {
     pub(super) fn position(&self, plan: &Plan, id: ElementId) -> usize {
         let Some(element) = self.element(id) else { return 1 };
         let (Some(parent), Some(slot)) = (element.parent, plan.nodes.get(element.node).map(|node| node.slot)) else { return 1 };
-        self.instances(parent, slot).iter().position(|sibling| *sibling == id).map_or(1, |at| at + 1)
+        let siblings = self.instances(parent, slot);
+        // They stand by order and id: see `attach`.
+        let key = |id: ElementId| self.element(id).map(|element| (element.order.as_str(), element.id.as_str()));
+        let from = siblings.partition_point(|sibling| key(*sibling) < key(id));
+        let after = siblings.get(from..).unwrap_or_default();
+        after.iter().position(|sibling| *sibling == id).map_or(1, |at| from + at + 1)
     }
 
     pub(super) fn is_instance(&self, plan: &Plan, id: ElementId) -> bool {

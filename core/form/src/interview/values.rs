@@ -67,8 +67,12 @@ pub(crate) fn typed(data_type: DataType, text: &str, offset_minutes: i32) -> Res
     }
 }
 
-/// A calculated value as its type holds it; as in ODK, what the type cannot hold is blank.
+/// A calculated value as its type holds it; as in ODK, what the type cannot hold is blank, and so is what is longer than any answer:
+/// each of a row of calculations may double the one before.
 pub(super) fn calculated(data_type: DataType, text: String) -> String {
+    if text.len() > VALUE_BYTES_MAX {
+        return String::new();
+    }
     match data_type {
         DataType::Decimal => number_of(&text).map(number_text).unwrap_or_default(),
         DataType::Int => {

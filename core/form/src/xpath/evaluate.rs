@@ -38,9 +38,17 @@ pub enum EvaluationError {
     /// The work limit of one answer is reached.
     #[error("the expression takes too long")]
     TooMuchWork,
+    /// A text is longer than any answer could be.
+    #[error("the expression makes a text of more than {TEXT_BYTES_MAX} bytes")]
+    TooLong,
 }
 
 type Outcome<T> = Result<T, EvaluationError>;
+
+/// Longest text that an expression makes on its way, in bytes.
+pub const TEXT_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of text that are read or made for one unit of work.
+pub(crate) const BYTES_A_UNIT: usize = 8;
 
 impl<'host> Scope<'host> {
     /// At a node, alone.
@@ -59,13 +67,50 @@ impl<'host> Scope<'host> {
         parse_number(text)
     }
 
+    /// Counts work: an error where there was too much.
+    pub fn spend(&self, work: usize) -> Outcome<()> {
+        if self.host.spend(work as u64) { Ok(()) } else { Err(EvaluationError::TooMuchWork) }
+    }
+
+    /// Counts a text that was read or made, by its bytes.
+    pub fn spend_text(&self, bytes: usize) -> Outcome<()> {
+        if bytes > TEXT_BYTES_MAX {
+            return Err(EvaluationError::TooLong);
+        }
+        self.spend(bytes / BYTES_A_UNIT)
+    }
+
     /// Evaluates to text.
     pub fn text(&self, tree: &Tree) -> Outcome<String> {
-        Ok(match only_end(tree, self)? {
+        let text = match only_end(tree, self)? {
             OnlyChild::One(node) => self.host.text(node).into_owned(),
             OnlyChild::None => String::new(),
             OnlyChild::Several => evaluate(tree, self)?.text(self),
-        })
+        };
+        self.spend_text(text.len())?;
+        Ok(text)
+    }
+
+    /// The text of every node of each, or of what is none, in their order.
+    pub fn texts(&self, trees: &[Tree]) -> Outcome<Vec<String>> {
+        let (mut texts, mut bytes) = (Vec::new(), 0);
+        let mut add = |text: String| {
+            bytes += text.len();
+            texts.push(text);
+            // The whole is bounded, and each part is paid for.
+            if bytes > TEXT_BYTES_MAX {
+                Err(EvaluationError::TooLong)
+            } else {
+                self.spend_text(texts.last().map_or(0, String::len))
+            }
+        };
+        for tree in trees {
+            match evaluate(tree, self)? {
+                Value::Nodes(nodes) => nodes.iter().try_for_each(|node| add(self.host.text(*node).into_owned()))?,
+                other => add(other.text(self))?,
+            }
+        }
+        Ok(texts)
     }
 
     /// Evaluates to a number.
@@ -97,17 +142,18 @@ impl<'host> Scope<'host> {
 
 /// Evaluates a tree.
 pub fn evaluate(tree: &Tree, scope: &Scope<'_>) -> Outcome<Value> {
-    if !scope.host.spend() {
-        return Err(EvaluationError::TooMuchWork);
-    }
+    scope.spend(1)?;
     match tree {
         Tree::Number(number) => Ok(Value::Number(*number)),
-        Tree::Text(text) => Ok(Value::Text(text.to_string())),
+        Tree::Text(text) => {
+            scope.spend_text(text.len())?;
+            Ok(Value::Text(text.to_string()))
+        }
         Tree::Or(left, right) => Ok(Value::Boolean(scope.truth(left)? || scope.truth(right)?)),
         Tree::And(left, right) => Ok(Value::Boolean(scope.truth(left)? && scope.truth(right)?)),
         Tree::Compare(comparison, left, right) => {
             let (left, right) = (evaluate(left, scope)?, evaluate(right, scope)?);
-            Ok(Value::Boolean(compare(*comparison, &left, &right, scope)))
+            Ok(Value::Boolean(compare(*comparison, &left, &right, scope)?))
         }
         Tree::Arithmetic(operator, left, right) => {
             let (left, right) = (scope.number(left)?, scope.number(right)?);
@@ -123,28 +169,41 @@ pub fn evaluate(tree: &Tree, scope: &Scope<'_>) -> Outcome<Value> {
         Tree::Union(left, right) => {
             let mut nodes = scope.nodes(left, "|")?;
             nodes.extend(scope.nodes(right, "|")?);
-            in_document_order(&mut nodes, scope);
+            in_document_order(&mut nodes, scope)?;
             Ok(Value::Nodes(nodes))
         }
-        Tree::Call { function, arguments } => (function.body)(scope, arguments),
+        Tree::Call { function, arguments } => {
+            let value = (function.body)(scope, arguments)?;
+            if let Value::Text(text) = &value {
+                scope.spend_text(text.len())?;
+            }
+            Ok(value)
+        }
         Tree::Path(path) => Ok(Value::Nodes(walk(path, scope)?)),
     }
 }
 
 /// XPath 1.0, section 3.4; a date counts as a number.
-fn compare(comparison: Comparison, left: &Value, right: &Value, scope: &Scope<'_>) -> bool {
-    match (left, right) {
-        (Value::Nodes(lefts), Value::Nodes(rights)) => lefts.iter().any(|left| {
-            let left = scope.host.text(*left);
-            rights.iter().any(|right| {
-                let right = scope.host.text(*right);
-                match comparison {
-                    Comparison::Equal => left == right,
-                    Comparison::NotEqual => left != right,
-                    _ => ordered(comparison, scope.text_number(&left), scope.text_number(&right)),
+fn compare(comparison: Comparison, left: &Value, right: &Value, scope: &Scope<'_>) -> Outcome<bool> {
+    Ok(match (left, right) {
+        (Value::Nodes(lefts), Value::Nodes(rights)) => {
+            for left in lefts {
+                scope.spend(rights.len())?;
+                let left = scope.host.text(*left);
+                let holds = rights.iter().any(|right| {
+                    let right = scope.host.text(*right);
+                    match comparison {
+                        Comparison::Equal => left == right,
+                        Comparison::NotEqual => left != right,
+                        _ => ordered(comparison, scope.text_number(&left), scope.text_number(&right)),
+                    }
+                });
+                if holds {
+                    return Ok(true);
                 }
-            })
-        }),
+            }
+            false
+        }
         (Value::Nodes(nodes), other) => compare_nodes(comparison, nodes, other, scope, false),
         (other, Value::Nodes(nodes)) => compare_nodes(comparison, nodes, other, scope, true),
         _ => match comparison {
@@ -160,7 +219,7 @@ fn compare(comparison: Comparison, left: &Value, right: &Value, scope: &Scope<'_
             }
             _ => ordered(comparison, left.number(scope), right.number(scope)),
         },
-    }
+    })
 }
 
 fn compare_nodes(comparison: Comparison, nodes: &[Node], other: &Value, scope: &Scope<'_>, swapped: bool) -> bool {
@@ -188,9 +247,12 @@ fn ordered(comparison: Comparison, left: f64, right: f64) -> bool {
     }
 }
 
-fn in_document_order(nodes: &mut Vec<Node>, scope: &Scope<'_>) {
+fn in_document_order(nodes: &mut Vec<Node>, scope: &Scope<'_>) -> Outcome<()> {
+    // Each comparison walks up to the root.
+    scope.spend(nodes.len() * 8)?;
     nodes.sort_by(|left, right| scope.host.document_order(*left, *right));
     nodes.dedup();
+    Ok(())
 }
 
 fn walk(path: &Path, scope: &Scope<'_>) -> Outcome<Vec<Node>> {
@@ -243,9 +305,7 @@ fn only_end(tree: &Tree, scope: &Scope<'_>) -> Outcome<OnlyChild> {
     if matches!(path.start, Start::Filter(..)) {
         return Ok(OnlyChild::Several);
     }
-    if !scope.host.spend() {
-        return Err(EvaluationError::TooMuchWork);
-    }
+    scope.spend(1)?;
     let (end, rest) = lead(path, scope);
     Ok(if rest.is_empty() { end.map_or(OnlyChild::None, OnlyChild::One) } else { OnlyChild::Several })
 }
@@ -266,19 +326,21 @@ fn alone(step: &Step, at: Node, host: &dyn Host) -> Option<OnlyChild> {
 fn take_step(step: &Step, from: &[Node], scope: &Scope<'_>) -> Outcome<Vec<Node>> {
     let mut found = Vec::new();
     for node in from {
-        if !scope.host.spend() {
-            return Err(EvaluationError::TooMuchWork);
-        }
+        scope.spend(1)?;
         if let Some(rows) = look_up(step, *node, scope)? {
+            scope.spend(rows.len())?;
             found.extend(rows);
             continue;
         }
         if step.predicates.is_empty() {
+            let before = found.len();
             candidates(step, *node, scope, &mut found);
+            scope.spend(found.len() - before)?;
             continue;
         }
         let mut reached = Vec::new();
         candidates(step, *node, scope, &mut reached);
+        scope.spend(reached.len())?;
         for predicate in &step.predicates {
             reached = keep(predicate, reached, scope)?;
         }
@@ -288,7 +350,7 @@ fn take_step(step: &Step, from: &[Node], scope: &Scope<'_>) -> Outcome<Vec<Node>
     if from.len() > 1 && !matches!(step.axis, Axis::Child | Axis::Attribute | Axis::Itself)
         || is_reverse(step.axis) && found.len() > 1
     {
-        in_document_order(&mut found, scope);
+        in_document_order(&mut found, scope)?;
     }
     Ok(found)
 }

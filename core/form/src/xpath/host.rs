@@ -92,8 +92,8 @@ pub trait Host {
     fn pattern(&self, source: &str) -> Option<Arc<Pattern>> {
         Pattern::new(source).ok().map(Arc::new)
     }
-    /// One unit of work done; `false` when an evaluation has had enough.
-    fn spend(&self) -> bool {
+    /// So many units of work done; `false` when an evaluation has had enough. A unit is about what one step to one node costs.
+    fn spend(&self, _work: u64) -> bool {
         true
     }
 }

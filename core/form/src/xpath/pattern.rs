@@ -1,18 +1,25 @@
 //! Regular expressions as forms write them (Java's and JavaScript's dialect), with a bound on backtracking.
 
+use std::sync::OnceLock;
+
 use fancy_regex::{Regex, RegexBuilder};
 
 /// Longest pattern, in characters.
 pub const PATTERN_CHARACTERS_MAX: usize = 10_000;
 /// Most backtracking steps of one match.
 pub const BACKTRACKS_MAX: usize = 1_000_000;
+/// Backtracking steps that cost next to nothing; few patterns need more.
+const QUICK_BACKTRACKS: usize = 1_000;
 /// Largest compiled pattern, in bytes.
 pub const PATTERN_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// A compiled pattern.
 #[derive(Debug)]
 pub struct Pattern {
-    regex: Regex,
+    quick: Regex,
+    /// The same with all its backtracks, made where it is needed.
+    patient: OnceLock<Option<Regex>>,
+    source: String,
 }
 
 /// Why a pattern does not compile.
@@ -26,18 +33,43 @@ impl Pattern {
         if source.chars().count() > PATTERN_CHARACTERS_MAX {
             return Err(PatternError(format!("at most {PATTERN_CHARACTERS_MAX} characters")));
         }
-        let regex = RegexBuilder::new(&translated(source))
-            .backtrack_limit(BACKTRACKS_MAX)
-            .delegate_size_limit(PATTERN_BYTES_MAX)
-            .build()
-            .map_err(|error| PatternError(error.to_string()))?;
-        Ok(Self { regex })
+        let source = translated(source);
+        let quick = built(&source, QUICK_BACKTRACKS).map_err(|error| PatternError(error.to_string()))?;
+        Ok(Self { quick, patient: OnceLock::new(), source })
+    }
+
+    /// As [`Pattern::is_match`]; nothing where it takes many backtracks to know.
+    pub fn is_match_quickly(&self, text: &str) -> Option<bool> {
+        self.quick.is_match(text).ok()
     }
 
     /// Whether the pattern is found anywhere in the text; a match that takes too long is none.
     pub fn is_match(&self, text: &str) -> bool {
-        self.regex.is_match(text).unwrap_or(false)
+        self.is_match_quickly(text).unwrap_or_else(|| {
+            let patient = self.patient.get_or_init(|| built(&self.source, BACKTRACKS_MAX).ok());
+            patient.as_ref().is_some_and(|regex| regex.is_match(text).unwrap_or(false))
+        })
     }
+
+    /// About how many units of work (see [`super::Host::spend`]) it takes to compile a pattern: what is repeated a number of times is
+    /// compiled as often.
+    pub fn compile_work(source: &str) -> u64 {
+        let repeated = source.split('{').skip(1).filter_map(|rest| {
+            let numbers = rest.split(|character: char| !character.is_ascii_digit()).take(2);
+            numbers.filter_map(|number| number.parse::<u64>().ok()).max()
+        });
+        let times = repeated.fold(1u64, |times, number| times.saturating_mul(number.max(1)));
+        (source.len() as u64 * UNITS_A_CHARACTER).saturating_add(times.saturating_mul(UNITS_A_REPETITION)).min(UNITS_MAX)
+    }
+}
+
+/// Measured: a compiled pattern of [`PATTERN_BYTES_MAX`] takes about as long as the most.
+const UNITS_A_CHARACTER: u64 = 500;
+const UNITS_A_REPETITION: u64 = 100;
+const UNITS_MAX: u64 = 2_000_000;
+
+fn built(source: &str, backtracks: usize) -> Result<Regex, fancy_regex::Error> {
+    RegexBuilder::new(source).backtrack_limit(backtracks).delegate_size_limit(PATTERN_BYTES_MAX).build()
 }
 
 /// The same pattern in the dialect of the `regex` crate: `\d`, `\w` and `\b` are ASCII, and characters that only this

@@ -1,6 +1,6 @@
 //! Places: areas, distances and fences, on the sphere that JavaRosa uses.
 
-use super::super::evaluate::{EvaluationError, Scope, evaluate};
+use super::super::evaluate::{EvaluationError, Scope};
 use super::super::syntax::Tree;
 use super::super::value::{Value, parse_number};
 use super::core::argument;
@@ -26,13 +26,7 @@ fn line(text: &str) -> Option<Vec<Point>> {
 
 /// One trace in one text, or a point in each.
 fn points(scope: &Scope<'_>, arguments: &[Tree]) -> Result<Option<Vec<Point>>, EvaluationError> {
-    let mut texts = Vec::new();
-    for tree in arguments {
-        match evaluate(tree, scope)? {
-            Value::Nodes(nodes) => texts.extend(nodes.iter().map(|node| scope.host.text(*node).into_owned())),
-            other => texts.push(other.text(scope)),
-        }
-    }
+    let texts = scope.texts(arguments)?;
     let found = match texts.as_slice() {
         [one] => line(one),
         many => many.iter().map(|text| point(text)).collect(),
@@ -100,6 +94,8 @@ pub(super) fn intersects(scope: &Scope<'_>, arguments: &[Tree]) -> Outcome {
     let segments: Vec<(Point, Point)> =
         points.iter().copied().zip(points.iter().copied().skip(1)).filter(|(from, to)| from != to).collect();
     let is_closed = points.first() == points.last();
+    // Each is compared with each after it.
+    scope.spend(segments.len() * segments.len() / 2)?;
     let crosses = segments.iter().enumerate().any(|(place, one)| {
         segments.iter().enumerate().skip(place + 2).any(|(other_place, other)| {
             let neighbours = is_closed && place == 0 && other_place + 1 == segments.len();

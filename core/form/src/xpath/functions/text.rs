@@ -1,6 +1,9 @@
 //! Text. Lengths and positions count UTF-16 units, as ODK's engines (Java and JavaScript) do.
 
-use super::super::evaluate::{EvaluationError, Scope, evaluate};
+use std::collections::BTreeMap;
+
+use super::super::evaluate::{EvaluationError, Scope};
+use super::super::pattern::BACKTRACKS_MAX;
 use super::super::syntax::Tree;
 use super::super::value::Value;
 use super::core::argument;
@@ -24,23 +27,14 @@ pub(super) fn string(scope: &Scope<'_>, arguments: &[Tree]) -> Outcome {
 
 /// All nodes of a node-set, one after the other.
 pub(super) fn concat(scope: &Scope<'_>, arguments: &[Tree]) -> Outcome {
-    Ok(Value::Text(texts(scope, arguments)?.concat()))
+    Ok(Value::Text(scope.texts(arguments)?.concat()))
 }
 
 pub(super) fn join(scope: &Scope<'_>, arguments: &[Tree]) -> Outcome {
     let glue = scope.text(argument(arguments, 0, "join")?)?;
-    Ok(Value::Text(texts(scope, arguments.get(1..).unwrap_or(&[]))?.join(&glue)))
-}
-
-fn texts(scope: &Scope<'_>, arguments: &[Tree]) -> Result<Vec<String>, EvaluationError> {
-    let mut texts = Vec::new();
-    for tree in arguments {
-        match evaluate(tree, scope)? {
-            Value::Nodes(nodes) => texts.extend(nodes.iter().map(|node| scope.host.text(*node).into_owned())),
-            other => texts.push(other.text(scope)),
-        }
-    }
-    Ok(texts)
+    let texts = scope.texts(arguments.get(1..).unwrap_or(&[]))?;
+    scope.spend_text(glue.len().saturating_mul(texts.len()))?;
+    Ok(Value::Text(texts.join(&glue)))
 }
 
 pub(super) fn contains(scope: &Scope<'_>, arguments: &[Tree]) -> Outcome {
@@ -117,12 +111,16 @@ pub(super) fn normalize_space(scope: &Scope<'_>, arguments: &[Tree]) -> Outcome 
 
 pub(super) fn translate(scope: &Scope<'_>, arguments: &[Tree]) -> Outcome {
     let text = scope.text(argument(arguments, 0, "translate")?)?;
-    let from: Vec<char> = scope.text(argument(arguments, 1, "translate")?)?.chars().collect();
-    let to: Vec<char> = scope.text(argument(arguments, 2, "translate")?)?.chars().collect();
-    let translated = text.chars().filter_map(|character| match from.iter().position(|other| *other == character) {
-        Some(index) => to.get(index).copied(),
-        None => Some(character),
-    });
+    let from = scope.text(argument(arguments, 1, "translate")?)?;
+    let to = scope.text(argument(arguments, 2, "translate")?)?;
+    let mut becomes = BTreeMap::new();
+    let mut to = to.chars();
+    for character in from.chars() {
+        // What stands twice means what it meant first.
+        let other = to.next();
+        becomes.entry(character).or_insert(other);
+    }
+    let translated = text.chars().filter_map(|character| becomes.get(&character).copied().unwrap_or(Some(character)));
     Ok(Value::Text(translated.collect()))
 }
 
@@ -139,6 +137,11 @@ pub(super) fn regex(scope: &Scope<'_>, arguments: &[Tree]) -> Outcome {
     let (text, pattern) = pair(scope, arguments, "regex")?;
     let pattern =
         scope.host.pattern(&pattern).ok_or(EvaluationError::Argument { function: "regex", expected: "a regular expression" })?;
+    scope.spend_text(text.len())?;
+    if let Some(found) = pattern.is_match_quickly(&text) {
+        return Ok(Value::Boolean(found));
+    }
+    scope.spend(BACKTRACKS_MAX)?;
     Ok(Value::Boolean(pattern.is_match(&text)))
 }
 
