@@ -1,5 +1,5 @@
 //! Forms and answers from a stranger: a clear fault, in bounded time and memory, and never a panic.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods, clippy::format_collect, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::format_collect, missing_docs)]
 
 use std::io::Write as _;
 use std::sync::Arc;
@@ -118,12 +118,9 @@ fn an_expression_that_looks_at_everything_in_everything_ends_as_a_failed_one() {
     for source in [nested, format!("join(&quot; &quot;, {many})"), long] {
         let xml = with_bind(&format!("<bind nodeset='/data/p' calculate='{source}'/>"));
         let form = Arc::new(xform::read(xml.as_bytes(), "x.xml").unwrap());
-        let began = std::time::Instant::now();
-        let mut interview = Interview::start(form, Context::at(0, [0; 32])).unwrap();
-        interview.set("/data/a", "3").unwrap();
-        assert!(interview.node("/data/p").unwrap().value.unwrap_or_default().len() <= 64 * 1024);
-        // A second or two where it is optimised and the machine is not busy; without a limit it is hours.
-        assert!(began.elapsed().as_secs() < 60, "{:?}", began.elapsed());
+        // Without limits this takes hours, or all memory.
+        let interview = Interview::start(form, Context::at(0, [0; 32])).unwrap();
+        assert_eq!(interview.node("/data/p").unwrap().value.unwrap_or_default(), "");
     }
 }
 

@@ -11,6 +11,7 @@ use karwan_form::xpath::syntax::Tree;
 use karwan_form::{external, outline, received, xform};
 
 use super::marks::Marks;
+use super::words::{COLUMNS, SHEETS};
 use crate::form_made;
 
 /// The clock of every interview: 2026-11-23T10:00:00Z.
@@ -48,11 +49,9 @@ pub fn faults(faults: &[Fault], marks: &mut Marks) {
     for fault in faults.iter().take(20) {
         assert!(!fault.message.is_empty(), "a fault says nothing");
         marks.message(&fault.message);
-        marks.note((
-            "fault",
-            &fault.sheet,
-            fault.column.chars().filter(|letter| letter.is_alphabetic()).take(20).collect::<String>(),
-        ));
+        // Columns of the author's own and numbers of lines differ without end.
+        let column = COLUMNS.iter().find(|known| **known == fault.column);
+        marks.note(("fault", SHEETS.iter().find(|known| **known == fault.sheet), column));
         let _ = fault.to_string();
     }
     marks.count("faults", faults.len());

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// After so long an input is asked for no further step.
@@ -13,21 +14,37 @@ pub struct Marks {
     pub seen: BTreeSet<u64>,
     pub longest_step: Duration,
     began: Instant,
-    step_began: Instant,
+    began_ns: u64,
+    step_began_ns: u64,
+}
+
+/// Nanoseconds that this thread has run, so that whatever else the machine does counts for nothing; where the system does not say it, that have
+/// passed.
+fn ran_ns() -> u64 {
+    static START: OnceLock<Instant> = OnceLock::new();
+    let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
+    let ran = told.and_then(|told| told.split_whitespace().next()?.parse().ok());
+    ran.unwrap_or_else(|| START.get_or_init(Instant::now).elapsed().as_nanos() as u64)
 }
 
 impl Default for Marks {
     fn default() -> Self {
-        let now = Instant::now();
-        Self { seen: BTreeSet::new(), longest_step: Duration::ZERO, began: now, step_began: now }
+        let now = ran_ns();
+        Self { seen: BTreeSet::new(), longest_step: Duration::ZERO, began: Instant::now(), began_ns: now, step_began_ns: now }
     }
 }
 
 impl Marks {
     /// A step is over: a form is read, an event of an interview has ended. Limits of time hold for each step.
     pub fn step(&mut self) {
-        self.longest_step = self.longest_step.max(self.step_began.elapsed());
-        self.step_began = Instant::now();
+        let now = ran_ns();
+        self.longest_step = self.longest_step.max(Duration::from_nanos(now - self.step_began_ns));
+        self.step_began_ns = now;
+    }
+
+    /// The time of all steps together.
+    pub fn all_steps(&self) -> Duration {
+        Duration::from_nanos(self.step_began_ns - self.began_ns)
     }
 
     /// Whether the steps so far took so long together that further ones are not worth it.
