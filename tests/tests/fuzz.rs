@@ -15,7 +15,7 @@ static MEMORY: Counting = Counting;
 /// Memory is counted for the whole process: one target at a time.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 /// The program may not be optimised.
-const PATIENT: Limits = Limits { time: Duration::from_secs(60), ..LIMITS };
+const PATIENT: Limits = Limits { time: Duration::from_mins(1), ..LIMITS };
 const SHORT_RUN: Duration = Duration::from_secs(4);
 const SEED: u64 = 4;
 
