@@ -1,5 +1,5 @@
 //! Forms that are made to exhaust whoever reads them: each is refused with a fault that says what is wrong, in bounded time and memory.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::format_collect)]
 
 use std::fmt::Write as _;
 use std::io::{Cursor, Write as _};

@@ -64,23 +64,17 @@ impl Marks {
         self.note((what, usize::BITS - number.leading_zeros()));
     }
 
-    /// Notes a message by its words: what stands in quotes, and numbers, differ without meaning anything new.
+    /// Notes a message by what stands before its first and after its last quoted name: names and numbers differ without meaning anything new.
     pub fn message(&mut self, message: &str) {
-        let mut quoted = false;
-        let words: String = message
-            .chars()
-            .filter(|character| {
-                quoted ^= *character == '`';
-                !quoted && (character.is_alphabetic() || *character == ' ')
-            })
-            .take(MESSAGE_CHARACTERS)
-            .collect();
-        self.note(words);
+        let before = message.split('`').next().unwrap_or_default();
+        let after = message.rsplit('`').next().unwrap_or_default();
+        let words = |part: &str| part.chars().filter(char::is_ascii_lowercase).take(MESSAGE_LETTERS).collect::<String>();
+        self.note((words(before), words(after)));
     }
 }
 
-/// Characters of a message that count.
-const MESSAGE_CHARACTERS: usize = 80;
+/// Letters of each part of a message that count.
+const MESSAGE_LETTERS: usize = 24;
 
 #[cfg(test)]
 mod tests {
