@@ -31,7 +31,7 @@ DIFFERENCES = [
     ),
     (
         "only pyxform accepts",
-        r"is not a function|\d arguments? for|names no list|found `\$\{",
+        r"is not a function|\d arguments? for|names no list|found `\$",
         "ODK's engines refuse this too, but only when the expression is evaluated",
     ),
     ("only pyxform accepts", r"big-image|asked without a label", "the header is one that pyxform takes for another column"),
@@ -80,7 +80,7 @@ WARNINGS = [
     (r"is missing the", r"lacks the columns"),
     (r"uses or_other and translations", r"`or_other` adds words"),
 ]
-ROW = re.compile(r"^\[row : (\d+)\]")
+ROW = re.compile(r"\[row : (\d+)\]")
 
 
 def reason(kind, lines, refused):
@@ -105,3 +105,23 @@ def answers(warning, ours):
     if row and int(row[1]) > 1 and f" row {row[1]}" not in ours:
         return False
     return any(re.search(of, warning) and re.search(told, ours) for of, told in WARNINGS)
+
+
+# What pyxform refuses in one row and we in another, and mean the same fault or one before it.
+OTHER_ROWS = [
+    # Its rows of this sheet are counted from the one below the header.
+    (r"\[row : 1\] On the 'settings' sheet", r"settings row 2"),
+    (r"Entity lists must have a name", r"entities row 1, column list_name: the column is missing"),
+    (r"has a reference in container scope", r"where the entity `.*` is made"),
+    # What is not read cannot be wrong.
+    (r"", r"survey row 1, column type: the column is missing"),
+    (r"Unmatched", r"is not a question type"),
+]
+
+
+def same_row(theirs, own):
+    """Whether the row that pyxform names in a refusal is one that we name, or there is a reason for another."""
+    row = ROW.search(theirs)
+    if not row or re.search(rf" row {row[1]}\b", own):
+        return True
+    return any(re.search(of, theirs) and re.search(told, own) for of, told in OTHER_ROWS)

@@ -139,6 +139,7 @@ def main():
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--bent", type=int, default=2000, help="workbooks with random changes")
     options.add_argument("--only", default="", help="workbooks whose name has this")
+    options.add_argument("--open", action="store_true", help="open with ODK Validate what we make of each that both accept, too")
     options.add_argument("--told", type=int, default=TOLD_MAX, help="workbooks told of each kind of difference")
     options.add_argument("--out", type=pathlib.Path, default=ROOT / "target/peers")
     asked = options.parse_args()
@@ -160,6 +161,8 @@ def main():
         own, kind, lines = answers[key], "both accept", []
         if "refused" in theirs and "refused" in own:
             kind = "both refuse"
+            if not explained.same_row(theirs["refused"], own["refused"]):
+                told["both refuse, and we name another row"].append((name, [theirs["refused"], *own["refused"].splitlines()]))
         elif "refused" in theirs:
             kind, lines = "only karwan accepts", [theirs["refused"]]
         elif "refused" in own:
@@ -184,6 +187,19 @@ def main():
         told[kind].append((name, lines))
         (kept / f"{key}.txt").write_text("\n".join([name, kind, *lines, json.dumps(sheets, ensure_ascii=False)]), encoding="utf8")
         (kept / f"{key}.xlsx").write_bytes((cache / f"{key}.xlsx").read_bytes())
+    if asked.open and odk.is_here():
+        both = {key: name for name, _, key, _ in made if "xform" in answers[key]}
+        unopened = odk.refusals([cache / f"{key}.xml" for key in both])
+        for file, why in unopened.items():
+            key = pathlib.Path(file).stem
+            their_file = cache / f"{key}.pyxform.xml"
+            their_file.write_text(next(theirs["xform"] for *_, other, theirs in made if other == key), encoding="utf8")
+        theirs_too = odk.refusals([file.replace(".xml", ".pyxform.xml") for file in unopened])
+        counts["opened with ODK Validate, as we write them"] = len(both) - len(unopened)
+        counts["not opened, nor as pyxform writes them"] = len(theirs_too)
+        for file, why in unopened.items():
+            if file.replace(".xml", ".pyxform.xml") not in theirs_too:
+                told["not opened, and pyxform's is"].append((both[pathlib.Path(file).stem], [why]))
     for kind, cases_of in told.items():
         print(f"\n{kind}: {len(cases_of)}")
         for name, lines in cases_of[: asked.told]:
