@@ -239,6 +239,10 @@ CREATE TABLE attachment_use(
 ) STRICT;
 CREATE INDEX attachment_use_record ON attachment_use(record);
 ",
+    "
+-- The newest of all that is listed, whatever it is: a screen of it, and what of it a word finds.
+CREATE INDEX listing_newest ON listing(updated_ms);
+",
 ];
 
 /// Newest schema that this program knows.
