@@ -93,8 +93,14 @@ pub struct Template {
 }
 
 impl Template {
-    /// Makes it, over the real network on this machine.
+    /// Makes it with one caseload, over the real network on this machine.
     pub fn make(phones: usize) -> Self {
+        Self::with_caseloads(phones, &[CASELOAD])
+    }
+
+    /// The same with several caseloads, of which every phone has all.
+    pub fn with_caseloads(phones: usize, caseloads: &[&str]) -> Self {
+        let names: Vec<String> = caseloads.iter().map(|name| (*name).to_owned()).collect();
         let template = Self { folder: quick_folder() };
         let path = template.folder.path();
         let runtime = Runtime::new().expect("a runtime");
@@ -103,12 +109,14 @@ impl Template {
             let any = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
             let running = Running::start(&organisation_in(path), any, any).await.expect("the server starts");
             let organisation = running.host.organisation.clone();
-            organisation.add_caseload(CASELOAD).expect("a caseload");
             let form = household_form().expect("a form");
-            organisation.publish("household.xlsx", &form, Vec::new(), CASELOAD).expect("the form is published");
+            for caseload in caseloads {
+                organisation.add_caseload(caseload).expect("a caseload");
+                organisation.publish("household.xlsx", &form, Vec::new(), caseload).expect("the form is published");
+            }
             for number in 0..phones {
                 let address = vec![running.ready.sync.clone()];
-                let invitation = organisation.invite(Role::Enumerator, &[CASELOAD.to_owned()], INVITATION_MS, address);
+                let invitation = organisation.invite(Role::Enumerator, &names, INVITATION_MS, address);
                 let request = EnrolRequest {
                     folder: Folder::new(phone_in(path, number)),
                     key: Arc::new(phone_key(number)),

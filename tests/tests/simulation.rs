@@ -3,8 +3,8 @@
 
 use karwan_tests::home::Template;
 use karwan_tests::simulation::canary::{CANARIES, is_caught};
-use karwan_tests::simulation::schedule::{PHONES, Pace, schedule};
-use karwan_tests::simulation::world::run;
+use karwan_tests::simulation::schedule::{Pace, schedule};
+use karwan_tests::simulation::world::{run, template};
 
 /// Worlds with a comparison each; `simulate` runs longer ones.
 const WORLDS: [(u64, u64, Pace); 3] = [(101, 3, Pace::Busy), (102, 3, Pace::Busy), (103, 28, Pace::Usual)];
@@ -12,7 +12,7 @@ const WORLDS: [(u64, u64, Pace); 3] = [(101, 3, Pace::Busy), (102, 3, Pace::Busy
 #[test]
 fn simulation() {
     // One after the other: on the process's default file system there is one disk that fails.
-    let template = Template::make(PHONES);
+    let template = template();
     a_world_with_faults_loses_nothing_and_the_same_seed_is_the_same_world(&template);
     every_planted_fault_is_found(&template);
 }

@@ -17,7 +17,7 @@ use karwan_tests::simulation::canary::{CANARIES, Canary};
 use karwan_tests::simulation::schedule::{PHONES, Pace, Step, schedule};
 use karwan_tests::simulation::shrink::shrink;
 use karwan_tests::simulation::tally::{self, Span, Tally};
-use karwan_tests::simulation::world::run;
+use karwan_tests::simulation::world::{run, template};
 
 /// Runs that shrinking may take.
 const SHRINK_TRIES: usize = 120;
@@ -121,7 +121,7 @@ impl Wanted {
 
     /// The same, and a line of the sum for each span.
     fn run_spans(&self) -> Result<Tally, Failure> {
-        let template = Template::make(PHONES);
+        let template = template();
         let Some(path) = &self.sum else { return Ok(self.run(&template, self.seeds.clone())) };
         let (commit, mut all) = (tally::commit(), Tally::default());
         let mut first_seed = self.seeds.start;

@@ -6,11 +6,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::{Figure, Gate, Scale};
-use crate::home::Template;
 use crate::simulation::canary::{CANARIES, is_caught};
 use crate::simulation::schedule::{PHONES, Pace, schedule};
 use crate::simulation::tally::{self, Span, Tally};
-use crate::simulation::world::run;
+use crate::simulation::world::{run, template};
 
 const DEVICE_DAYS_FULL: u64 = 1_000_000;
 const DEVICE_DAYS_SHORT: u64 = 504;
@@ -41,7 +40,7 @@ fn ran_before() -> (Tally, u64) {
 
 /// Worlds one after another, and all planted faults.
 pub fn measure(scale: Scale) -> Vec<Figure> {
-    let template = Template::make(PHONES);
+    let template = template();
     let wanted = scale.of(DEVICE_DAYS_SHORT, DEVICE_DAYS_FULL);
     let (mut all, first) = if scale == Scale::Full { ran_before() } else { (Tally::default(), 1) };
     let (began, mut told, before) = (Instant::now(), Instant::now(), all.device_days);

@@ -21,17 +21,20 @@ pub enum Canary {
     CarelessMerge,
     /// The server does not keep a revocation that it confirmed.
     RevocationForgotten,
+    /// The server does not keep an erasure that it confirmed.
+    ErasureForgotten,
     /// A disk says that it synced when it had not.
     LyingDisk,
 }
 
 /// All of them.
-pub const CANARIES: [Canary; 6] = [
+pub const CANARIES: [Canary; 7] = [
     Canary::EarlyAcknowledgement,
     Canary::SkippingCursor,
     Canary::CopyForgets,
     Canary::CarelessMerge,
     Canary::RevocationForgotten,
+    Canary::ErasureForgotten,
     Canary::LyingDisk,
 ];
 
@@ -47,6 +50,9 @@ fn occasion(canary: Canary) -> Vec<(usize, Step)> {
         Canary::CarelessMerge => vec![Step::Create { phone: 0 }, Step::Settle, edit(0), edit(1), Step::Settle],
         Canary::RevocationForgotten => {
             vec![Step::Create { phone: 2 }, Step::Settle, Step::Revoke { phone: 2 }, edit(2), Step::Settle]
+        }
+        Canary::ErasureForgotten => {
+            vec![Step::Create { phone: 0 }, Step::Settle, Step::Erase { record: 0 }, edit(1), Step::Settle]
         }
         Canary::LyingDisk => {
             let mut steps = vec![Step::Create { phone: 0 }, Step::PowerCut { whose: Whose::Phone(0), after: 3 }];

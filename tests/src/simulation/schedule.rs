@@ -135,6 +135,14 @@ pub enum Step {
     Revoke {
         phone: usize,
     },
+    /// A data manager moves a record to the other caseload.
+    Move {
+        record: u64,
+    },
+    /// A data manager erases a record.
+    Erase {
+        record: u64,
+    },
     /// A phone's clock shows another time.
     Clock {
         phone: usize,
@@ -151,8 +159,11 @@ pub const QUESTIONS: [&str; 4] = ["head_name", "father_name", "document_no", "ph
 pub fn schedule(seed: u64, days: u64, pace: Pace) -> Vec<(usize, Step)> {
     let mut dice = Dice::new(seed);
     let mut steps = Vec::new();
+    // Thrown apart, so that without decisions the rest is the same.
+    let mut manager = Dice::new(!seed);
     let mut revoked = false;
     for day in 1..=days {
+        steps.extend(decision(&mut manager));
         for phone in 0..PHONES {
             let edits = pace.edits(&mut dice).max(u64::from(day == 1));
             let fault_at = pace.has_fault(&mut dice).then(|| dice.below(edits));
@@ -182,6 +193,16 @@ fn work(dice: &mut Dice, phone: usize, first: bool) -> Step {
         0 => Step::Create { phone },
         1 | 2 => Step::Member { phone, record },
         _ => Step::Edit { phone, record, question: QUESTIONS[dice.below(QUESTIONS.len() as u64) as usize] },
+    }
+}
+
+/// What a data manager decides on some mornings: about every fifth a move, every twenty-fifth an erasure.
+fn decision(dice: &mut Dice) -> Option<Step> {
+    let (kind, record) = (dice.below(25), dice.below(1 << 32));
+    match kind {
+        0..5 => Some(Step::Move { record }),
+        5 => Some(Step::Erase { record }),
+        _ => None,
     }
 }
 

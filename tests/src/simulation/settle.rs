@@ -84,7 +84,17 @@ impl World {
                 seen.push((format!("phone {number}"), device.and_then(|device| device.show(&id).ok())));
             }
             seen.push(("the server".to_owned(), show(&host, &Scope::Everything, &id).ok()));
+            if self.decided.is_erased(record) {
+                for (who, _) in seen.iter().filter(|(_, shown)| shown.is_some()) {
+                    self.broken.push(format!("diverged: {who} shows record {record}, which was erased"));
+                }
+                self.note(&format!("  record {record} is erased"));
+                continue;
+            }
             self.compare_replicas(record, &seen);
+            if self.decided.is_doubtful(record) {
+                continue;
+            }
             for question in self.questions().into_iter().filter(|question| question.0 == record) {
                 for (who, shown) in &seen {
                     let values = shown.as_ref().map(|shown| Self::values(shown, question.1)).unwrap_or_default();

@@ -25,6 +25,9 @@ pub struct Tally {
     pub syncs: u64,
     /// Faults that struck, by kind; those that were ordered and found no occasion are not here.
     pub faults: BTreeMap<String, u64>,
+    /// Decisions of a server, by kind.
+    #[serde(default)]
+    pub decisions: BTreeMap<String, u64>,
     pub lost: u64,
     pub diverged: u64,
     /// Seeds of worlds in which something did not hold.
@@ -37,6 +40,11 @@ impl Tally {
         *self.faults.entry(kind.to_owned()).or_default() += 1;
     }
 
+    /// One more decision of a kind.
+    pub fn decision(&mut self, kind: &str) {
+        *self.decisions.entry(kind.to_owned()).or_default() += 1;
+    }
+
     /// Takes in another.
     pub fn add(&mut self, other: &Self) {
         self.worlds += other.worlds;
@@ -45,6 +53,9 @@ impl Tally {
         self.syncs += other.syncs;
         for (kind, count) in &other.faults {
             *self.faults.entry(kind.clone()).or_default() += count;
+        }
+        for (kind, count) in &other.decisions {
+            *self.decisions.entry(kind.clone()).or_default() += count;
         }
         self.lost += other.lost;
         self.diverged += other.diverged;
@@ -65,13 +76,12 @@ impl Tally {
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let faults: u64 = self.faults.values().sum();
-        let kinds: Vec<String> = self.faults.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
+        let told = |kinds: &BTreeMap<String, u64>| {
+            kinds.iter().map(|(kind, count)| format!("{kind} {count}")).collect::<Vec<_>>().join(", ")
+        };
         let Self { worlds, device_days, edits, syncs, lost, diverged, .. } = self;
-        write!(
-            f,
-            "{device_days} device-days in {worlds} worlds, {edits} edits, {syncs} syncs, {faults} faults ({}), ",
-            kinds.join(", ")
-        )?;
+        write!(f, "{device_days} device-days in {worlds} worlds, {edits} edits, {syncs} syncs, ")?;
+        write!(f, "{faults} faults ({}), {}, ", told(&self.faults), told(&self.decisions))?;
         write!(f, "{diverged} diverged, {lost} lost")?;
         if self.failed.is_empty() { Ok(()) } else { write!(f, ", failed seeds {:?}", self.failed) }
     }

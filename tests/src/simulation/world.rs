@@ -6,18 +6,21 @@ use std::sync::Arc;
 
 use karwan_client::query::RecordShown;
 use karwan_client::{ClientError, Device, Filling, Folder, RecordId};
+use karwan_proto::CaseloadId;
 use karwan_server::backup;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use super::canary::Canary;
+use super::decide::{Decided, Known};
 use super::line::{Line, sync_over};
 use super::model::{Model, Question, WriteId};
 use super::schedule::{PHONES, Step, Whose};
 use super::tally::Tally;
 use crate::faults::disk::{self, Counted, Fault, Plan};
 use crate::home::{
-    GivenClock, Server, Template, copy_folder, organisation_in, phone_in, phone_key, quick_folder, restore_folder, runtime,
+    CASELOAD, GivenClock, Server, Template, copy_folder, organisation_in, phone_in, phone_key, quick_folder, restore_folder,
+    runtime,
 };
 
 /// When a world begins.
@@ -29,6 +32,14 @@ const RECORDS_MAX: usize = 12;
 /// Writes that one step makes at most.
 const WRITES_A_STEP: usize = 4;
 
+/// Caseloads of a world; every phone has all of them.
+const CASELOADS: [&str; 2] = [CASELOAD, "tehran"];
+
+/// What worlds begin with.
+pub fn template() -> Template {
+    Template::with_caseloads(PHONES, &CASELOADS)
+}
+
 /// One phone.
 pub(super) struct Phone {
     pub(super) folder: PathBuf,
@@ -39,8 +50,8 @@ pub(super) struct Phone {
     clock: Arc<GivenClock>,
     /// Has lost every right.
     pub(super) outlaw: bool,
-    /// Knows of who lost their rights.
-    pub(super) knows: bool,
+    /// Decisions that it knows of.
+    pub(super) knows: Known,
     pub(super) held: BTreeSet<WriteId>,
     unsent: BTreeSet<WriteId>,
     copy: Option<Copy>,
@@ -49,7 +60,7 @@ pub(super) struct Phone {
 /// A phone's database as it once was.
 #[derive(Clone)]
 struct Copy {
-    knows: bool,
+    knows: Known,
     held: BTreeSet<WriteId>,
     unsent: BTreeSet<WriteId>,
 }
@@ -62,14 +73,17 @@ pub struct World {
     pub(super) phones: Vec<Phone>,
     pub(super) server: Option<Server>,
     pub(super) server_held: BTreeSet<WriteId>,
-    pub(super) server_knows: bool,
-    backup: Option<(PathBuf, BTreeSet<WriteId>, bool)>,
+    pub(super) server_knows: Known,
+    backup: Option<(PathBuf, BTreeSet<WriteId>, Known)>,
+    pub(super) decided: Decided,
+    /// Where interviews are made, and where records are moved to and from.
+    pub(super) caseloads: Vec<CaseloadId>,
     backups: u32,
     pub(super) records: Vec<RecordId>,
     pub(super) model: Model,
     armed: Option<Whose>,
     pub(super) broken: Vec<String>,
-    tally: Tally,
+    pub(super) tally: Tally,
     trace: blake3::Hasher,
 }
 
@@ -113,8 +127,10 @@ impl World {
             phones,
             server: None,
             server_held: BTreeSet::new(),
-            server_knows: false,
+            server_knows: Known::new(),
             backup: None,
+            decided: Decided::default(),
+            caseloads: Vec::new(),
             backups: 0,
             records: Vec::new(),
             model: Model::default(),
@@ -127,6 +143,8 @@ impl World {
             std::fs::rename(phone.folder.join("witness"), &phone.witness).expect("the witness is put beside");
         }
         world.open_server();
+        let caseloads = world.server.as_ref().and_then(|server| server.host.organisation.caseloads().ok());
+        world.caseloads = caseloads.into_iter().flatten().map(|row| row.caseload).collect();
         (0..PHONES).for_each(|number| world.open_phone(number));
         world
     }
@@ -177,7 +195,9 @@ impl World {
             Step::CopyPhone { phone } => self.copy_phone(phone),
             Step::RestorePhone { phone } => self.restore_phone(phone),
             Step::ClonePhone { phone, with_witness } => self.clone_phone(phone, with_witness),
-            Step::Revoke { phone } => self.revoke(phone),
+            Step::Revoke { phone } => self.revoke(number, phone),
+            Step::Move { record } => self.move_record(record),
+            Step::Erase { record } => self.erase(number, record),
             Step::Clock { phone, ms } => {
                 self.phones[phone].clock.set(ms);
                 self.tally.fault("clock set");
@@ -310,8 +330,10 @@ impl World {
         let (name, telephone) = (format!("head_name-{number}"), format!("phone-{number}"));
         let questions = [("head_name", name.clone(), BTreeSet::new()), ("phone", telephone.clone(), BTreeSet::new())];
         let mut made = None;
+        // Every third in the second caseload.
+        let caseload = self.caseloads.get(usize::from(number % 3 == 0)).copied();
         self.write(number, phone, &questions, record, |device| {
-            let mut collect = device.start("household", None, device.person()?, Filling::AtOnce)?;
+            let mut collect = device.start("household", caseload, device.person()?, Filling::AtOnce)?;
             made = Some(collect.record());
             collect.set("/data/head_name", &name)?;
             collect.set("/data/phone", &telephone)?;
@@ -320,11 +342,16 @@ impl World {
         self.records.extend(made);
     }
 
+    /// A record, by a number that may be beyond them.
+    pub(super) fn record_at(&self, wanted: u64) -> Option<(usize, RecordId)> {
+        let record = (wanted % self.records.len().max(1) as u64) as usize;
+        Some((record, *self.records.get(record)?))
+    }
+
     /// A record that this phone has, by a number that may be beyond them.
     fn record_on(&self, phone: usize, wanted: u64) -> Option<(usize, RecordId, RecordShown)> {
         let device = self.phones[phone].device.as_ref()?;
-        let record = (wanted % self.records.len().max(1) as u64) as usize;
-        let id = *self.records.get(record)?;
+        let (record, id) = self.record_at(wanted)?;
         Some((record, id, device.show(&id.to_string()).ok()?))
     }
 
@@ -378,11 +405,11 @@ impl World {
             let phone = &mut self.phones[number];
             if !phone.outlaw {
                 self.server_held.extend(phone.held.iter().copied());
-                self.server_knows |= phone.knows;
+                self.server_knows.extend(phone.knows.iter().copied());
                 phone.unsent.clear();
                 if !recovering {
                     phone.held.extend(self.server_held.iter().copied());
-                    phone.knows |= self.server_knows;
+                    phone.knows.extend(self.server_knows.iter().copied());
                 }
             }
         }
@@ -399,7 +426,7 @@ impl World {
         self.backups += 1;
         let file = self.folder.path().join(format!("backup-{}", self.backups));
         match backup::write(&server.host.organisation, &file) {
-            Ok(_) => self.backup = Some((file, self.server_held.clone(), self.server_knows)),
+            Ok(_) => self.backup = Some((file, self.server_held.clone(), self.server_knows.clone())),
             Err(_) if disk::is_dead() => {}
             Err(problem) => self.broken.push(format!("no backup: {}", problem.error)),
         }
@@ -417,7 +444,7 @@ impl World {
         self.tally.fault("server restored");
         (self.server_held, self.server_knows) = (held, knows);
         self.open_server();
-        self.pardon_where_forgotten();
+        self.forget_decisions();
     }
 
     fn copy_of(&self, phone: usize) -> PathBuf {
@@ -431,7 +458,7 @@ impl World {
         phone.device = None;
         restore_folder(&phone.folder, &to);
         std::fs::copy(&phone.witness, to.with_extension("witness")).expect("the witness is copied");
-        phone.copy = Some(Copy { knows: phone.knows, held: phone.held.clone(), unsent: phone.unsent.clone() });
+        phone.copy = Some(Copy { knows: phone.knows.clone(), held: phone.held.clone(), unsent: phone.unsent.clone() });
         self.open_phone(number);
     }
 
@@ -447,7 +474,7 @@ impl World {
         (phone.held, phone.unsent, phone.knows) = (copy.held, copy.unsent, copy.knows);
         self.plant_in_copy(number);
         self.open_phone(number);
-        self.pardon_where_forgotten();
+        self.forget_decisions();
     }
 
     fn clone_phone(&mut self, number: usize, with_witness: bool) {
@@ -470,35 +497,6 @@ impl World {
         self.open_phone(fresh);
     }
 
-    fn revoke(&mut self, number: usize) {
-        let Some(server) = &self.server else { return };
-        // Nothing is decided before everybody has come home after a restore.
-        if server.host.organisation.recovering_since().is_ok_and(|since| since.is_some()) {
-            return;
-        }
-        if self.canary != Some(Canary::RevocationForgotten)
-            && let Err(problem) = server.host.organisation.revoke_device(&format!("phone-{}", self.phones[number].key))
-        {
-            if !disk::is_dead() {
-                self.broken.push(format!("no revocation: {}", problem.error));
-            }
-            return;
-        }
-        self.server_knows = true;
-        self.tally.fault("phone revoked");
-        let key = self.phones[number].key;
-        self.phones.iter_mut().filter(|phone| phone.key == key).for_each(|phone| phone.outlaw = true);
-    }
-
-    /// When nobody is left who knows of a revocation it never was.
-    fn pardon_where_forgotten(&mut self) {
-        let known = self.server_knows || self.phones.iter().any(|phone| !phone.outlaw && phone.knows);
-        if !known && self.phones.iter().any(|phone| phone.outlaw) {
-            self.phones.iter_mut().for_each(|phone| phone.outlaw = false);
-            self.model.pardon();
-        }
-    }
-
     /// Questions of which anybody must see the same.
     pub(super) fn questions(&self) -> BTreeSet<Question> {
         self.model.questions()
@@ -515,7 +513,7 @@ impl Phone {
             device: None,
             clock: GivenClock::at(NOW_MS),
             outlaw: false,
-            knows: false,
+            knows: Known::new(),
             held: BTreeSet::new(),
             unsent: BTreeSet::new(),
             copy: None,
