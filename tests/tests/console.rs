@@ -3,7 +3,7 @@
 
 use karwan_tests::browser::{Browser, HttpAnswer, request};
 use karwan_tests::command::run_with_input;
-use karwan_tests::workbook::household_form;
+use karwan_tests::workbook::{household_form, photo_form};
 use karwan_tests::world::{CASELOAD, Device, World};
 
 const HOUSEHOLD: &str = "head_name=غلام‌رضا کریمی\nfather_name=محمدحسین\nbirth_year=1362\ndocument_no=MHD-0042\nphone=0700000001\nadults=2\nchildren=1\nrooms=4\nneeds=food shelter\ndestination=herat\nstatus=registered\nrepeat member=2\nm_name@1=زهرا\nm_age@1=30\nm_name@2=علی\nm_age@2=4\n";
@@ -217,6 +217,43 @@ fn a_supervisor_of_another_caseload_sees_nothing_of_this_one() {
     let again = sara.send(&format!("/decide/{item}"), &format!("token={token}&choice=1&note="));
     assert_eq!(again.status, 409, "an item that is decided says so");
     assert!(again.body.contains("Nothing to decide here any more"));
+}
+
+#[test]
+fn a_picture_is_shown_to_whoever_may_see_its_record_and_to_nobody_else() {
+    let world = World::new(&[("person.xlsx", photo_form().unwrap())]);
+    world.org(&["caseload", "add"], &["tehran"]).done();
+    for (name, role, caseload) in
+        [("sara", "supervisor", CASELOAD), ("nader", "supervisor", "tehran"), ("omid", "operator", CASELOAD)]
+    {
+        add_person(&world, name, role, caseload);
+    }
+    let phone = world.device("phone", "Laila");
+    let (record, other) = (phone.fill("person", "name=Qurban\n"), phone.fill("person", "name=Zahra\n"));
+    let (photo, page) = (world.path("photo.png"), world.path("page.html"));
+    image::RgbImage::from_pixel(40, 30, image::Rgb([9, 9, 200])).save(&photo).unwrap();
+    std::fs::write(&page, "<script>alert(1)</script>").unwrap();
+    let attach = |reference: &str, file: &std::path::Path| {
+        let answer = phone.json(&["attach"], &[&record, reference, file.to_str().unwrap()]);
+        format!("/records/{record}/files/{}", answer["attachment"].as_str().unwrap())
+    };
+    let (picture, script) = (attach("/data/photo", &photo), attach("/data/paper", &page));
+    phone.sync();
+    let sara = Visitor::signed_in(&world, "sara");
+    let shown = sara.page(&format!("/records/{record}")).body;
+    assert!(shown.contains(&format!("src=\"{picture}\"")) && shown.contains(&format!("href=\"{script}\"")), "{shown}");
+    let answer = sara.page(&picture);
+    assert_eq!((answer.status, answer.header("content-type")), (200, "image/png"));
+    // What could hold a script is saved, never opened here.
+    let answer = sara.page(&script);
+    assert_eq!((answer.status, answer.header("content-type")), (200, "application/octet-stream"));
+    assert!(answer.header("content-disposition").starts_with("attachment"));
+    // Not under a record that does not refer to it, nor for other eyes.
+    assert_eq!(sara.page(&picture.replace(&record, &other)).status, 404);
+    assert_eq!(sara.page(&format!("/records/{record}/files/Qurban")).status, 404);
+    assert_eq!(Visitor::signed_in(&world, "nader").page(&picture).status, 404);
+    assert_eq!(Visitor::signed_in(&world, "omid").page(&picture).status, 403);
+    assert_eq!(request(&console(&world), "GET", &picture, &[], "").status, 303);
 }
 
 #[test]

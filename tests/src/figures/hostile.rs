@@ -2,10 +2,11 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use karwan_proto::attachment::{DeviceTransfer, ServerTransfer, ServerTransferEffect, TransferFrame};
 use karwan_proto::envelope::{Envelope, Item};
 use karwan_proto::session::Frame;
-use karwan_proto::wire::FrameReader;
-use karwan_proto::{DeviceId, Invitation, LogEntry, PersonId, Role, SignedHeader};
+use karwan_proto::wire::{FrameReader, write_frame};
+use karwan_proto::{DeviceId, Hash, Invitation, LogEntry, OrganisationId, PersonId, Role, SignedHeader};
 use karwan_record::{Provenance, Record, SourcedChange, gate};
 use sha2::{Digest, Sha256};
 
@@ -45,6 +46,48 @@ fn signed_again(mut change: Vec<u8>) -> Vec<u8> {
     change
 }
 
+/// A stream of attachments as a device says it, frame by frame.
+fn transfer_frames() -> Vec<Vec<u8>> {
+    let hash = Hash([7; 32]);
+    let frames = [
+        TransferFrame::Carry { organisation: OrganisationId([1; 16]) },
+        TransferFrame::Bring { number: 0, hash, length: 600 },
+        TransferFrame::Fetch { number: 0, hash, offset: 0, limit: 1 << 20 },
+        TransferFrame::Piece { number: 0, offset: 0, bytes: vec![3; 600] },
+        TransferFrame::GoOn { number: 0, offset: 0 },
+        TransferFrame::Coming { number: 0, length: 600 },
+    ];
+    frames.iter().map(TransferFrame::encode).collect()
+}
+
+/// Gives both sides of a stream of attachments frames of which one is damaged, its checks made right again.
+fn attachments(dice: &mut Dice, frames: &[Vec<u8>]) {
+    let (mut device, mut server) = (DeviceTransfer::new(OrganisationId([1; 16])), ServerTransfer::new());
+    device.bring(Hash([7; 32]), 600).ok();
+    device.fetch(Hash([7; 32]), 0, 1 << 20).ok();
+    let damaged = dice.below(frames.len() as u64) as usize;
+    for (place, frame) in frames.iter().enumerate() {
+        let payload = if place == damaged { mutate(dice, frame) } else { frame.clone() };
+        let bytes = write_frame(&payload);
+        // A frame of the other side ends a stream, so each side hears its own.
+        if place < 4 {
+            server.receive(&bytes).ok();
+        }
+        if place >= 3 {
+            device.receive(&bytes).ok();
+        }
+        while let Some(effect) = server.poll() {
+            match effect {
+                ServerTransferEffect::Admit { .. } => drop(server.admit()),
+                ServerTransferEffect::Brought { number, .. } => drop(server.go_on(number, 0)),
+                ServerTransferEffect::Fetched { number, .. } => drop(server.coming(number, 600)),
+                _ => {}
+            }
+        }
+        while device.poll().is_some() {}
+    }
+}
+
 /// Mutates frames, envelopes, log entries, invitations and changes.
 ///
 /// # Panics
@@ -62,6 +105,7 @@ pub fn mutated(scale: Scale) -> Vec<Figure> {
     let provenance =
         Provenance { device: DeviceId([1; 16]), person: PersonId([2; 16]), role: Role::Enumerator, at_ms: 0, offset_minutes: 0 };
     let frame = Frame::Offer { number: 0, envelope: envelope.clone() }.encode();
+    let transfer = transfer_frames();
     let mut dice = Dice::new(99);
     let mut escapes = 0u64;
     let began = std::time::Instant::now();
@@ -69,10 +113,10 @@ pub fn mutated(scale: Scale) -> Vec<Figure> {
     let said = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
     for number in 0..inputs {
-        let outcome = catch_unwind(AssertUnwindSafe(|| match number % 6 {
+        let outcome = catch_unwind(AssertUnwindSafe(|| match number % 7 {
             0 => {
                 let mut reader = FrameReader::new();
-                reader.push(&mutate(&mut dice, &karwan_proto::wire::write_frame(&frame)));
+                reader.push(&mutate(&mut dice, &write_frame(&frame)));
                 while let Ok(Some(payload)) = reader.next_payload() {
                     Frame::decode(&payload).ok();
                 }
@@ -88,7 +132,8 @@ pub fn mutated(scale: Scale) -> Vec<Figure> {
                 Invitation::from_text(&text).ok();
                 LogEntry::decode(&mutate(&mut dice, &frame)).ok();
             }
-            4 => {
+            4 => attachments(&mut dice, &transfer),
+            5 => {
                 let mut record = Record::empty(records[0].id());
                 let bytes = signed_again(mutate(&mut dice, change));
                 gate::admit(&mut record, SourcedChange { bytes, provenance }, actor).ok();
