@@ -280,6 +280,11 @@ impl Device {
         self.clock.set(minutes)
     }
 
+    /// The phone is in another network: a sync that is under way goes on there where it can. Says whether it does.
+    pub fn network_changed(&self) -> Result<bool, KarwanError> {
+        guarded(|| self.device.network_changed())
+    }
+
     /// Tells this observer of changes until what is returned is closed.
     pub fn observe(&self, observer: Arc<dyn Observer>) -> Result<Arc<Observation>, KarwanError> {
         Observation::of(&self.device, observer)

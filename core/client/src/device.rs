@@ -18,6 +18,7 @@ use crate::forms::LoadedForm;
 use crate::lists::ListCache;
 use crate::observe::{Observer, Observers};
 use crate::rewrite;
+use crate::sync::transport::UnderWay;
 
 /// A device that is open. Cheap to share; all of it may be used from several threads.
 #[derive(Clone)]
@@ -43,6 +44,8 @@ pub(crate) struct Inner {
     pub(crate) key: SigningKey,
     /// Counts what was finished here: a sync that carries attachments sends it at once.
     pub(crate) made: tokio::sync::watch::Sender<u64>,
+    /// The sync that is under way over QUIC.
+    pub(crate) under_way: Mutex<Option<UnderWay>>,
     opened: Opened,
 }
 
@@ -89,6 +92,7 @@ impl Device {
             device: key.public().device(),
             key,
             made: tokio::sync::watch::Sender::new(0),
+            under_way: Mutex::default(),
             opened,
         };
         let device = Self { inner: Arc::new(inner) };

@@ -16,8 +16,9 @@ use karwan_store::{Folder, Identity, KeyProvider, Opened, Store, StoreError};
 use crate::clock::Clock;
 use crate::device::{Device, random};
 use crate::error::ClientError;
+use crate::sync::networks::Networks;
 use crate::sync::stream::Exchange;
-use crate::sync::{directory_kind, transport};
+use crate::sync::{dial, directory_kind};
 
 /// What joining needs.
 pub struct EnrolRequest {
@@ -59,7 +60,7 @@ pub(crate) async fn enrol(request: EnrolRequest) -> Result<Device, ClientError> 
     }
     let seed: [u8; 32] = random();
     let key = SigningKey::from_seed(&seed);
-    let connection = transport::connect(&key, &[server], &invitation.addresses).await?;
+    let connection = dial::connect(&key, &[server], &invitation.addresses, &Networks::default()).await?;
     let address = connection.address.clone();
     let person_name = request.person.clone().unwrap_or_else(|| request.name.clone());
     let person = PersonId::from_random(random());

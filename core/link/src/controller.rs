@@ -20,6 +20,9 @@ pub const INITIAL_WINDOW_BYTES: u64 = 32 * 1024;
 /// A round trip that no satellite exceeds. A longer one is that of a line on which each packet takes its time, where the first window would
 /// bury the queue: it is smaller by the square of what the round trip is longer.
 const FAR: Duration = Duration::from_millis(700);
+/// Share of what an earlier connection found that a new one begins with, and the most of it: the network may be another one by now.
+const KNOWN_SHARE: f64 = 0.5;
+const KNOWN_WINDOW_BYTES_MAX: f64 = 256.0 * 1024.0;
 /// Packets below which the window never falls: acknowledgements must keep coming.
 const WINDOW_PACKETS_MIN: u64 = 4;
 /// Packets above what the link holds: one is always being acknowledged, one being made.
@@ -101,6 +104,7 @@ pub struct Steady {
     empty_round_trip: ShortestRoundTrip,
     batches_with_queue: u32,
     start_window: f64,
+    earlier: Option<Known>,
     growth_from: f64,
     rounds_without_growth: u32,
     round_delivered_bytes: u64,
@@ -112,8 +116,9 @@ pub struct Steady {
 }
 
 impl Steady {
-    /// At the beginning of a path; packets of so many bytes.
-    pub fn new(now: Instant, packet_bytes: u16) -> Self {
+    /// At the beginning of a path; packets of so many bytes. What an earlier connection over the same network knew is believed in part, once
+    /// the first round trip is like its.
+    pub fn new(now: Instant, packet_bytes: u16, earlier: Option<Known>) -> Self {
         Self {
             packet_bytes: u64::from(packet_bytes),
             phase: Phase::Start,
@@ -125,6 +130,7 @@ impl Steady {
             empty_round_trip: ShortestRoundTrip::default(),
             batches_with_queue: 0,
             start_window: INITIAL_WINDOW_BYTES as f64,
+            earlier,
             growth_from: 0.0,
             rounds_without_growth: 0,
             round_delivered_bytes: 0,
@@ -194,9 +200,8 @@ impl Steady {
     /// The packets that one acknowledgement names were told.
     pub fn batch_ended(&mut self, now: Instant, in_flight_bytes: u64, limited: bool) {
         let Some(sample) = self.delivery.batch_ended(now, in_flight_bytes, limited) else { return };
-        if self.round_trip.get().is_none() && sample.round_trip > FAR {
-            let closer = FAR.as_secs_f64() / sample.round_trip.as_secs_f64();
-            self.start_window = (self.start_window * closer * closer).max((WINDOW_PACKETS_MIN * self.packet_bytes) as f64);
+        if self.round_trip.get().is_none() {
+            self.start_window = self.first_window(sample.round_trip);
         }
         let shortest = self.round_trip.get().unwrap_or(sample.round_trip);
         self.round_trip.insert(now, sample.round_trip, ROUND_TRIP_SPAN.max(shortest * ROUND_TRIP_ROUNDS));
@@ -243,6 +248,22 @@ impl Steady {
     fn queue_seen_above(&self, shortest: Duration) -> Duration {
         let burst = self.rate.get().map_or(0.0, |rate| BURST_PACKETS * self.packet_bytes as f64 / rate.max(1.0));
         (shortest.mul_f64(QUEUE_SHARE) + JITTER).max(Duration::from_secs_f64(burst.min(BURST_S_MAX)))
+    }
+
+    /// The window once the first round trip is seen.
+    fn first_window(&self, round_trip: Duration) -> f64 {
+        let mut window = self.start_window;
+        if round_trip > FAR {
+            let closer = FAR.as_secs_f64() / round_trip.as_secs_f64();
+            window *= closer * closer;
+        }
+        if let Some(earlier) = self.earlier
+            && (earlier.round_trip / 2..earlier.round_trip * 2).contains(&round_trip)
+        {
+            let held = earlier.bytes_per_s * earlier.round_trip.min(round_trip).as_secs_f64();
+            window = window.max((KNOWN_SHARE * held).min(KNOWN_WINDOW_BYTES_MAX));
+        }
+        window.max((WINDOW_PACKETS_MIN * self.packet_bytes) as f64)
     }
 
     fn round_ended(&mut self, sample: &Sample) {

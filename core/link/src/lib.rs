@@ -9,10 +9,12 @@
 //! [`SteadyFactory`] is what a `TransportConfig` takes. The crate is pure: time comes from quinn. Why it is as it is:
 //! `docs/adr/0011-our-own-congestion-controller.md`.
 
+mod backoff;
 mod controller;
 mod delivery;
 mod extremes;
 mod transport;
 
+pub use backoff::Backoff;
 pub use controller::{INITIAL_WINDOW_BYTES, Known, Phase, Steady};
 pub use transport::SteadyFactory;

@@ -7,15 +7,24 @@ use std::time::Instant;
 use quinn_proto::RttEstimator;
 use quinn_proto::congestion::{Controller, ControllerFactory};
 
-use crate::controller::{INITIAL_WINDOW_BYTES, Steady};
+use crate::controller::{INITIAL_WINDOW_BYTES, Known, Steady};
 
 /// Makes a controller for each path.
 #[derive(Debug, Clone, Default)]
-pub struct SteadyFactory;
+pub struct SteadyFactory {
+    earlier: Option<Known>,
+}
+
+impl SteadyFactory {
+    /// For a network of which an earlier connection knew something.
+    pub fn after(earlier: Option<Known>) -> Self {
+        Self { earlier }
+    }
+}
 
 impl ControllerFactory for SteadyFactory {
     fn build(self: Arc<Self>, now: Instant, current_mtu: u16) -> Box<dyn Controller> {
-        Box::new(Steady::new(now, current_mtu))
+        Box::new(Steady::new(now, current_mtu, self.earlier))
     }
 }
 

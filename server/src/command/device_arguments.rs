@@ -152,6 +152,9 @@ pub(super) enum DeviceCommand {
         /// The network is paid by the byte: large attachments wait for another one
         #[arg(long)]
         metered: bool,
+        /// Try so many times where the server is not reached or busy, later each time
+        #[arg(long, value_name = "N", default_value_t = 1)]
+        tries: u32,
     },
     /// Show or set how many bytes of attachments a day may carry, both ways together
     #[command(after_help = "Examples:\n  karwan device data-saver phone 5000000\n  karwan device data-saver phone off")]

@@ -1,8 +1,9 @@
 //! The QUIC listener: [`transport`] proves the server's key and learns the device's; each stream of a connection is a conversation of its
 //! own, and several run at once: [`session`] is one about records,
-//! [`transfer`] one about attachments, and what a device says first tells which.
+//! [`transfer`] one about attachments, and what a device says first tells which. [`tcp`] takes the same streams where UDP is blocked.
 
 mod session;
+mod tcp;
 mod transfer;
 mod transport;
 
@@ -16,7 +17,7 @@ use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::task::JoinSet;
 
-use crate::connections::{Connections, address_of};
+use crate::connections::{Connections, Line, network_of};
 use crate::log::ingest::Ingest;
 use crate::organisation::Organisation;
 use crate::problem::Problem;
@@ -44,11 +45,23 @@ const CROWDED: u32 = 3;
 /// How long a finished session's last bytes may take to reach the device.
 const CLOSE_WAIT: Duration = Duration::from_secs(20);
 
-/// Listens until it is closed.
+/// Free ports tried for one that is free for UDP and for TCP.
+const PORTS_TRIED: usize = 16;
+
+/// Listens until it is closed: over QUIC, and over TCP at the same port for networks that block UDP.
 pub struct Listener {
     endpoint: quinn::Endpoint,
+    tcp: std::net::TcpListener,
+    acceptor: tokio_rustls::TlsAcceptor,
+    house: House,
+}
+
+/// What every connection is served from and counted by.
+#[derive(Clone)]
+struct House {
     organisation: Arc<Organisation>,
     ingest: Ingest,
+    handshakes: Arc<AtomicUsize>,
     sessions: Arc<AtomicUsize>,
     connections: Arc<Connections>,
     quotas: Arc<Quotas>,
@@ -57,12 +70,33 @@ pub struct Listener {
 impl Listener {
     /// Binds the address.
     pub fn bind(organisation: Arc<Organisation>, ingest: Ingest, address: SocketAddr) -> Result<Self, Problem> {
-        let config = transport::config(&organisation.server_key)?;
-        let endpoint = transport::endpoint(&organisation.server_key, config, address).map_err(|error| {
+        let taken = |error: std::io::Error| {
             let what = format!("cannot listen for devices at {address}: {error}");
             Problem::new(Problem::FAILED, "port-taken", what, "Give another port: --listen HOST:PORT; port 0 takes a free one.")
-        })?;
-        Ok(Self { endpoint, organisation, ingest, sessions: Arc::default(), connections: Arc::default(), quotas: Arc::default() })
+        };
+        let mut tries = if address.port() == 0 { PORTS_TRIED } else { 1 };
+        let (endpoint, tcp) = loop {
+            let config = transport::config(&organisation.server_key)?;
+            let endpoint = transport::endpoint(&organisation.server_key, config, address).map_err(taken)?;
+            tries -= 1;
+            match std::net::TcpListener::bind(endpoint.local_addr()?) {
+                Ok(tcp) => break (endpoint, tcp),
+                // Free for UDP and not for TCP: another one.
+                Err(_) if tries > 0 => {}
+                Err(error) => return Err(taken(error)),
+            }
+        };
+        tcp.set_nonblocking(true)?;
+        let acceptor = tcp::acceptor(&organisation.server_key)?;
+        let house = House {
+            organisation,
+            ingest,
+            handshakes: Arc::default(),
+            sessions: Arc::default(),
+            connections: Arc::default(),
+            quotas: Arc::default(),
+        };
+        Ok(Self { endpoint, tcp, acceptor, house })
     }
 
     /// Where it listens.
@@ -77,38 +111,52 @@ impl Listener {
 
     /// Accepts connections until the endpoint is closed.
     pub async fn run(self) {
-        let handshakes = Arc::new(AtomicUsize::new(0));
-        while let Some(incoming) = self.endpoint.accept().await {
-            let under_way = handshakes.load(Ordering::Relaxed);
-            if under_way >= HANDSHAKES_MAX {
-                incoming.ignore();
-                continue;
+        let Self { endpoint, tcp, acceptor, house } = self;
+        match tokio::net::TcpListener::from_std(tcp) {
+            Ok(tcp) => tokio::select! {
+                () = accept(endpoint, house.clone()) => {}
+                () = tcp::accept(tcp, acceptor, house) => {}
+            },
+            Err(error) => {
+                tracing::error!(%error, "no TCP: where UDP is blocked, devices do not reach this server");
+                accept(endpoint, house).await;
             }
-            let loaded = under_way >= HANDSHAKES_UNPROVED_MAX || self.sessions.load(Ordering::Relaxed) > SESSIONS_MAX / 2;
-            if loaded && !incoming.remote_address_validated() {
-                // Under load an address is proved before anything is kept for it.
-                incoming.retry().ok();
-                continue;
-            }
-            let (organisation, ingest, sessions) = (self.organisation.clone(), self.ingest.clone(), self.sessions.clone());
-            let (connections, quotas) = (self.connections.clone(), self.quotas.clone());
-            let handshake = Counted::one_more(&handshakes);
-            tokio::spawn(async move {
-                let Ok(Ok(connection)) = tokio::time::timeout(HANDSHAKE_WAIT, incoming).await else { return };
-                drop(handshake);
-                let Some(key) = peer(&connection) else { return };
-                // It may move to another address: it counts where it came from.
-                let address = address_of(&connection);
-                if !connections.add(key.device(), address, connection.clone()) {
-                    connection.close(CROWDED.into(), b"too many connections of this address");
-                    return;
-                }
-                Peer { organisation, ingest, quotas, key }.serve(&connection, &sessions).await;
-                // Who is gone hears nothing of it.
-                connection.close(SILENT.into(), b"nothing was said");
-                connections.remove(key.device(), address, &connection);
-            });
         }
+    }
+}
+
+/// Accepts QUIC connections until the endpoint is closed.
+async fn accept(endpoint: quinn::Endpoint, house: House) {
+    while let Some(incoming) = endpoint.accept().await {
+        let under_way = house.handshakes.load(Ordering::Relaxed);
+        if under_way >= HANDSHAKES_MAX {
+            incoming.ignore();
+            continue;
+        }
+        let loaded = under_way >= HANDSHAKES_UNPROVED_MAX || house.sessions.load(Ordering::Relaxed) > SESSIONS_MAX / 2;
+        if loaded && !incoming.remote_address_validated() {
+            // Under load an address is proved before anything is kept for it.
+            incoming.retry().ok();
+            continue;
+        }
+        let house = house.clone();
+        let handshake = Counted::one_more(&house.handshakes);
+        tokio::spawn(async move {
+            let Ok(Ok(connection)) = tokio::time::timeout(HANDSHAKE_WAIT, incoming).await else { return };
+            drop(handshake);
+            let Some(key) = peer(&connection) else { return };
+            // It may move to another address: it counts where it came from.
+            let address = network_of(connection.remote_address().ip());
+            let line = Line::Quic(connection.clone());
+            if !house.connections.add(key.device(), address, line.clone()) {
+                connection.close(CROWDED.into(), b"too many connections of this address");
+                return;
+            }
+            Peer::of(&house, key).serve(&connection, &house.sessions).await;
+            // Who is gone hears nothing of it.
+            connection.close(SILENT.into(), b"nothing was said");
+            house.connections.remove(key.device(), address, &line);
+        });
     }
 }
 
@@ -122,6 +170,10 @@ struct Peer {
 }
 
 impl Peer {
+    fn of(house: &House, key: PublicKey) -> Self {
+        Self { organisation: house.organisation.clone(), ingest: house.ingest.clone(), quotas: house.quotas.clone(), key }
+    }
+
     /// Serves its streams, several at once, until the connection ends or is silent for too long.
     async fn serve(&self, connection: &quinn::Connection, sessions: &Arc<AtomicUsize>) {
         let mut streams = JoinSet::new();

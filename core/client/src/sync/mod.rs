@@ -2,11 +2,13 @@
 //!
 //! Attachments follow on a stream of their own, so that no record waits for one.
 //!
-//! [`transport`] makes the connection, [`driver`] does what the protocol's state machine says, [`outgoing`] seals and offers,
+//! [`dial`] reaches the server, [`transport`] has the streams, [`driver`] does what the protocol's state machine says, [`outgoing`] seals and offers,
 //! [`incoming`] takes in, [`transfer`] carries attachments, [`report`] is what the caller is told.
 
+pub(crate) mod dial;
 mod driver;
 mod incoming;
+pub(crate) mod networks;
 mod outgoing;
 mod repair;
 pub mod report;
@@ -16,8 +18,9 @@ mod transfer;
 pub(crate) mod transport;
 mod verdict;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use karwan_link::Backoff;
 use karwan_proto::directory::{DirectoryRow, Named as Kind};
 use karwan_proto::keys::PublicKey;
 use karwan_proto::membership::SignedEntry;
@@ -25,15 +28,18 @@ use karwan_proto::session::Refusal;
 use karwan_store::log::Named;
 
 use crate::attachments::Network;
-use crate::device::{Device, Inner, locked};
+use crate::device::{Device, Inner, locked, random};
 use crate::error::ClientError;
 use crate::rewrite;
 use driver::Driver;
+use networks::{Networks, Place};
 use report::{Listener, Phase, Progress, SyncReport};
 use tokio::io::{AsyncRead, AsyncWrite};
 use transfer::Transfer;
 use transport::{Connection, Link, Stream};
 
+/// The setting under which networks are kept.
+const NETWORKS: &str = "networks";
 /// Sessions of one sync: what is written again in one is sent in the next.
 const SESSIONS_MAX: usize = 4;
 
@@ -56,13 +62,54 @@ impl Device {
         if !listener.progress(&Progress::at(Phase::Connecting)) {
             return Err(ClientError::Cancelled);
         }
-        let connection = transport::connect(&self.inner.key, &servers, &addresses).await?;
-        let link = connection.link.clone();
+        let connection = dial::connect(&self.inner.key, &servers, &addresses, &self.inner.networks()?).await?;
+        let (link, place) = (connection.link.clone(), connection.place);
+        let noted = Noted::of(&self.inner, &link);
         let outcome = self.sync_on(connection, network, listener).await;
+        drop(noted);
+        if outcome.is_ok()
+            && let Some(place) = place
+        {
+            self.inner.remember_place(place, &link)?;
+        }
+        let over = link.over();
         link.close().await;
         let mut report = outcome?;
+        report.over = Some(over);
         report.ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         Ok(report)
+    }
+
+    /// The same, tried so many times where the server is not reached, the connection breaks or the server is busy: later each time, or when
+    /// the server said. What was done by then is kept.
+    pub async fn sync_patiently(
+        &self,
+        with: Option<&str>,
+        network: Network,
+        listener: &dyn Listener,
+        tries: u32,
+    ) -> Result<SyncReport, ClientError> {
+        let mut backoff = Backoff::default();
+        for _ in 1..tries {
+            let told = match self.sync_over_network(with, network, listener).await {
+                Err(ClientError::Unreachable { .. } | ClientError::Interrupted(_)) => None,
+                Err(ClientError::Refused(Refusal::Busy { retry_after_ms })) => Some(Duration::from_millis(retry_after_ms)),
+                other => return other,
+            };
+            if !listener.progress(&Progress::at(Phase::Connecting)) {
+                return Err(ClientError::Cancelled);
+            }
+            tokio::time::sleep(backoff.after_failure(u32::from_be_bytes(random()), told)).await;
+        }
+        self.sync_over_network(with, network, listener).await
+    }
+
+    /// The device is in another network: a sync that is under way over QUIC goes on there. Says whether there was one.
+    pub fn network_changed(&self) -> Result<bool, ClientError> {
+        let under_way = locked(&self.inner.under_way).clone();
+        let Some(under_way) = under_way else { return Ok(false) };
+        under_way.change_network().map_err(|_| ClientError::Transport { what: "taking a socket in the new network" })?;
+        Ok(true)
     }
 
     /// Records first, then attachments.
@@ -72,7 +119,7 @@ impl Device {
         network: Network,
         listener: &dyn Listener,
     ) -> Result<SyncReport, ClientError> {
-        let Connection { address, stream, link } = connection;
+        let Connection { address, stream, link, .. } = connection;
         let mut report = self.session(stream, listener).await?;
         self.inner.remember_address(&address)?;
         for _ in 1..SESSIONS_MAX {
@@ -165,6 +212,22 @@ impl Device {
     }
 }
 
+/// Notes that a sync is under way, until it ends or is given up.
+struct Noted<'a>(&'a Inner);
+
+impl<'a> Noted<'a> {
+    fn of(inner: &'a Inner, link: &Link) -> Self {
+        *locked(&inner.under_way) = link.under_way();
+        Self(inner)
+    }
+}
+
+impl Drop for Noted<'_> {
+    fn drop(&mut self) {
+        *locked(&self.0.under_way) = None;
+    }
+}
+
 impl Inner {
     /// Addresses to try, and the keys that a server may have: those that the root certified.
     fn where_to(&self, with: Option<&str>) -> Result<(Vec<String>, Vec<PublicKey>), ClientError> {
@@ -196,6 +259,23 @@ impl Inner {
             None => {}
         }
         Ok((addresses, servers))
+    }
+
+    /// What networks were like.
+    fn networks(&self) -> Result<Networks, ClientError> {
+        let kept = locked(&self.store).setting(NETWORKS)?;
+        Ok(kept.map_or_else(Networks::default, |bytes| Networks::from_bytes(&bytes)))
+    }
+
+    /// What worked in this network goes first the next time.
+    fn remember_place(&self, place: Place, link: &Link) -> Result<(), ClientError> {
+        let before = self.networks()?;
+        let mut networks = before.clone();
+        networks.used(place, link.over(), link.known());
+        if networks != before {
+            locked(&self.store).write(|batch| batch.set(NETWORKS, &networks.to_bytes()))?;
+        }
+        Ok(())
     }
 
     /// The address that worked is tried first the next time.

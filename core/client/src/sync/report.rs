@@ -1,6 +1,6 @@
 //! What a sync tells while it runs and when it ends.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Part of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -108,6 +108,16 @@ pub struct Carried {
     pub frame_bytes_down: u64,
 }
 
+/// What a sync ran over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Over {
+    /// QUIC.
+    Quic,
+    /// TCP and TLS: the network lets no UDP through, or answers sooner over TCP.
+    Tcp,
+}
+
 /// What a sync did and cost.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct SyncReport {
@@ -132,6 +142,9 @@ pub struct SyncReport {
     pub conflicts: u64,
     /// How long it took.
     pub ms: u64,
+    /// What it ran over; `None` for a stream that the caller made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub over: Option<Over>,
     /// What was refused; it is kept.
     pub refused: Vec<RefusedEnvelope>,
     /// What came and does not pass this device's own gate: kept, not applied.

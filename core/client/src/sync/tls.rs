@@ -108,6 +108,6 @@ pub fn transport() -> Result<quinn::TransportConfig, ClientError> {
     transport.max_idle_timeout(Some(idle.map_err(|_| ClientError::Transport { what: "setting the idle time" })?));
     transport.keep_alive_interval(Some(Duration::from_millis(KEEP_ALIVE_MS)));
     transport.send_window(SEND_WINDOW_BYTES);
-    transport.congestion_controller_factory(Arc::new(SteadyFactory));
+    transport.congestion_controller_factory(Arc::new(SteadyFactory::default()));
     Ok(transport)
 }

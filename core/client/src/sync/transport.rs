@@ -1,26 +1,28 @@
-//! Making the QUIC connection and its streams, or taking a stream that somebody else has made.
+//! A connection's streams, whatever they run over: QUIC, TCP and TLS, or what somebody else has made.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
+use std::sync::Arc;
 use std::time::Duration;
 
-use karwan_proto::keys::{PublicKey, SigningKey};
+use karwan_link::{Known, Phase, Steady};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::runtime::Handle;
 
-use super::tls::{SERVER_NAME, client_config};
+use super::dial::TcpLine;
+use super::networks::Place;
+use super::report::Over;
 use crate::error::ClientError;
 
-/// How long one address is tried.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the last bytes may take on their way out.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Priority of a stream of attachments; that of others is 0.
 pub(crate) const ATTACHMENT_PRIORITY: i32 = -1;
-/// QUIC's code of the TLS alert for a certificate that is not believed (0x100 + 42) and its neighbours.
-const CERTIFICATE_ALERTS: std::ops::RangeInclusive<u64> = 0x100 + 41..=0x100 + 49;
 
 /// A connection to a server that proved its key, with its first stream.
 pub(crate) struct Connection {
     pub(crate) address: String,
+    /// `None` where this device's own address is not known.
+    pub(crate) place: Option<Place>,
     pub(crate) stream: Stream,
     pub(crate) link: Link,
 }
@@ -75,89 +77,88 @@ impl Sending {
 
 /// What streams run over.
 #[derive(Clone)]
-pub(crate) struct Link {
-    connection: quinn::Connection,
-    endpoint: quinn::Endpoint,
+pub(crate) enum Link {
+    Quic {
+        connection: quinn::Connection,
+        endpoint: quinn::Endpoint,
+    },
+    /// Each stream is a connection of its own.
+    Tcp(Arc<TcpLine>),
 }
 
 impl Link {
     /// Another stream for records.
     pub(crate) async fn open(&self) -> Result<Stream, ClientError> {
-        let (send, receive) = self.connection.open_bi().await.map_err(|error| interrupted(&error))?;
-        Ok(Stream { send: Sending::Quic(send), receive: Box::new(receive) })
+        match self {
+            Self::Quic { connection, .. } => {
+                let (send, receive) = connection.open_bi().await.map_err(|error| interrupted(&error))?;
+                Ok(Stream { send: Sending::Quic(send), receive: Box::new(receive) })
+            }
+            Self::Tcp(line) => line.open().await,
+        }
     }
 
-    /// A stream for attachments: what is on others goes first.
+    /// A stream for attachments: what is on others goes first, as far as the transport can tell.
     pub(crate) async fn open_behind(&self) -> Result<Stream, ClientError> {
-        let (send, receive) = self.connection.open_bi().await.map_err(|error| interrupted(&error))?;
-        send.set_priority(ATTACHMENT_PRIORITY).map_err(|error| ClientError::Interrupted(error.to_string()))?;
-        Ok(Stream { send: Sending::Quic(send), receive: Box::new(receive) })
+        let stream = self.open().await?;
+        if let Sending::Quic(send) = &stream.send {
+            send.set_priority(ATTACHMENT_PRIORITY).map_err(|error| ClientError::Interrupted(error.to_string()))?;
+        }
+        Ok(stream)
+    }
+
+    /// What moves to another network.
+    pub(crate) fn under_way(&self) -> Option<UnderWay> {
+        let Self::Quic { endpoint, .. } = self else { return None };
+        Some(UnderWay { endpoint: endpoint.clone(), runtime: Handle::current() })
+    }
+
+    /// What it is.
+    pub(crate) fn over(&self) -> Over {
+        match self {
+            Self::Quic { .. } => Over::Quic,
+            Self::Tcp(_) => Over::Tcp,
+        }
+    }
+
+    /// What was learnt of the line.
+    pub(crate) fn known(&self) -> Option<Known> {
+        let Self::Quic { connection, .. } = self else { return None };
+        let steady = connection.congestion_state().into_any().downcast::<Steady>().ok()?;
+        // A session of a few packets has not seen what the line carries.
+        if steady.phase() == Phase::Start { None } else { steady.known() }
     }
 
     /// Ends it in good order.
     pub(crate) async fn close(self) {
-        self.connection.close(0u32.into(), b"done");
+        let Self::Quic { connection, endpoint } = self else { return };
+        connection.close(0u32.into(), b"done");
         // A peer that does not hear of the end finds out by itself.
-        let _ = tokio::time::timeout(CLOSE_TIMEOUT, self.endpoint.wait_idle()).await;
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, endpoint.wait_idle()).await;
     }
 }
 
-/// Connects to the first address that answers.
-pub(crate) async fn connect(device: &SigningKey, servers: &[PublicKey], addresses: &[String]) -> Result<Connection, ClientError> {
-    let config = client_config(device, servers)?;
-    let mut failure = None;
-    for address in addresses {
-        match attempt(&config, address).await {
-            Ok(connection) => return Ok(connection),
-            // Somebody who pretends to be the server matters more than one who does not answer.
-            Err(error @ ClientError::WrongServer { .. }) => failure = Some(error),
-            Err(error) => {
-                failure.get_or_insert(error);
-            }
-        }
+/// A sync over QUIC that can go on in another network.
+#[derive(Clone)]
+pub(crate) struct UnderWay {
+    endpoint: quinn::Endpoint,
+    /// Whoever says that the network changed is a thread of the app's.
+    runtime: Handle,
+}
+
+impl UnderWay {
+    /// Goes on with a new socket.
+    pub(crate) fn change_network(&self) -> std::io::Result<()> {
+        let _runtime = self.runtime.enter();
+        let any = if self.endpoint.local_addr()?.is_ipv4() {
+            IpAddr::from(Ipv4Addr::UNSPECIFIED)
+        } else {
+            Ipv6Addr::UNSPECIFIED.into()
+        };
+        self.endpoint.rebind(UdpSocket::bind((any, 0))?)
     }
-    Err(failure.unwrap_or_else(|| ClientError::Unreachable { address: String::new(), reason: "no address is known".to_owned() }))
-}
-
-async fn attempt(config: &quinn::ClientConfig, address: &str) -> Result<Connection, ClientError> {
-    let unreachable = |reason: String| ClientError::Unreachable { address: address.to_owned(), reason };
-    let found = tokio::net::lookup_host(address).await.map_err(|error| unreachable(error.to_string()))?;
-    let mut failure = None;
-    for socket in found {
-        match attempt_socket(config, address, socket).await {
-            Ok(connection) => return Ok(connection),
-            Err(error) => failure = Some(error),
-        }
-    }
-    Err(failure.unwrap_or_else(|| unreachable("the name has no address".to_owned())))
-}
-
-async fn attempt_socket(config: &quinn::ClientConfig, address: &str, socket: SocketAddr) -> Result<Connection, ClientError> {
-    let unreachable = |reason: String| ClientError::Unreachable { address: address.to_owned(), reason };
-    let local: SocketAddr = if socket.is_ipv4() { (Ipv4Addr::UNSPECIFIED, 0).into() } else { (Ipv6Addr::UNSPECIFIED, 0).into() };
-    let endpoint = quinn::Endpoint::client(local).map_err(|error| unreachable(error.to_string()))?;
-    let connecting =
-        endpoint.connect_with(config.clone(), socket, SERVER_NAME).map_err(|error| unreachable(error.to_string()))?;
-    let connection = tokio::time::timeout(CONNECT_TIMEOUT, connecting)
-        .await
-        .map_err(|_| unreachable(format!("nothing came for {} s", CONNECT_TIMEOUT.as_secs())))?
-        .map_err(|error| if is_wrong_key(&error) { wrong(address) } else { unreachable(error.to_string()) })?;
-    let link = Link { connection, endpoint };
-    Ok(Connection { address: address.to_owned(), stream: link.open().await?, link })
-}
-
-fn wrong(address: &str) -> ClientError {
-    ClientError::WrongServer { address: address.to_owned() }
 }
 
 fn interrupted(error: &quinn::ConnectionError) -> ClientError {
     ClientError::Interrupted(error.to_string())
-}
-
-/// Our own verifier's refusal comes back as a transport error with a TLS alert.
-fn is_wrong_key(error: &quinn::ConnectionError) -> bool {
-    match error {
-        quinn::ConnectionError::TransportError(error) => CERTIFICATE_ALERTS.contains(&u64::from(error.code)),
-        _ => false,
-    }
 }

@@ -58,7 +58,7 @@ pub(super) fn run(command: DeviceCommand, json: bool) -> Result<Answer, Problem>
             let text = shown(&value);
             Ok(Answer::new(value, text))
         }
-        DeviceCommand::Sync { device, with, metered } => sync::sync(&device, with.as_deref(), metered, json),
+        DeviceCommand::Sync { device, with, metered, tries } => sync::sync(&device, with.as_deref(), metered, tries, json),
         DeviceCommand::DataSaver { device, bytes } => attach::data_saver(&device, bytes.as_deref()),
         DeviceCommand::Attach { device, record, reference, file } => attach::attach(&device, &record, &reference, &file),
         DeviceCommand::Save { device, record, reference, file } => attach::save(&device, &record, &reference, &file),

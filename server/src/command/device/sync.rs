@@ -44,7 +44,7 @@ impl Listener for Shown {
 }
 
 /// Syncs with the server.
-pub(super) fn sync(folder: &DeviceFolder, with: Option<&str>, metered: bool, json: bool) -> Result<Answer, Problem> {
+pub(super) fn sync(folder: &DeviceFolder, with: Option<&str>, metered: bool, tries: u32, json: bool) -> Result<Answer, Problem> {
     let device = open(folder)?;
     let bar = if json || !terminal::is_terminal() { ProgressBar::hidden() } else { ProgressBar::new_spinner() };
     if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
@@ -59,7 +59,7 @@ pub(super) fn sync(folder: &DeviceFolder, with: Option<&str>, metered: bool, jso
                 ended.store(true, Ordering::Relaxed);
             }
         });
-        device.sync_over_network(with, if metered { Network::Metered } else { Network::Free }, &shown).await
+        device.sync_patiently(with, if metered { Network::Metered } else { Network::Free }, &shown, tries).await
     });
     shown.bar.finish_and_clear();
     if let Some(ahead) = device.clock_ahead_ms()?.filter(|ahead| ahead.unsigned_abs() > CLOCK_OFF_MS) {
