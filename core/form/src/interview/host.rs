@@ -404,7 +404,16 @@ impl Host for View<'_> {
             let (_, item) = offered.into_iter().find(|(name, _)| name == value)?;
             return Some(self.searched_label(search, item, element));
         }
-        let Some(Node::Table(table)) = self.instance(&itemset.instance) else { return None };
+        let Some(Node::Table(table)) = self.instance(&itemset.instance) else {
+            // Choices made of answers: their names and labels stand beside each other.
+            let Some(Value::Nodes(items)) = self.value(&itemset.nodeset, element) else { return None };
+            let beside = |item: Node, name: &str| match self.only_child(item, name.trim_start_matches("./")) {
+                OnlyChild::One(node) => Some(self.text(node)),
+                _ => None,
+            };
+            let item = items.into_iter().find(|item| beside(*item, &itemset.value_ref).is_some_and(|name| name == value))?;
+            return Some(beside(item, &itemset.label_ref)?.into_owned());
+        };
         let rows = self.rows_equal(Node::TableRoot(table), &itemset.value_ref, value)?;
         let Some(Node::Row(table, row)) = rows.first().copied() else { return None };
         Some(self.row_label(table, row, &itemset.label_ref, element))

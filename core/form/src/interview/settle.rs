@@ -40,6 +40,8 @@ pub(super) struct Engine {
     /// Actions that a written value has triggered, and whether they are being run: one may trigger another, without an end.
     triggered: VecDeque<(ElementId, usize)>,
     acts: bool,
+    /// Answers that came or went with their relevance: what they trigger runs once all else is settled, as in ODK's engine.
+    shifted: Vec<ElementId>,
 }
 
 impl Engine {
@@ -57,6 +59,7 @@ impl Engine {
             queue: BTreeSet::new(),
             triggered: VecDeque::new(),
             acts: false,
+            shifted: Vec::new(),
         }
     }
 
@@ -118,6 +121,11 @@ impl Engine {
         let mut rounds = 0;
         loop {
             let Some((_, aspect, node, element)) = self.queue.pop_first() else {
+                if let Some(element) = self.shifted.pop() {
+                    self.trigger(element);
+                    rounds += 1;
+                    continue;
+                }
                 let Some(instance) = self.fresh.pop() else { return };
                 self.fire(&["odk-instance-first-load", "odk-new-repeat"], instance);
                 continue;
@@ -125,6 +133,7 @@ impl Engine {
             rounds += 1;
             if rounds > limit {
                 self.queue.clear();
+                self.shifted.clear();
                 self.fresh.clear();
                 return;
             }
@@ -175,6 +184,9 @@ impl Engine {
             if changed {
                 if filled {
                     self.touch(node, id);
+                    if self.plan.triggers.contains_key(&node) {
+                        self.shifted.push(id);
+                    }
                 }
                 let is_value = self.plan.form.nodes.get(node).is_some_and(|node| node.bind.calculate.is_some());
                 if relevant && is_value {
@@ -263,10 +275,7 @@ impl Engine {
                 cells = at;
             }
             let value = cells.first().map(|cell| view.text(*cell).into_owned()).unwrap_or_default();
-            // A choice made of a question that nobody has answered is no choice.
-            if !value.is_empty() || !matches!(item, Node::Element(_)) {
-                offered.push((value, item));
-            }
+            offered.push((value, item));
         }
         if itemset.randomize {
             offered = self.shuffled(itemset, element, offered);
@@ -480,9 +489,15 @@ impl Engine {
         found.value = value;
         let node = found.node;
         self.touch(node, element);
+        self.trigger(element);
+    }
+
+    /// Runs what listens to an answer.
+    fn trigger(&mut self, element: ElementId) {
         if self.opening || self.mode == Mode::Judge {
             return;
         }
+        let node = self.tree.node_of(element);
         let plan = self.plan.clone();
         let mut triggered = Vec::new();
         for (target, index) in plan.triggers.get(&node).into_iter().flatten() {
