@@ -20,6 +20,12 @@ private object TestKey : DeviceKey {
     override fun bytes(): ByteArray = KEY
 }
 
+private const val PHOTO_FORM = """<?xml version="1.0"?>
+<h:html xmlns="http://www.w3.org/2002/xforms" xmlns:h="http://www.w3.org/1999/xhtml">
+<h:head><h:title>Photo</h:title><model><instance><data id="photo" version="1"><photo/></data></instance>
+<bind nodeset="/data/photo" type="binary"/></model></h:head>
+<h:body><upload mediatype="image/*" ref="/data/photo"><label>Photograph</label></upload></h:body></h:html>"""
+
 suspend fun layer(world: World, folder: String, witness: String) {
     val place = Place(File(folder), File(witness))
     check(place.holdsDevice && !Place(File(world.path("nobody")), File(witness)).holdsDevice)
@@ -55,6 +61,22 @@ suspend fun layer(world: World, folder: String, witness: String) {
     world.tell("a sync whose collector leaves ends, and the next one works") {
         check(device.sync().first() is SyncState.Running)
         check(device.sync().toList().last() is SyncState.Done)
+    }
+
+    world.tell("a photograph goes with its record, behind it, and is read back") {
+        world.publish("photo.xml", PHOTO_FORM)
+        device.sync().toList()
+        val picture = File(world.path("photo.jpg")).apply { writeBytes(ByteArray(100_000) { (it * 31).toByte() }) }
+        val interview = device.start("photo")
+        val answer = interview.attach("/data/photo", picture)
+        check(device.attachment(answer)?.atServer == false)
+        interview.finish()
+        val paid = device.sync(metered = true).toList().last() as SyncState.Done
+        check(paid.summary.attachmentsUp == 1uL && paid.summary.attachmentsWaiting == 0uL) { "$paid" }
+        check(device.attachment(answer)?.atServer == true)
+        check(device.readAttachment(answer).contentEquals(picture.readBytes()))
+        device.setDataSaver(1_000_000)
+        device.setDataSaver(null)
     }
 
     world.tell("nobody at work holds the database") {

@@ -30,6 +30,12 @@ class World(private val program: String, private val folder: File) : AutoCloseab
     fun invitation(): String =
         field(run("invite", organisation, "--role", "enumerator", "--caseload", "mashhad", "--json"), "invitation")
 
+    /** Publishes another form while the server runs. */
+    fun publish(name: String, content: String) {
+        val file = File(path(name)).apply { writeText(content) }
+        run("form", "add", organisation, file.path, "--caseload", "mashhad")
+    }
+
     /** Runs this program again with other arguments, and kills it as soon as it has said one line. */
     fun killed(vararg arguments: String): String {
         val java = ProcessHandle.current().info().command().get()
