@@ -62,11 +62,8 @@ impl World {
 
     pub(super) fn move_record(&mut self, wanted: u64) {
         let (Some(host), Some((_, record))) = (self.deciding(), self.record_at(wanted)) else { return };
-        let here = match host.organisation.caseload_of(record) {
-            Ok(Some(here)) => here,
-            // It has not come yet, or is no more.
-            _ => return,
-        };
+        // Otherwise it has not come yet, or is no more.
+        let Ok(Some(here)) = host.organisation.caseload_of(record) else { return };
         let Some(to) = self.caseloads.iter().find(|caseload| **caseload != here) else { return };
         let act = DecideAct::Move { record: record.to_string(), to: to.to_string() };
         match decisions::run(&host, Decide { act, person: None }) {

@@ -331,7 +331,7 @@ impl World {
         let questions = [("head_name", name.clone(), BTreeSet::new()), ("phone", telephone.clone(), BTreeSet::new())];
         let mut made = None;
         // Every third in the second caseload.
-        let caseload = self.caseloads.get(usize::from(number % 3 == 0)).copied();
+        let caseload = self.caseloads.get(usize::from(number.is_multiple_of(3))).copied();
         self.write(number, phone, &questions, record, |device| {
             let mut collect = device.start("household", caseload, device.person()?, Filling::AtOnce)?;
             made = Some(collect.record());
