@@ -11,7 +11,7 @@ use crate::xform;
 pub const ITEMSETS: &str = "itemsets.csv";
 
 /// Most cells of one file.
-const CELLS_MAX: usize = 50_000_000;
+const CELLS_MAX: usize = 10_000_000;
 
 /// Reads a file by the ending of its name. What cannot be read gives no rows: a form must open without its lists.
 pub fn read(bytes: &[u8], file_name: &str) -> Table {

@@ -17,6 +17,13 @@ const COLUMNS_MAX: usize = 400;
 /// Largest part of a zip that is unpacked to be damaged, in bytes.
 const PART_BYTES_MAX: u64 = 1 << 20;
 
+/// What kind each part of a workbook is.
+const TYPES: &str = "<Types xmlns=\"http://schemas.openxmlformats.org/package/2006/content-types\">\
+    <Default Extension=\"rels\" ContentType=\"application/vnd.openxmlformats-package.relationships+xml\"/>\
+    <Default Extension=\"xml\" ContentType=\"application/vnd.openxmlformats-officedocument.spreadsheetml.worksheet+xml\"/>\
+    <Override PartName=\"/xl/workbook.xml\" ContentType=\"application/vnd.openxmlformats-officedocument.spreadsheetml.sheet.main+xml\"/>\
+    </Types>";
+
 /// A sheet's name and its rows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sheet {
@@ -108,6 +115,16 @@ pub fn workbook(sheets: &[Sheet]) -> Vec<u8> {
         "xl/_rels/workbook.xml.rels".to_owned(),
         format!("<Relationships xmlns=\"{package}\">{relations}</Relationships>").into_bytes(),
     ));
+    // A reader finds the workbook by these.
+    let office = format!("{RELATIONS}/officeDocument");
+    parts.push((
+        "_rels/.rels".to_owned(),
+        format!(
+            "<Relationships xmlns=\"{package}\"><Relationship Id=\"r1\" Type=\"{office}\" Target=\"xl/workbook.xml\"/></Relationships>"
+        )
+        .into_bytes(),
+    ));
+    parts.push(("[Content_Types].xml".to_owned(), TYPES.as_bytes().to_vec()));
     pack(&parts)
 }
 
