@@ -20,6 +20,8 @@ const MS_OF_2106: i64 = 4_294_967_295_000;
 pub enum Pace {
     /// 1.25 interviews, a sync every other day, a fault every third day; everything is compared once a week.
     Usual,
+    /// As usual, and a data manager moves and erases records.
+    Decided,
     /// 20 interviews and a fault every day; everything is compared every third day.
     Busy,
 }
@@ -28,7 +30,7 @@ impl Pace {
     /// Days of a world, unless one is asked for with others.
     pub fn days(self) -> u64 {
         match self {
-            Self::Usual => 28,
+            Self::Usual | Self::Decided => 28,
             Self::Busy => 6,
         }
     }
@@ -36,7 +38,7 @@ impl Pace {
     /// Days between two moments at which everybody comes home and everything is compared.
     fn days_between_settling(self) -> u64 {
         match self {
-            Self::Usual => 7,
+            Self::Usual | Self::Decided => 7,
             Self::Busy => 3,
         }
     }
@@ -44,7 +46,7 @@ impl Pace {
     /// Most commits before a disk fails.
     fn commits_max(self) -> u64 {
         match self {
-            Self::Usual => 12,
+            Self::Usual | Self::Decided => 12,
             Self::Busy => 40,
         }
     }
@@ -52,7 +54,7 @@ impl Pace {
     /// Interviews of a day.
     fn edits(self, dice: &mut Dice) -> u64 {
         match self {
-            Self::Usual => USUAL_EDITS[dice.below(USUAL_EDITS.len() as u64) as usize],
+            Self::Usual | Self::Decided => USUAL_EDITS[dice.below(USUAL_EDITS.len() as u64) as usize],
             Self::Busy => 20,
         }
     }
@@ -63,7 +65,7 @@ impl Pace {
 
     fn syncs(self, dice: &mut Dice) -> bool {
         match self {
-            Self::Usual => dice.below(2) == 0,
+            Self::Usual | Self::Decided => dice.below(2) == 0,
             Self::Busy => dice.below(5) < 3,
         }
     }
@@ -163,7 +165,9 @@ pub fn schedule(seed: u64, days: u64, pace: Pace) -> Vec<(usize, Step)> {
     let mut manager = Dice::new(!seed);
     let mut revoked = false;
     for day in 1..=days {
-        steps.extend(decision(&mut manager));
+        if pace == Pace::Decided {
+            steps.extend(decision(&mut manager));
+        }
         for phone in 0..PHONES {
             let edits = pace.edits(&mut dice).max(u64::from(day == 1));
             let fault_at = pace.has_fault(&mut dice).then(|| dice.below(edits));
