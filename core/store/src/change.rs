@@ -484,4 +484,20 @@ impl Batch<'_> {
         self.transaction.prepare_cached(text)?.execute(params![envelope.0, record.0, verdict, reason, sequence as i64])?;
         Ok(())
     }
+
+    /// What the log accepted could not be applied yet: it is tried again, however late in the log the acceptance came.
+    pub fn put_aside(&self, envelope: Hash, record: RecordId, reason: &str, sequence: u64) -> Result<(), StoreError> {
+        let text = "INSERT INTO verdict(envelope, record, verdict, reason, sequence) VALUES(?1, ?2, ?3, ?4, ?5)
+                    ON CONFLICT(envelope, record) DO UPDATE SET verdict = excluded.verdict, reason = excluded.reason";
+        let word = crate::erase::SET_ASIDE;
+        self.transaction.prepare_cached(text)?.execute(params![envelope.0, record.0, word, reason, sequence as i64])?;
+        Ok(())
+    }
+
+    /// What had been set aside was applied: `word` is the log's own.
+    pub fn apply_aside(&self, envelope: Hash, record: RecordId, word: &str) -> Result<(), StoreError> {
+        let text = "UPDATE verdict SET verdict = ?4, reason = '' WHERE envelope = ?1 AND record = ?2 AND verdict = ?3";
+        self.transaction.prepare_cached(text)?.execute(params![envelope.0, record.0, crate::erase::SET_ASIDE, word])?;
+        Ok(())
+    }
 }

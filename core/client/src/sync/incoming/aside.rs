@@ -24,7 +24,7 @@ impl Page<'_, '_> {
                     self.admit(&envelope, item, role, sequence)?;
                 }
                 if self.not_applied.len() == failed_before {
-                    self.batch.put_verdict(name, record, ACCEPTED, "", sequence)?;
+                    self.batch.apply_aside(name, record, ACCEPTED)?;
                     progress = true;
                 }
                 self.not_applied.truncate(failed_before);

@@ -340,7 +340,7 @@ impl<'a, 'b> Page<'a, 'b> {
             }
             // Its bytes stay in the envelope.
             Err(failure) => {
-                self.batch.put_verdict(envelope.hash(), *record, SET_ASIDE, &failure.reason.to_string(), sequence)?;
+                self.batch.put_aside(envelope.hash(), *record, &failure.reason.to_string(), sequence)?;
                 self.set_aside(envelope.hash(), failure.to_string());
             }
         }
