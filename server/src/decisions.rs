@@ -8,10 +8,10 @@ use karwan_proto::membership::Adopted;
 use karwan_proto::{CaseloadId, Hash, PersonId, RecordId, Role};
 use karwan_record::generation::{self, LeftOut, is_part};
 use karwan_record::{Record, ReviewItem, SourcedChange, entities, place, project_with, state::State};
-use rusqlite::params;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::database::params;
 use crate::host::Host;
 use crate::log::decided::{Shown, Why};
 use crate::problem::Problem;
@@ -89,8 +89,8 @@ fn erase(host: &Host, name: &str, why: &Why<'_>) -> Result<Value, Problem> {
     need(host, why.person, Role::DataManager)?;
     let (_, record) = found(host, name)?;
     let own: Vec<entities::EntityWriteBody> = host.projector.read(|db| {
-        let mut statement = db.prepare_cached("SELECT body FROM entity_write WHERE record = ?1 ORDER BY list, entity")?;
-        let rows = statement.query_map([record.0], |row| row.get::<_, String>(0))?;
+        let statement = db.prepare("SELECT body FROM entity_write WHERE record = ?1 ORDER BY list, entity");
+        let rows = statement.query_map([record.0], |row| row.get::<String>(0))?;
         rows.map(|body| Ok(serde_json::from_str(&body?)?)).collect()
     })?;
     let shown = shown_of(host, record, &own, &[])?;
@@ -125,9 +125,9 @@ fn shown_of(
             continue;
         }
         let others: Vec<RecordId> = host.projector.read(|db| {
-            let mut statement = db.prepare_cached(
+            let statement = db.prepare(
                 "SELECT DISTINCT record FROM entity_write WHERE list = ?1 AND entity = ?2 AND record != ?3 ORDER BY record",
-            )?;
+            );
             let rows = statement.query_map(params![own.list, own.id, record.0], |row| row.get(0).map(RecordId))?;
             Ok(rows.collect::<Result<_, _>>()?)
         })?;

@@ -13,7 +13,6 @@ use std::sync::Arc;
 use karwan_form::model::{ControlKind, Form, NodeKind};
 use karwan_proto::{DeviceId, PersonId};
 use karwan_record::place;
-use rusqlite::params_from_iter;
 use serde_json::{Value, json};
 
 use crate::clock::rfc3339;
@@ -72,15 +71,15 @@ pub fn export(host: &Host, scope: &Scope, form: &str) -> Result<Exported, Proble
     let mut tables = tables(&versions(host, form)?);
     let names = Names::of(&host.organisation);
     let mut withdrawn = 0;
-    let mut parameters = vec![rusqlite::types::Value::Text(form.to_owned())];
+    let mut parameters = vec![crate::database::Value::Text(form.to_owned())];
     let condition = scope.condition("caseload", &mut parameters);
     host.projector.read(|db| {
-        let mut statement = db.prepare_cached(&format!(
+        let statement = db.prepare(format!(
             "SELECT id, device, person, updated_ms, status, consent_withdrawn, body FROM record \
              WHERE kind = 0 AND source = ? AND {condition} ORDER BY made_ms, owner"
-        ))?;
-        let mut rows = statement.query(params_from_iter(parameters))?;
-        while let Some(row) = rows.next()? {
+        ));
+        let rows = statement.query(parameters)?;
+        for row in rows {
             if row.get(5)? {
                 withdrawn += 1;
                 continue;
@@ -96,7 +95,7 @@ pub fn export(host: &Host, scope: &Scope, form: &str) -> Result<Exported, Proble
                 rfc3339(row.get(3)?),
                 if status.is_empty() { "sent".to_owned() } else { status },
             ];
-            let body: Body = serde_json::from_str(row.get_ref(6)?.as_str().map_err(rusqlite::Error::from)?)?;
+            let body: Body = serde_json::from_str(row.text(6)?)?;
             put_record(&mut tables, &id, head.to_vec(), &body);
         }
         Ok(())

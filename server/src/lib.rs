@@ -11,6 +11,7 @@ pub mod command;
 pub mod connections;
 pub mod console;
 pub mod control;
+pub mod database;
 pub mod decisions;
 pub mod demo;
 pub mod export;

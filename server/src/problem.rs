@@ -66,6 +66,20 @@ impl Problem {
     }
 }
 
+impl From<crate::database::Error> for Problem {
+    fn from(error: crate::database::Error) -> Self {
+        match error {
+            crate::database::Error::Sqlite(error) => error.into(),
+            other => Self::new(
+                Self::FAILED,
+                "database",
+                format!("the database failed: {other}"),
+                "Report this with the version of karwan.",
+            ),
+        }
+    }
+}
+
 impl From<rusqlite::Error> for Problem {
     fn from(error: rusqlite::Error) -> Self {
         let code = error.sqlite_error_code();

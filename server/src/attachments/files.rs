@@ -9,9 +9,9 @@ use std::sync::PoisonError;
 use chacha20::ChaCha20;
 use chacha20::cipher::{KeyIvInit, StreamCipher, StreamCipherSeek};
 use karwan_proto::{DeviceId, Hash};
-use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::clock::random;
+use crate::database::{Connection, OptionalExtension, params};
 use crate::organisation::Organisation;
 use crate::problem::Problem;
 
@@ -35,7 +35,7 @@ fn broken() -> Problem {
 }
 
 fn key_of(keys: &Connection, name: &str) -> Result<Option<[u8; 32]>, Problem> {
-    let mut statement = keys.prepare_cached("SELECT key FROM attachment_key WHERE name = ?1")?;
+    let statement = keys.prepare("SELECT key FROM attachment_key WHERE name = ?1");
     Ok(statement.query_row([name], |row| row.get(0)).optional()?)
 }
 
@@ -63,9 +63,7 @@ impl Organisation {
         drop(core);
         self.forget_begun(device, hash)?;
         let core = self.writing()?;
-        core.keys
-            .prepare_cached("INSERT INTO attachment_key(name, key) VALUES(?1, ?2)")?
-            .execute(params![name, random::<32>()])?;
+        core.keys.prepare("INSERT INTO attachment_key(name, key) VALUES(?1, ?2)").execute(params![name, random::<32>()])?;
         Ok(0)
     }
 
@@ -99,7 +97,10 @@ impl Organisation {
         let name = hash.to_string();
         // The key first: a key without a file harms nobody.
         let core = self.writing()?;
-        core.keys.execute("INSERT OR REPLACE INTO attachment_key(name, key) VALUES(?1, ?2)", params![name, key])?;
+        core.keys.execute(
+            "INSERT INTO attachment_key(name, key) VALUES(?1, ?2) ON CONFLICT(name) DO UPDATE SET key = excluded.key",
+            params![name, key],
+        )?;
         drop(core);
         std::fs::rename(self.attachment_path(&begun), self.attachment_path(&name))?;
         File::open(self.folder.attachments())?.sync_all()?;
@@ -122,7 +123,7 @@ impl Organisation {
     }
 
     fn forget_key(&self, name: &str) -> Result<(), Problem> {
-        self.writing()?.keys.prepare_cached("DELETE FROM attachment_key WHERE name = ?1")?.execute([name])?;
+        self.writing()?.keys.prepare("DELETE FROM attachment_key WHERE name = ?1").execute([name])?;
         Ok(())
     }
 

@@ -11,8 +11,8 @@ mod sweep;
 use karwan_proto::attachment::Decline;
 use karwan_proto::limits::MAX_ATTACHMENT_BYTES;
 use karwan_proto::{CaseloadId, DeviceId, Hash};
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
+use crate::database::{Connection, OptionalExtension, Transaction, params};
 use crate::organisation::Organisation;
 use crate::problem::Problem;
 
@@ -58,16 +58,17 @@ impl Organisation {
             return Ok(false);
         };
         let core = self.writing()?;
-        let text = "INSERT OR REPLACE INTO attachment(hash, length, kept_at_ms) VALUES(?1, ?2, ?3)";
-        core.db.prepare_cached(text)?.execute(params![hash.0, length as i64, self.now_ms()])?;
+        let text = "INSERT INTO attachment(hash, length, kept_at_ms) VALUES(?1, ?2, ?3) \
+                    ON CONFLICT(hash) DO UPDATE SET length = excluded.length, kept_at_ms = excluded.kept_at_ms";
+        core.db.prepare(text).execute(params![hash.0, length as i64, self.now_ms()])?;
         Ok(true)
     }
 
     /// The length of an attachment that is here whole.
     pub(crate) fn attachment_length(&self, hash: Hash) -> Result<Option<u64>, Problem> {
         self.read(|db| {
-            let mut statement = db.prepare_cached("SELECT length FROM attachment WHERE hash = ?1")?;
-            Ok(statement.query_row([hash.0], |row| row.get::<_, i64>(0)).optional()?.map(|length| length as u64))
+            let statement = db.prepare("SELECT length FROM attachment WHERE hash = ?1");
+            Ok(statement.query_row([hash.0], |row| row.get::<i64>(0)).optional()?.map(|length| length as u64))
         })
     }
 
@@ -82,13 +83,13 @@ impl Organisation {
             }
         };
         let entitled = self.read(|db| {
-            let mut statement = db.prepare_cached(
+            let statement = db.prepare(
                 "SELECT DISTINCT change.caseload FROM attachment_reference JOIN change USING(envelope, position) \
                  WHERE attachment = ?1 AND NOT EXISTS \
                  (SELECT 1 FROM verdict WHERE verdict.envelope = change.envelope AND verdict.record = change.record)",
-            )?;
-            let mut rows = statement.query([hash.0])?;
-            while let Some(row) = rows.next()? {
+            );
+            let rows = statement.query([hash.0])?;
+            for row in rows {
                 if readable.contains(&CaseloadId(row.get(0)?)) {
                     return Ok(true);
                 }
@@ -107,13 +108,13 @@ pub(crate) fn note_references(
     change: &[u8],
 ) -> Result<(), Problem> {
     for hash in karwan_proto::attachment::references_in(change) {
-        let text = "INSERT OR IGNORE INTO attachment_reference(attachment, envelope, position) VALUES(?1, ?2, ?3)";
-        transaction.prepare_cached(text)?.execute(params![hash.0, envelope.0, position as i64])?;
+        let text = "INSERT INTO attachment_reference(attachment, envelope, position) VALUES(?1, ?2, ?3) ON CONFLICT DO NOTHING";
+        transaction.prepare(text).execute(params![hash.0, envelope.0, position as i64])?;
     }
     Ok(())
 }
 
 /// Whether any change speaks of an attachment.
 fn is_referenced(db: &Connection, hash: Hash) -> Result<bool, Problem> {
-    Ok(db.prepare_cached("SELECT 1 FROM attachment_reference WHERE attachment = ?1")?.exists([hash.0])?)
+    Ok(db.prepare("SELECT 1 FROM attachment_reference WHERE attachment = ?1").exists([hash.0])?)
 }

@@ -4,10 +4,10 @@
 use std::time::SystemTime;
 
 use karwan_proto::Hash;
-use rusqlite::params;
 use serde::Serialize;
 
 use super::is_referenced;
+use crate::database::params;
 use crate::organisation::Organisation;
 use crate::problem::Problem;
 
@@ -29,17 +29,17 @@ impl Organisation {
     /// Takes away attachments whose last change was erased. May be done again at any time: a process that was killed before leaves it to the next.
     pub(crate) fn let_attachments_go(&self) -> Result<(), Problem> {
         let gone: Vec<Hash> = self.read(|db| {
-            let mut statement = db.prepare_cached("SELECT hash FROM attachment_let_go ORDER BY hash")?;
-            let rows = statement.query_map([], |row| row.get(0).map(Hash))?;
+            let statement = db.prepare("SELECT hash FROM attachment_let_go ORDER BY hash");
+            let rows = statement.query_map((), |row| row.get(0).map(Hash))?;
             Ok(rows.collect::<Result<_, _>>()?)
         })?;
         for hash in &gone {
             self.take_away(*hash)?;
-            self.writing()?.db.prepare_cached("DELETE FROM attachment_let_go WHERE hash = ?1")?.execute([hash.0])?;
+            self.writing()?.db.prepare("DELETE FROM attachment_let_go WHERE hash = ?1").execute([hash.0])?;
         }
         if !gone.is_empty() {
             // Keys leave the write-ahead log too; where readers hold it up, the next does it.
-            self.writing()?.keys.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+            self.writing()?.keys.scrub()?;
         }
         Ok(())
     }
@@ -53,12 +53,12 @@ impl Organisation {
         }
         self.let_attachments_go()?;
         let unneeded: Vec<(Hash, u64)> = self.read(|db| {
-            let mut statement = db.prepare_cached(
+            let statement = db.prepare(
                 "SELECT hash, length FROM attachment WHERE kept_at_ms <= ?1 \
                  AND NOT EXISTS (SELECT 1 FROM attachment_reference WHERE attachment = hash) ORDER BY hash",
-            )?;
+            );
             let rows = statement
-                .query_map([now_ms.saturating_sub(grace_ms)], |row| Ok((Hash(row.get(0)?), row.get::<_, i64>(1)? as u64)))?;
+                .query_map([now_ms.saturating_sub(grace_ms)], |row| Ok((Hash(row.get(0)?), row.get::<i64>(1)? as u64)))?;
             Ok(rows.collect::<Result<_, _>>()?)
         })?;
         for (hash, length) in unneeded {
@@ -98,7 +98,7 @@ impl Organisation {
             if is_referenced(&core.db, hash)? {
                 return Ok(false);
             }
-            core.db.prepare_cached("DELETE FROM attachment WHERE hash = ?1")?.execute(params![hash.0])?;
+            core.db.prepare("DELETE FROM attachment WHERE hash = ?1").execute(params![hash.0])?;
         }
         self.forget_file(&hash.to_string())?;
         Ok(true)

@@ -12,10 +12,10 @@ pub mod container;
 use std::path::{Path, PathBuf};
 
 use karwan_proto::CaseloadId;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use serde_json::{Value, json};
 
 use crate::clock::{now_ms, rfc3339};
+use crate::database::{OptionalExtension, params, sqlite};
 use crate::log::recovery;
 use crate::organisation::folder::{Folder, Lock};
 use crate::organisation::{Organisation, hex, schema};
@@ -38,8 +38,7 @@ struct Snapshot(PathBuf);
 impl Snapshot {
     fn of(database: &Path, to: PathBuf) -> Result<Self, Problem> {
         std::fs::remove_file(&to).ok();
-        let connection = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-        connection.busy_timeout(std::time::Duration::from_secs(10))?;
+        let connection = sqlite::open_to_read(database)?;
         let snapshot = Self(to);
         let text = snapshot.0.to_str().ok_or_else(|| {
             Problem::input("path", "the folder's path is not UTF-8", "Move the organisation to another folder.")
@@ -99,9 +98,9 @@ pub fn write(organisation: &Organisation, file: &Path) -> Result<Value, Problem>
 }
 
 fn heads(database: &Path) -> Result<Vec<(CaseloadId, u64)>, Problem> {
-    let connection = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    let mut statement = connection.prepare("SELECT id, head FROM caseload")?;
-    let rows = statement.query_map([], |row| Ok((CaseloadId(row.get(0)?), row.get::<_, i64>(1)? as u64)))?;
+    let connection = sqlite::open_to_read(database)?;
+    let statement = connection.prepare("SELECT id, head FROM caseload");
+    let rows = statement.query_map((), |row| Ok((CaseloadId(row.get(0)?), row.get::<i64>(1)? as u64)))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
@@ -109,12 +108,15 @@ impl Organisation {
     /// Notes up to where each log is in a backup: devices are told.
     fn note_backup(&self, heads: &[(CaseloadId, u64)], at_ms: i64) -> Result<(), Problem> {
         let core = self.writing()?;
-        let transaction = core.db.unchecked_transaction()?;
+        let transaction = core.db.transaction()?;
         for (caseload, sequence) in heads {
-            let text = "UPDATE caseload SET backed_up = max(backed_up, ?2) WHERE id = ?1";
+            let text = "UPDATE caseload SET backed_up = ?2 WHERE id = ?1 AND backed_up < ?2";
             transaction.execute(text, params![caseload.0, *sequence as i64])?;
         }
-        transaction.execute("INSERT OR REPLACE INTO setting VALUES('backed_up_at', ?1)", params![at_ms.to_le_bytes()])?;
+        transaction.execute(
+            "INSERT INTO setting(name, value) VALUES('backed_up_at', ?1) ON CONFLICT(name) DO UPDATE SET value = excluded.value",
+            [at_ms.to_le_bytes()],
+        )?;
         Ok(transaction.commit()?)
     }
 }
@@ -181,15 +183,15 @@ fn unpack(main: Whole, record_keys: Whole, to: &Path) -> Result<u64, Problem> {
     if !folder.database().exists() || !folder.keys_database().exists() {
         return Err(unusable());
     }
-    let mut db = schema::open(&folder.database(), schema::MAIN)?;
-    schema::open(&folder.keys_database(), schema::KEYS)?;
-    let sound: String = db.query_row("PRAGMA quick_check", [], |row| row.get(0))?;
+    let db = sqlite::open(&folder.database(), schema::MAIN)?;
+    sqlite::open(&folder.keys_database(), schema::KEYS)?;
+    let sound: String = db.query_row("PRAGMA quick_check", (), |row| row.get(0))?;
     if sound != "ok" {
         return Err(unusable());
     }
     let transaction = db.transaction()?;
     let epoch: Option<Vec<u8>> =
-        transaction.query_row("SELECT value FROM setting WHERE name = 'epoch'", [], |row| row.get(0)).optional()?;
+        transaction.query_row("SELECT value FROM setting WHERE name = 'epoch'", (), |row| row.get(0)).optional()?;
     let before = epoch.and_then(|bytes| bytes.try_into().ok()).map_or(1, u64::from_le_bytes);
     let epoch = recovery::begin(&transaction, before, now_ms())?;
     transaction.commit()?;

@@ -14,11 +14,11 @@ use karwan_proto::{
     CaseloadId, DeviceId, Envelope, Hash, IncarnationId, Item, LogEntry, PersonId, Reason, RecordId, Role, Verdict,
 };
 use karwan_record::generation::{self, LeftOut, Standing};
-use rusqlite::{Connection, Transaction, params};
 
 use super::ingest::{Brought, Sealing, Writer, accepted_whole, decide, verdict_on};
 use super::{append, parts, payload, placed};
 use crate::clock::now_ms;
+use crate::database::{Connection, Transaction, params};
 use crate::organisation::{Core, Organisation};
 use crate::problem::Problem;
 
@@ -51,7 +51,7 @@ impl Retired {
         transaction.commit()?;
         for database in [db, &*keys] {
             // One that readers hold up is emptied by the next.
-            database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+            database.scrub()?;
         }
         Ok(())
     }
@@ -88,7 +88,7 @@ pub struct Why<'a> {
 }
 
 fn audit(db: &Connection, why: &Why<'_>, act: &str, subject: &str) -> Result<(), Problem> {
-    db.prepare_cached("INSERT INTO audit(at_ms, person, act, subject, note) VALUES(?1, ?2, ?3, ?4, ?5)")?.execute(params![
+    db.prepare("INSERT INTO audit(at_ms, person, act, subject, note) VALUES(?1, ?2, ?3, ?4, ?5)").execute(params![
         now_ms(),
         why.person.0,
         act,
@@ -157,11 +157,11 @@ impl Organisation {
     /// Lets everything count that a device sent without a right to; gives how many records' changes do now, and how many still do not.
     pub fn adopt(&self, device: DeviceId, why: &Why<'_>) -> Result<(u64, u64), Problem> {
         let waiting: Vec<Adopted> = self.read(|db| {
-            let mut statement = db.prepare_cached(
+            let statement = db.prepare(
                 "SELECT verdict.envelope, verdict.record FROM verdict JOIN envelope ON envelope.hash = verdict.envelope \
                  WHERE envelope.device = ?1 AND verdict.verdict = 2 AND verdict.reason IN (?2, ?3) ORDER BY envelope.caseload, \
                  envelope.sequence, verdict.record",
-            )?;
+            );
             let reasons = [Reason::Revoked, Reason::NotGranted].map(|reason| reason.number() as i64);
             let rows = statement.query_map(params![device.0, reasons[0], reasons[1]], |row| {
                 Ok(Adopted { envelope: Hash(row.get(0)?), record: Some(RecordId(row.get(1)?)) })
@@ -205,7 +205,7 @@ impl Organisation {
         self.writing_log(&mut core, &[], false, |writer, transaction| {
             for envelope in envelopes {
                 let caseload: [u8; 16] = transaction
-                    .prepare_cached("SELECT caseload FROM envelope WHERE hash = ?1")?
+                    .prepare("SELECT caseload FROM envelope WHERE hash = ?1")
                     .query_row([envelope.0], |row| row.get(0))?;
                 let stands = writer.core_membership.records().caseload(record, CaseloadId(caseload));
                 decide(transaction, stands, *envelope, record, Verdict::Quarantined(Reason::Declined))?;
@@ -240,9 +240,9 @@ impl Organisation {
         self.writing_log(core, &[], false, |writer, transaction| {
             let decided = writer.core_membership.records();
             for record in decided.with_erased_parts() {
-                let caseload: Option<[u8; 16]> = rusqlite::OptionalExtension::optional(
+                let caseload: Option<[u8; 16]> = crate::database::OptionalExtension::optional(
                     transaction
-                        .prepare_cached("SELECT caseload FROM change WHERE record = ?1 LIMIT 1")?
+                        .prepare("SELECT caseload FROM change WHERE record = ?1 LIMIT 1")
                         .query_row([record.0], |row| row.get(0)),
                 )?;
                 let Some(caseload) = caseload.map(CaseloadId) else { continue };
@@ -289,10 +289,10 @@ pub(super) fn open_in(
     record: RecordId,
 ) -> Result<(), Problem> {
     let verdict = verdict_on(transaction, envelope, record)?;
-    let mut statement = transaction.prepare_cached(
+    let statement = transaction.prepare(
         "SELECT entry.bytes, envelope.role FROM envelope JOIN entry ON entry.caseload = envelope.caseload \
          AND entry.sequence = envelope.sequence WHERE envelope.hash = ?1",
-    )?;
+    );
     let (bytes, role): (Vec<u8>, i64) = statement.query_row([envelope.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let received_at_ms = match LogEntry::decode(&bytes)? {
         LogEntry::Envelope { received_at_ms, .. } => received_at_ms,
@@ -306,7 +306,7 @@ pub(super) fn open_in(
 
 /// The newest generation of a record that is here.
 pub(super) fn standing_generation(transaction: &Transaction<'_>, record: RecordId) -> Result<u32, Problem> {
-    let mut statement = transaction.prepare_cached("SELECT coalesce(max(generation), 0) FROM change WHERE record = ?1")?;
+    let statement = transaction.prepare("SELECT coalesce(max(generation), 0) FROM change WHERE record = ?1");
     Ok(statement.query_row([record.0], |row| row.get(0))?)
 }
 
@@ -363,7 +363,7 @@ impl Writer<'_> {
 
     /// Takes in what another copy of an envelope brings that is here already, and has pruned here.
     pub(super) fn fill_in(&mut self, transaction: &Transaction<'_>, hash: Hash, bytes: &[u8]) -> Result<(), Problem> {
-        let mut statement = transaction.prepare_cached("SELECT 1 FROM pruned WHERE envelope = ?1")?;
+        let statement = transaction.prepare("SELECT 1 FROM pruned WHERE envelope = ?1");
         if !statement.exists([hash.0])? {
             return Ok(());
         }
@@ -376,7 +376,7 @@ impl Writer<'_> {
         for position in filled {
             let Some(item) = known.items().get(position) else { continue };
             transaction
-                .prepare_cached("DELETE FROM pruned WHERE envelope = ?1 AND position = ?2")?
+                .prepare("DELETE FROM pruned WHERE envelope = ?1 AND position = ?2")
                 .execute(params![hash.0, position as i64])?;
             self.keep_item(transaction, hash, caseload, position, item)?;
             records.extend(item.record());
@@ -411,14 +411,15 @@ impl Writer<'_> {
         if generation == 0 {
             return Ok(());
         }
-        let mut statement = transaction
-            .prepare_cached("SELECT count(DISTINCT envelope), min(caseload) FROM change WHERE record = ?1 AND generation = ?2")?;
-        let (envelopes, caseload): (i64, [u8; 16]) =
-            statement.query_row(params![record.0, generation], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        if envelopes == 1 {
+        let statement =
+            transaction.prepare("SELECT envelope, caseload FROM change WHERE record = ?1 AND generation = ?2 ORDER BY caseload");
+        let rows = statement.query_map(params![record.0, generation], |row| Ok((Hash(row.get(0)?), CaseloadId(row.get(1)?))))?;
+        let placed: Vec<(Hash, CaseloadId)> = rows.collect::<Result<_, _>>()?;
+        let Some((first, caseload)) = placed.first() else { return Ok(()) };
+        if placed.iter().all(|(envelope, _)| envelope == first) {
             self.retire(transaction, record, generation)?;
             let entry = LogEntry::Generation { record, generation, extra: Extra::default() };
-            append(transaction, CaseloadId(caseload), &entry, None)?;
+            append(transaction, *caseload, &entry, None)?;
         }
         Ok(())
     }
@@ -426,7 +427,7 @@ impl Writer<'_> {
     /// Prunes the changes of a record's generations below this one.
     fn retire(&mut self, transaction: &Transaction<'_>, record: RecordId, below: u32) -> Result<(), Problem> {
         let envelopes: Vec<[u8; 32]> = transaction
-            .prepare_cached("SELECT DISTINCT envelope FROM change WHERE record = ?1 AND generation < ?2")?
+            .prepare("SELECT DISTINCT envelope FROM change WHERE record = ?1 AND generation < ?2")
             .query_map(params![record.0, below], |row| row.get(0))?
             .collect::<Result<_, _>>()?;
         for hash in envelopes.into_iter().map(Hash) {
@@ -435,15 +436,13 @@ impl Writer<'_> {
             envelope.prune(&gone)?;
             for position in gone {
                 transaction
-                    .prepare_cached("DELETE FROM change WHERE envelope = ?1 AND position = ?2")?
+                    .prepare("DELETE FROM change WHERE envelope = ?1 AND position = ?2")
                     .execute(params![hash.0, position as i64])?;
                 if let Some(item) = envelope.items().get(position) {
                     self.keep_item(transaction, hash, envelope.header().caseload, position, item)?;
                 }
             }
-            transaction
-                .prepare_cached("DELETE FROM verdict WHERE envelope = ?1 AND record = ?2")?
-                .execute(params![hash.0, record.0])?;
+            transaction.prepare("DELETE FROM verdict WHERE envelope = ?1 AND record = ?2").execute(params![hash.0, record.0])?;
             self.retired.salts.insert(hash, envelope.salts().clone());
         }
         self.retired.keys.push((record, below));
@@ -453,7 +452,7 @@ impl Writer<'_> {
     /// Nothing of an erased record stays.
     fn obey_erasure(&mut self, transaction: &Transaction<'_>, record: RecordId) -> Result<(), Problem> {
         let caseloads: Vec<[u8; 16]> = transaction
-            .prepare_cached("SELECT DISTINCT caseload FROM change WHERE record = ?1")?
+            .prepare("SELECT DISTINCT caseload FROM change WHERE record = ?1")
             .query_map([record.0], |row| row.get(0))?
             .collect::<Result<_, _>>()?;
         self.retire(transaction, record, u32::MAX)?;
@@ -469,16 +468,17 @@ impl Writer<'_> {
     fn obey_move(&mut self, transaction: &Transaction<'_>, record: RecordId) -> Result<(), Problem> {
         let Some(to) = self.core_membership.records().moved_to(record) else { return Ok(()) };
         let elsewhere: Vec<([u8; 32], [u8; 16])> = transaction
-            .prepare_cached(
-                "SELECT DISTINCT change.envelope, change.caseload FROM change JOIN envelope ON envelope.hash = change.envelope \
-                 WHERE change.record = ?1 AND change.caseload != ?2 ORDER BY envelope.rowid",
-            )?
+            .prepare(
+                "SELECT change.envelope, change.caseload FROM change JOIN envelope ON envelope.hash = change.envelope \
+                 WHERE change.record = ?1 AND change.caseload != ?2 \
+                 GROUP BY change.envelope, change.caseload, envelope.rowid ORDER BY envelope.rowid",
+            )
             .query_map(params![record.0, to.0], |row| Ok((row.get(0)?, row.get(1)?)))?
             .collect::<Result<_, _>>()?;
         let mut left = BTreeSet::new();
         for (envelope, from) in elsewhere {
             transaction
-                .prepare_cached("UPDATE change SET caseload = ?3 WHERE envelope = ?1 AND record = ?2")?
+                .prepare("UPDATE change SET caseload = ?3 WHERE envelope = ?1 AND record = ?2")
                 .execute(params![envelope, record.0, to.0])?;
             open_in(transaction, to, Hash(envelope), record)?;
             left.insert(CaseloadId(from));

@@ -15,12 +15,12 @@ use karwan_proto::{
     SignedHeader, Verdict,
 };
 use karwan_record::{Author, Provenance, Record, SourcedChange, gate};
-use rusqlite::{OptionalExtension, Transaction, params};
 use tokio::sync::oneshot;
 
 use super::decided::{Retired, open_in, standing_generation};
 use super::{accepted, append, head, payload, provenance, recovery, verdict_of};
 use crate::clock::{now_ms, random};
+use crate::database::{OptionalExtension, Transaction, params};
 use crate::organisation::{Core, Organisation};
 use crate::problem::Problem;
 
@@ -177,8 +177,8 @@ impl Organisation {
         let Core { db, keys, membership, records, .. } = core;
         let before = (!acts.is_empty()).then(|| membership.clone());
         // Keys first: a key without a change harms nobody, a change without its key is lost.
-        let key_transaction = keys.unchecked_transaction()?;
-        let transaction = db.unchecked_transaction()?;
+        let key_transaction = keys.transaction()?;
+        let transaction = db.transaction()?;
         let mut retired = Retired::default();
         let done = acts.iter().try_for_each(|act| self.sign(&transaction, membership, act)).and_then(|()| {
             let (membership, retired) = (&*membership, &mut retired);
@@ -283,7 +283,7 @@ pub(super) struct Sealing<'a> {
 
 /// Refuses where something of an envelope does not count.
 pub(super) fn accepted_whole(transaction: &Transaction<'_>, envelope: Hash) -> Result<(), Problem> {
-    let mut statement = transaction.prepare_cached("SELECT verdict, reason FROM verdict WHERE envelope = ?1")?;
+    let statement = transaction.prepare("SELECT verdict, reason FROM verdict WHERE envelope = ?1");
     let row = statement.query_row([envelope.0], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
     let Some((kind, reason)) = row else { return Ok(()) };
     let why = match verdict_of(kind, reason) {
@@ -306,7 +306,7 @@ pub(super) struct Writer<'a> {
     pub(super) organisation: &'a Organisation,
     pub(super) core_membership: &'a Membership,
     pub(super) records: &'a mut super::cache::RecordCache,
-    pub(super) keys: &'a rusqlite::Connection,
+    pub(super) keys: &'a crate::database::Connection,
     /// The server recovers: what comes is held and not judged.
     pub(super) holds: bool,
     /// What comes was held while the server recovered: who brought it was asked then.
@@ -323,8 +323,8 @@ impl Writer<'_> {
         let header = signed.header().clone();
         let testimony = recovery::believed(transaction, self.core_membership, bearer, &header, testimony, self.holds)?;
         let testimony = testimony.as_ref();
-        let mut statement = transaction.prepare_cached("SELECT sequence FROM envelope WHERE hash = ?1")?;
-        if let Some(sequence) = statement.query_row([hash.0], |row| row.get::<_, i64>(0)).optional()? {
+        let statement = transaction.prepare("SELECT sequence FROM envelope WHERE hash = ?1");
+        if let Some(sequence) = statement.query_row([hash.0], |row| row.get::<i64>(0)).optional()? {
             if let Some(testimony) = testimony {
                 self.reconsider(transaction, &signed, testimony)?;
             }
@@ -416,7 +416,7 @@ impl Writer<'_> {
         role: Role,
     ) -> Result<Verdict, Problem> {
         let caseload = self.core_membership.records().caseload(id, came_to);
-        let mut statement = transaction.prepare_cached("SELECT 1 FROM change WHERE record = ?1 AND caseload != ?2 LIMIT 1")?;
+        let statement = transaction.prepare("SELECT 1 FROM change WHERE record = ?1 AND caseload != ?2 LIMIT 1");
         if statement.exists(params![id.0, caseload.0])? {
             return Ok(Verdict::Quarantined(Reason::Moved));
         }
@@ -466,7 +466,7 @@ impl Writer<'_> {
             let reasons =
                 [Reason::Revoked, Reason::NotGranted, Reason::Author].map(|reason| reason.number().to_string()).join(", ");
             let text = format!("SELECT record FROM verdict WHERE envelope = ?1 AND verdict = 2 AND reason IN ({reasons})");
-            let mut statement = transaction.prepare_cached(&text)?;
+            let statement = transaction.prepare(&text);
             let rows = statement.query_map([hash.0], |row| row.get(0).map(RecordId))?;
             rows.collect::<Result<_, _>>()?
         };
@@ -487,8 +487,7 @@ impl Writer<'_> {
     pub(super) fn retry_waiting(&mut self, transaction: &Transaction<'_>, record: RecordId) -> Result<(), Problem> {
         loop {
             let waiting: Vec<[u8; 32]> = {
-                let mut statement =
-                    transaction.prepare_cached("SELECT envelope FROM verdict WHERE record = ?1 AND verdict = 1")?;
+                let statement = transaction.prepare("SELECT envelope FROM verdict WHERE record = ?1 AND verdict = 1");
                 let rows = statement.query_map([record.0], |row| row.get(0))?;
                 rows.collect::<Result<_, _>>()?
             };
@@ -506,7 +505,7 @@ impl Writer<'_> {
     pub(super) fn judge_again(&mut self, transaction: &Transaction<'_>, hash: Hash, record: RecordId) -> Result<bool, Problem> {
         let before = verdict_on(transaction, hash, record)?;
         let row: (Vec<u8>, [u8; 64], i64) = transaction
-            .prepare_cached("SELECT header, signature, role FROM envelope WHERE hash = ?1")?
+            .prepare("SELECT header, signature, role FROM envelope WHERE hash = ?1")
             .query_row([hash.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
         let signed = super::signed_header(row.0, row.1)?;
         let role = Role::of_number(row.2 as u64).unwrap_or(Role::Enumerator);
@@ -522,11 +521,11 @@ impl Writer<'_> {
     }
 
     fn payloads(&self, transaction: &Transaction<'_>, envelope: Hash, record: RecordId) -> Result<Option<Changes>, Problem> {
-        let mut statement = transaction
-            .prepare_cached("SELECT generation, payload FROM change WHERE envelope = ?1 AND record = ?2 ORDER BY position")?;
-        let mut rows = statement.query(params![envelope.0, record.0])?;
+        let statement =
+            transaction.prepare("SELECT generation, payload FROM change WHERE envelope = ?1 AND record = ?2 ORDER BY position");
+        let rows = statement.query(params![envelope.0, record.0])?;
         let mut found: Option<Changes> = None;
-        while let Some(row) = rows.next()? {
+        for row in rows {
             let (generation, payload): (u32, Vec<u8>) = (row.get(0)?, row.get(1)?);
             let change = self.open(record, generation, &payload)?;
             found.get_or_insert_with(|| (generation, Vec::new())).1.push(change);
@@ -543,10 +542,10 @@ impl Writer<'_> {
         let header = envelope.header();
         let hash = envelope.hash();
         transaction
-            .prepare_cached(
+            .prepare(
                 "INSERT INTO envelope(hash, caseload, sequence, device, incarnation, counter, header, signature, role) \
                  VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-            )?
+            )
             .execute(params![
                 hash.0,
                 header.caseload.0,
@@ -576,9 +575,11 @@ impl Writer<'_> {
         let (record, generation, change) = match item {
             Item::Change { record, generation, change } => (*record, *generation, change),
             Item::Pruned { leaf } => {
-                transaction
-                    .prepare_cached("INSERT INTO pruned(envelope, position, leaf) VALUES(?1, ?2, ?3)")?
-                    .execute(params![envelope.0, position as i64, leaf.0])?;
+                transaction.prepare("INSERT INTO pruned(envelope, position, leaf) VALUES(?1, ?2, ?3)").execute(params![
+                    envelope.0,
+                    position as i64,
+                    leaf.0
+                ])?;
                 return Ok(());
             }
         };
@@ -586,9 +587,9 @@ impl Writer<'_> {
         let sealed = payload::close(&key, record, change)?;
         let stands = self.core_membership.records().caseload(record, came_to);
         transaction
-            .prepare_cached(
+            .prepare(
                 "INSERT INTO change(envelope, position, caseload, record, generation, payload) VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
-            )?
+            )
             .execute(params![envelope.0, position as i64, stands.0, record.0, generation, sealed])?;
         crate::attachments::note_references(transaction, envelope, position, change)
     }
@@ -597,7 +598,7 @@ impl Writer<'_> {
 /// Whether another copy of the device's database wrote under the same incarnation: its envelope of this number, or of the one before, is here.
 fn is_of_a_clone(transaction: &Transaction<'_>, header: &EnvelopeHeader) -> Result<bool, Problem> {
     let text = "SELECT hash FROM envelope WHERE caseload = ?1 AND device = ?2 AND incarnation = ?3 AND counter = ?4";
-    let mut statement = transaction.prepare_cached(text)?;
+    let statement = transaction.prepare(text);
     let mut at = |counter: u64| -> Result<Option<Hash>, Problem> {
         let place = params![header.caseload.0, header.device.0, header.incarnation.0, counter as i64];
         Ok(statement.query_row(place, |row| row.get(0).map(Hash)).optional()?)
@@ -610,7 +611,7 @@ fn is_of_a_clone(transaction: &Transaction<'_>, header: &EnvelopeHeader) -> Resu
 }
 
 fn set_testified(transaction: &Transaction<'_>, envelope: Hash) -> Result<(), Problem> {
-    transaction.prepare_cached("UPDATE envelope SET testified = 1 WHERE hash = ?1")?.execute([envelope.0])?;
+    transaction.prepare("UPDATE envelope SET testified = 1 WHERE hash = ?1").execute([envelope.0])?;
     Ok(())
 }
 
@@ -623,7 +624,7 @@ fn nominal_role(membership: &Membership, header: &EnvelopeHeader) -> Role {
 
 /// The verdict that stands on a record's changes in an envelope.
 pub(super) fn verdict_on(transaction: &Transaction<'_>, envelope: Hash, record: RecordId) -> Result<Verdict, Problem> {
-    let mut statement = transaction.prepare_cached("SELECT verdict, reason FROM verdict WHERE envelope = ?1 AND record = ?2")?;
+    let statement = transaction.prepare("SELECT verdict, reason FROM verdict WHERE envelope = ?1 AND record = ?2");
     let row = statement.query_row(params![envelope.0, record.0], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
     Ok(row.map_or(Verdict::Accepted, |(kind, reason)| verdict_of(kind, reason)))
 }
@@ -650,7 +651,7 @@ pub(super) fn put_verdict(
 ) -> Result<(), Problem> {
     let (kind, reason) = match verdict {
         Verdict::Accepted => {
-            let mut statement = transaction.prepare_cached("DELETE FROM verdict WHERE envelope = ?1 AND record = ?2")?;
+            let statement = transaction.prepare("DELETE FROM verdict WHERE envelope = ?1 AND record = ?2");
             statement.execute(params![envelope.0, record.0])?;
             return Ok(());
         }
@@ -659,7 +660,10 @@ pub(super) fn put_verdict(
         Verdict::Erased => (3, 0),
         Verdict::Other(kind, reason) => (kind, reason),
     };
-    let mut statement = transaction.prepare_cached("INSERT OR REPLACE INTO verdict VALUES(?1, ?2, ?3, ?4)")?;
+    let statement = transaction.prepare(
+        "INSERT INTO verdict(envelope, record, verdict, reason) VALUES(?1, ?2, ?3, ?4) \
+                ON CONFLICT(envelope, record) DO UPDATE SET verdict = excluded.verdict, reason = excluded.reason",
+    );
     statement.execute(params![envelope.0, record.0, kind as i64, reason as i64])?;
     Ok(())
 }

@@ -17,8 +17,8 @@ use karwan_proto::{
     SignedHeader, Verdict,
 };
 use karwan_record::{Provenance, SourcedChange, generation};
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
+use crate::database::{Connection, OptionalExtension, Transaction, params};
 use crate::organisation::Organisation;
 use crate::problem::Problem;
 
@@ -31,16 +31,16 @@ pub(crate) fn begin(db: &Connection, caseload: CaseloadId) -> Result<(), Problem
 
 /// Where a caseload's log ends.
 pub(crate) fn head(db: &Connection, caseload: CaseloadId) -> Result<Option<Cursor>, Problem> {
-    let mut statement = db.prepare_cached("SELECT head, chain FROM caseload WHERE id = ?1")?;
-    let row = statement.query_row([caseload.0], |row| Ok((row.get::<_, i64>(0)?, row.get(1)?))).optional()?;
+    let statement = db.prepare("SELECT head, chain FROM caseload WHERE id = ?1");
+    let row = statement.query_row([caseload.0], |row| Ok((row.get::<i64>(0)?, row.get(1)?))).optional()?;
     Ok(row.map(|(sequence, chain)| Cursor { sequence: sequence as u64, chain: Hash(chain) }))
 }
 
 /// Ends of all logs, as cuts.
 pub(crate) fn cuts(db: &Connection) -> Result<Vec<Cut>, Problem> {
-    let mut statement = db.prepare_cached("SELECT id, head FROM caseload ORDER BY id")?;
+    let statement = db.prepare("SELECT id, head FROM caseload ORDER BY id");
     let rows =
-        statement.query_map([], |row| Ok(Cut { caseload: CaseloadId(row.get(0)?), sequence: row.get::<_, i64>(1)? as u64 }))?;
+        statement.query_map((), |row| Ok(Cut { caseload: CaseloadId(row.get(0)?), sequence: row.get::<i64>(1)? as u64 }))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
@@ -55,10 +55,10 @@ pub(crate) fn append(
         .ok_or_else(|| Problem::input("no-such-caseload", "no such caseload", "See the caseloads: karwan caseload list ORG."))?;
     let bytes = entry.encode();
     let next = head.after(&bytes);
-    let mut statement =
-        transaction.prepare_cached("INSERT INTO entry(caseload, sequence, bytes, chain, envelope) VALUES(?1, ?2, ?3, ?4, ?5)")?;
+    let statement =
+        transaction.prepare("INSERT INTO entry(caseload, sequence, bytes, chain, envelope) VALUES(?1, ?2, ?3, ?4, ?5)");
     statement.execute(params![caseload.0, next.sequence as i64, bytes, next.chain.0, envelope.map(|hash| hash.0)])?;
-    let mut statement = transaction.prepare_cached("UPDATE caseload SET head = ?2, chain = ?3 WHERE id = ?1")?;
+    let statement = transaction.prepare("UPDATE caseload SET head = ?2, chain = ?3 WHERE id = ?1");
     statement.execute(params![caseload.0, next.sequence as i64, next.chain.0])?;
     Ok(next.sequence)
 }
@@ -113,13 +113,13 @@ impl Organisation {
     /// Entries of a caseload's log after a point, for whoever projects them.
     pub fn log_after(&self, caseload: CaseloadId, sequence: u64, limit: usize) -> Result<Vec<(Cursor, LogEntry)>, Problem> {
         self.read(|db| {
-            let mut statement = db.prepare_cached(
+            let statement = db.prepare(
                 "SELECT sequence, chain, bytes FROM entry WHERE caseload = ?1 AND sequence > ?2 ORDER BY sequence LIMIT ?3",
-            )?;
-            let mut rows = statement.query(params![caseload.0, sequence as i64, limit as i64])?;
+            );
+            let rows = statement.query(params![caseload.0, sequence as i64, limit as i64])?;
             let mut entries = Vec::new();
-            while let Some(row) = rows.next()? {
-                let cursor = Cursor { sequence: row.get::<_, i64>(0)? as u64, chain: Hash(row.get(1)?) };
+            for row in rows {
+                let cursor = Cursor { sequence: row.get::<i64>(0)? as u64, chain: Hash(row.get(1)?) };
                 let bytes: Vec<u8> = row.get(2)?;
                 entries.push((cursor, LogEntry::decode(&bytes)?));
             }
@@ -130,9 +130,9 @@ impl Organisation {
     /// Where each log ends.
     pub fn heads(&self) -> Result<Vec<(CaseloadId, Cursor)>, Problem> {
         self.read(|db| {
-            let mut statement = db.prepare_cached("SELECT id, head, chain FROM caseload ORDER BY rowid")?;
-            let rows = statement.query_map([], |row| {
-                let cursor = Cursor { sequence: row.get::<_, i64>(1)? as u64, chain: Hash(row.get(2)?) };
+            let statement = db.prepare("SELECT id, head, chain FROM caseload ORDER BY rowid");
+            let rows = statement.query_map((), |row| {
+                let cursor = Cursor { sequence: row.get::<i64>(1)? as u64, chain: Hash(row.get(2)?) };
                 Ok((CaseloadId(row.get(0)?), cursor))
             })?;
             Ok(rows.collect::<Result<_, _>>()?)
@@ -150,14 +150,13 @@ impl Organisation {
         let (limit_bytes, limit) = limits;
         let rows = self.read(|db| {
             // One transaction: head, chain and entries of one moment.
-            let transaction = db.unchecked_transaction()?;
+            let transaction = db.snapshot()?;
             let head = head(&transaction, caseload)?;
             let Some(head) = head else { return Ok(None) };
             let known = if after.sequence == 0 {
                 after == Cursor::start_of(caseload)
             } else {
-                let mut statement =
-                    transaction.prepare_cached("SELECT chain FROM entry WHERE caseload = ?1 AND sequence = ?2")?;
+                let statement = transaction.prepare("SELECT chain FROM entry WHERE caseload = ?1 AND sequence = ?2");
                 let chain: Option<[u8; 32]> =
                     statement.query_row(params![caseload.0, after.sequence as i64], |row| row.get(0)).optional()?;
                 chain.map(Hash) == Some(after.chain)
@@ -168,17 +167,17 @@ impl Organisation {
             let backed_up: i64 =
                 transaction.query_row("SELECT backed_up FROM caseload WHERE id = ?1", [caseload.0], |row| row.get(0))?;
             let membership: i64 =
-                transaction.query_row("SELECT coalesce(max(position), 0) FROM membership", [], |row| row.get(0))?;
+                transaction.query_row("SELECT coalesce(max(position), 0) FROM membership", (), |row| row.get(0))?;
             let mut entries = Vec::new();
             let mut bytes_total = 0usize;
             {
-                let mut statement = transaction.prepare_cached(
+                let statement = transaction.prepare(
                     "SELECT entry.bytes, entry.envelope, envelope.device, envelope.incarnation FROM entry \
                      LEFT JOIN envelope ON envelope.hash = entry.envelope \
                      WHERE entry.caseload = ?1 AND entry.sequence > ?2 ORDER BY entry.sequence LIMIT ?3",
-                )?;
-                let mut rows = statement.query(params![caseload.0, after.sequence as i64, limit as i64])?;
-                while let Some(row) = rows.next()? {
+                );
+                let rows = statement.query(params![caseload.0, after.sequence as i64, limit as i64])?;
+                for row in rows {
                     let bytes: Vec<u8> = row.get(0)?;
                     let envelope: Option<[u8; 32]> = row.get(1)?;
                     let device: Option<[u8; 16]> = row.get(2)?;
@@ -232,7 +231,7 @@ impl Organisation {
     /// The newest of a device's points that the log has.
     pub(crate) fn common(&self, caseload: CaseloadId, points: &[Cursor]) -> Result<Cursor, Problem> {
         self.read(|db| {
-            let mut statement = db.prepare_cached("SELECT chain FROM entry WHERE caseload = ?1 AND sequence = ?2")?;
+            let statement = db.prepare("SELECT chain FROM entry WHERE caseload = ?1 AND sequence = ?2");
             for point in points {
                 let chain: Option<[u8; 32]> =
                     statement.query_row(params![caseload.0, point.sequence as i64], |row| row.get(0)).optional()?;
@@ -249,7 +248,7 @@ impl Organisation {
         self.read(|db| {
             let mut found = Vec::new();
             for hash in hashes {
-                let mut statement = db.prepare_cached("SELECT 1 FROM envelope WHERE hash = ?1 AND caseload = ?2")?;
+                let statement = db.prepare("SELECT 1 FROM envelope WHERE hash = ?1 AND caseload = ?2");
                 if statement.exists(params![hash.0, caseload.0])? {
                     found.extend(self.assemble(db, *hash, caseload, None)?);
                 }
@@ -289,13 +288,13 @@ impl Organisation {
     /// Records that the envelopes between two points of a log touch, each with the number of the newest entry that does.
     pub fn records_between(&self, caseload: CaseloadId, after: u64, up_to: u64) -> Result<BTreeMap<RecordId, u64>, Problem> {
         self.read(|db| {
-            let mut statement = db.prepare_cached(
+            let statement = db.prepare(
                 "SELECT change.record, max(entry.sequence) FROM entry JOIN change ON change.envelope = entry.envelope \
                  WHERE entry.caseload = ?1 AND entry.sequence > ?2 AND entry.sequence <= ?3 AND change.caseload = ?1 \
                  GROUP BY change.record",
-            )?;
+            );
             let rows = statement.query_map(params![caseload.0, after as i64, up_to as i64], |row| {
-                Ok((RecordId(row.get(0)?), row.get::<_, i64>(1)? as u64))
+                Ok((RecordId(row.get(0)?), row.get::<i64>(1)? as u64))
             })?;
             Ok(rows.collect::<Result<_, _>>()?)
         })
@@ -309,13 +308,13 @@ impl Organisation {
     /// What of a record is not accepted.
     pub fn judged(&self, record: RecordId) -> Result<Vec<JudgedRow>, Problem> {
         self.read(|db| {
-            let mut statement = db.prepare_cached(
+            let statement = db.prepare(
                 "SELECT envelope.hash, envelope.header, envelope.signature, verdict.verdict, verdict.reason FROM verdict \
                  JOIN envelope ON envelope.hash = verdict.envelope WHERE verdict.record = ?1 ORDER BY envelope.sequence",
-            )?;
-            let mut rows = statement.query([record.0])?;
+            );
+            let rows = statement.query([record.0])?;
             let mut judged = Vec::new();
-            while let Some(row) = rows.next()? {
+            for row in rows {
                 let signed = signed_header(row.get(1)?, row.get(2)?)?;
                 let header = signed.header();
                 judged.push(JudgedRow {
@@ -334,7 +333,7 @@ impl Organisation {
     /// The caseload that a record is in.
     pub fn caseload_of(&self, record: RecordId) -> Result<Option<CaseloadId>, Problem> {
         self.read(|db| {
-            let mut statement = db.prepare_cached("SELECT caseload FROM change WHERE record = ?1 LIMIT 1")?;
+            let statement = db.prepare("SELECT caseload FROM change WHERE record = ?1 LIMIT 1");
             Ok(statement.query_row([record.0], |row| Ok(CaseloadId(row.get(0)?))).optional()?)
         })
     }
@@ -379,20 +378,20 @@ pub(crate) fn placed(
     record: RecordId,
     open: &Opener<'_>,
 ) -> Result<Vec<PlacedChange>, Problem> {
-    let mut statement = db.prepare_cached(
+    let statement = db.prepare(
         "SELECT change.payload, envelope.header, envelope.signature, envelope.role, change.generation, change.envelope, \
          change.position FROM change JOIN envelope ON envelope.hash = change.envelope \
          LEFT JOIN verdict ON verdict.envelope = change.envelope AND verdict.record = change.record \
          WHERE change.record = ?1 AND change.caseload = ?2 AND verdict.envelope IS NULL \
          AND change.generation = (SELECT max(generation) FROM change WHERE record = ?1) \
          ORDER BY envelope.rowid, change.position",
-    )?;
-    let mut rows = statement.query(params![record.0, caseload.0])?;
+    );
+    let rows = statement.query(params![record.0, caseload.0])?;
     let mut changes = Vec::new();
-    while let Some(row) = rows.next()? {
+    for row in rows {
         let payload: Vec<u8> = row.get(0)?;
         let signed = signed_header(row.get(1)?, row.get(2)?)?;
-        let role = Role::of_number(row.get::<_, i64>(3)? as u64).unwrap_or(Role::Enumerator);
+        let role = Role::of_number(row.get::<i64>(3)? as u64).unwrap_or(Role::Enumerator);
         let generation = row.get(4)?;
         let bytes = open(generation, &payload)?;
         // Changes of a later generation were written again by a server, which says whose they are.
@@ -423,25 +422,24 @@ pub(crate) fn parts(
     salts: karwan_proto::envelope::Salts,
     open: &RecordOpener<'_>,
 ) -> Result<Option<Parts>, Problem> {
-    let mut statement = db.prepare_cached("SELECT header, signature FROM envelope WHERE hash = ?1")?;
+    let statement = db.prepare("SELECT header, signature FROM envelope WHERE hash = ?1");
     let row: Option<(Vec<u8>, [u8; 64])> = statement.query_row([hash.0], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
     let Some((header, signature)) = row else { return Ok(None) };
     let mut items: BTreeMap<usize, Item> = BTreeMap::new();
     let mut caseloads = BTreeMap::new();
-    let mut statement =
-        db.prepare_cached("SELECT position, record, generation, payload, caseload FROM change WHERE envelope = ?1")?;
-    let mut rows = statement.query([hash.0])?;
-    while let Some(row) = rows.next()? {
-        let position = row.get::<_, i64>(0)? as usize;
+    let statement = db.prepare("SELECT position, record, generation, payload, caseload FROM change WHERE envelope = ?1");
+    let rows = statement.query([hash.0])?;
+    for row in rows {
+        let position = row.get::<i64>(0)? as usize;
         let (record, generation) = (RecordId(row.get(1)?), row.get(2)?);
         let payload: Vec<u8> = row.get(3)?;
         items.insert(position, Item::Change { record, generation, change: open(record, generation, &payload)? });
         caseloads.insert(position, CaseloadId(row.get(4)?));
     }
-    let mut statement = db.prepare_cached("SELECT position, leaf FROM pruned WHERE envelope = ?1")?;
-    let mut rows = statement.query([hash.0])?;
-    while let Some(row) = rows.next()? {
-        items.insert(row.get::<_, i64>(0)? as usize, Item::Pruned { leaf: Hash(row.get(1)?) });
+    let statement = db.prepare("SELECT position, leaf FROM pruned WHERE envelope = ?1");
+    let rows = statement.query([hash.0])?;
+    for row in rows {
+        items.insert(row.get::<i64>(0)? as usize, Item::Pruned { leaf: Hash(row.get(1)?) });
     }
     let envelope = Envelope::assemble(signed_header(header, signature)?, items.into_values().collect(), salts)?;
     Ok(Some(Parts { envelope, caseloads }))

@@ -4,9 +4,9 @@ use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
 use karwan_proto::envelope::Salts;
 use karwan_proto::{Hash, RecordId};
-use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::clock::random;
+use crate::database::{Connection, OptionalExtension, params, sqlite};
 use crate::organisation::Organisation;
 use crate::problem::Problem;
 
@@ -23,18 +23,19 @@ fn broken() -> Problem {
 
 /// The key of a generation of a record, made where there is none.
 pub(super) fn key_for(keys: &Connection, record: RecordId, generation: u32) -> Result<[u8; 32], Problem> {
-    let mut statement = keys.prepare_cached("SELECT key FROM record_key WHERE record = ?1 AND generation = ?2")?;
+    let statement = keys.prepare("SELECT key FROM record_key WHERE record = ?1 AND generation = ?2");
     if let Some(key) = statement.query_row(params![record.0, generation], |row| row.get(0)).optional()? {
         return Ok(key);
     }
     let key: [u8; 32] = random();
-    keys.prepare_cached("INSERT INTO record_key VALUES(?1, ?2, ?3)")?.execute(params![record.0, generation, key])?;
+    keys.prepare("INSERT INTO record_key(record, generation, key) VALUES(?1, ?2, ?3)")
+        .execute(params![record.0, generation, key])?;
     Ok(key)
 }
 
 /// Forgets the keys of a record's generations below this one.
 pub(super) fn forget_keys(keys: &Connection, record: RecordId, below: u32) -> Result<(), Problem> {
-    keys.prepare_cached("DELETE FROM record_key WHERE record = ?1 AND generation < ?2")?.execute(params![record.0, below])?;
+    keys.prepare("DELETE FROM record_key WHERE record = ?1 AND generation < ?2").execute(params![record.0, below])?;
     Ok(())
 }
 
@@ -65,7 +66,10 @@ pub(super) fn keep_salts(keys: &Connection, envelope: Hash, salts: &Salts) -> Re
             }
         }
     }
-    keys.prepare_cached("INSERT OR REPLACE INTO envelope_salt VALUES(?1, ?2)")?.execute(params![envelope.0, bytes])?;
+    keys.prepare(
+        "INSERT INTO envelope_salt(envelope, secret) VALUES(?1, ?2) ON CONFLICT(envelope) DO UPDATE SET secret = excluded.secret",
+    )
+    .execute(params![envelope.0, bytes])?;
     Ok(())
 }
 
@@ -75,11 +79,7 @@ impl Organisation {
         // Keys are small and looked up by name: one reader at a time is enough.
         let mut kept = self.key_reader.lock().map_err(|_| broken())?;
         if kept.is_none() {
-            let connection =
-                Connection::open_with_flags(self.folder.keys_database(), rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-            connection.busy_timeout(std::time::Duration::from_secs(10))?;
-            crate::organisation::schema::keep_statements(&connection)?;
-            *kept = Some(connection);
+            *kept = Some(sqlite::open_to_read(&self.folder.keys_database())?);
         }
         let Some(connection) = kept.as_ref() else { return Err(broken()) };
         work(connection)
@@ -88,7 +88,7 @@ impl Organisation {
     /// Decrypts a change of a record.
     pub(crate) fn open_payload(&self, record: RecordId, generation: u32, payload: &[u8]) -> Result<Vec<u8>, Problem> {
         let key: Option<[u8; 32]> = self.read_keys(|keys| {
-            let mut statement = keys.prepare_cached("SELECT key FROM record_key WHERE record = ?1 AND generation = ?2")?;
+            let statement = keys.prepare("SELECT key FROM record_key WHERE record = ?1 AND generation = ?2");
             Ok(statement.query_row(params![record.0, generation], |row| row.get(0)).optional()?)
         })?;
         open(&key.ok_or_else(broken)?, record, payload)
@@ -102,7 +102,7 @@ impl Organisation {
 
 /// What makes an envelope's leaves unguessable.
 pub(super) fn salts_of(keys: &Connection, envelope: Hash) -> Result<Salts, Problem> {
-    let mut statement = keys.prepare_cached("SELECT secret FROM envelope_salt WHERE envelope = ?1")?;
+    let statement = keys.prepare("SELECT secret FROM envelope_salt WHERE envelope = ?1");
     let bytes: Option<Vec<u8>> = statement.query_row([envelope.0], |row| row.get(0)).optional()?;
     let bytes = bytes.ok_or_else(broken)?;
     if let Ok(secret) = <[u8; 16]>::try_from(bytes.as_slice()) {

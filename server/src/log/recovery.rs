@@ -11,12 +11,12 @@ use karwan_proto::{
     CaseloadId, DeviceId, Envelope, EnvelopeHeader, Hash, LogEntry, Membership, Reason, RecordId, Role, Verdict, codec,
 };
 use karwan_record::Record;
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use serde_json::{Value, json};
 
 use super::ingest::{Brought, Writer, decide};
 use super::payload;
 use crate::clock::{now_ms, rfc3339};
+use crate::database::{Connection, OptionalExtension, Transaction, params};
 use crate::organisation::{Core, Organisation};
 use crate::problem::Problem;
 
@@ -26,20 +26,20 @@ const BATCH_MAX: usize = 256;
 /// Begins recovery in a database just restored; gives the new epoch, which no earlier restore of the same backup had.
 pub(crate) fn begin(transaction: &Transaction<'_>, epoch_before: u64, at_ms: i64) -> Result<u64, Problem> {
     let epoch = u64::try_from(at_ms / 1000).unwrap_or(0).max(epoch_before + 1);
-    let put = "INSERT OR REPLACE INTO setting VALUES(?1, ?2)";
+    let put = "INSERT INTO setting(name, value) VALUES(?1, ?2) ON CONFLICT(name) DO UPDATE SET value = excluded.value";
     transaction.execute(put, params!["epoch", epoch.to_le_bytes()])?;
     transaction.execute(put, params!["recovering", at_ms.to_le_bytes()])?;
     transaction.execute(put, params!["restored", at_ms.to_le_bytes()])?;
-    transaction.execute("UPDATE caseload SET backed_up = head, restored_head = head", [])?;
+    transaction.execute("UPDATE caseload SET backed_up = head, restored_head = head", ())?;
     // Who came home before the backup has not come home since.
-    transaction.execute("DELETE FROM device_state", [])?;
+    transaction.execute("DELETE FROM device_state", ())?;
     Ok(epoch)
 }
 
 /// When the server was restored, if its recovery is not closed.
 pub(crate) fn since(db: &Connection) -> Result<Option<i64>, Problem> {
     let bytes: Option<Vec<u8>> =
-        db.query_row("SELECT value FROM setting WHERE name = 'recovering'", [], |row| row.get(0)).optional()?;
+        db.query_row("SELECT value FROM setting WHERE name = 'recovering'", (), |row| row.get(0)).optional()?;
     Ok(bytes.and_then(|bytes| bytes.try_into().ok()).map(i64::from_le_bytes))
 }
 
@@ -61,10 +61,8 @@ pub(super) fn hold(
     let (hash, header) = (envelope.hash(), envelope.header());
     let under = held_under(hash);
     let key = payload::key_for(keys, under, 0)?;
-    let known: Option<Vec<u8>> = transaction
-        .prepare_cached("SELECT sealed FROM recovered WHERE hash = ?1")?
-        .query_row([hash.0], |row| row.get(0))
-        .optional()?;
+    let known: Option<Vec<u8>> =
+        transaction.prepare("SELECT sealed FROM recovered WHERE hash = ?1").query_row([hash.0], |row| row.get(0)).optional()?;
     // Devices of different caseloads hold different parts of an envelope of which a record moved.
     let mut whole = envelope.clone();
     if let Some(sealed) = known
@@ -76,11 +74,11 @@ pub(super) fn hold(
     let sealed = payload::close(&key, under, &whole.encode_with(karwan_proto::dictionary::Effort::Quick))?;
     let text = "INSERT INTO recovered(hash, caseload, bearer, sealed, partial) VALUES(?1, ?2, ?3, ?4, ?5) \
                 ON CONFLICT(hash) DO UPDATE SET sealed = excluded.sealed, partial = excluded.partial";
-    transaction.prepare_cached(text)?.execute(params![hash.0, header.caseload.0, bearer.0, sealed, partial])?;
+    transaction.prepare(text).execute(params![hash.0, header.caseload.0, bearer.0, sealed, partial])?;
     if let Some(testimony) = testimony {
         let text = "UPDATE recovered SET bearer = ?2, earlier = ?3, testimony = ?4 WHERE hash = ?1 AND earlier IS NULL";
         let parameters = params![hash.0, bearer.0, testimony.sequence as i64, codec::encode(testimony)];
-        transaction.prepare_cached(text)?.execute(parameters)?;
+        transaction.prepare(text).execute(parameters)?;
     }
     // It has no place in a log yet: that is told when it is judged.
     Ok(Ingested::Durable { sequence: 0 })
@@ -111,17 +109,17 @@ pub(super) fn believed(
 
 /// Whether this server was restored, or got back membership entries that it had not.
 fn has_forgotten(db: &Connection) -> Result<bool, Problem> {
-    let mut statement = db.prepare_cached("SELECT 1 FROM setting WHERE name IN ('restored', 'forgot')")?;
-    Ok(statement.exists([])?)
+    let statement = db.prepare("SELECT 1 FROM setting WHERE name IN ('restored', 'forgot')");
+    Ok(statement.exists(())?)
 }
 
 /// The highest role in which somebody may ever have written on a device.
 fn highest_role(db: &Connection, membership: &Membership, header: &EnvelopeHeader) -> Result<Role, Problem> {
     let device = membership.device(header.device).map_or(Role::Administrator, |known| known.role);
     let mut person = membership.person(header.person).map_or(Role::Enumerator, |known| known.role);
-    let mut statement = db.prepare_cached("SELECT bytes FROM membership ORDER BY position")?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
+    let statement = db.prepare("SELECT bytes FROM membership ORDER BY position");
+    let rows = statement.query(())?;
+    for row in rows {
         let bytes: Vec<u8> = row.get(0)?;
         // Checked when it was taken in.
         match SignedEntry::decode(&bytes)?.open_unchecked()?.act {
@@ -142,10 +140,10 @@ struct Held {
 
 fn held(core: &Core, limit: usize) -> Result<Vec<Held>, Problem> {
     let text = "SELECT hash, bearer, sealed, testimony FROM recovered ORDER BY earlier IS NULL, earlier, rowid LIMIT ?1";
-    let mut statement = core.db.prepare_cached(text)?;
-    let mut rows = statement.query([limit as i64])?;
+    let statement = core.db.prepare(text);
+    let rows = statement.query([limit as i64])?;
     let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
+    for row in rows {
         let hash = Hash(row.get(0)?);
         let under = held_under(hash);
         let sealed: Vec<u8> = row.get(2)?;
@@ -161,7 +159,7 @@ impl Writer<'_> {
     /// What stands on changes that count no more waits with them.
     fn hold_dependents(&mut self, transaction: &Transaction<'_>, record: RecordId) -> Result<(), Problem> {
         let text = "SELECT caseload FROM change WHERE record = ?1 LIMIT 1";
-        let caseload: Option<[u8; 16]> = transaction.prepare_cached(text)?.query_row([record.0], |row| row.get(0)).optional()?;
+        let caseload: Option<[u8; 16]> = transaction.prepare(text).query_row([record.0], |row| row.get(0)).optional()?;
         let Some(caseload) = caseload.map(CaseloadId) else { return Ok(()) };
         self.records.take(record);
         loop {
@@ -221,16 +219,16 @@ impl Organisation {
                     (*low, *high) = (*byte, *byte);
                 }
             }
-            let text = "SELECT testified AND NOT EXISTS(SELECT 1 FROM pruned WHERE pruned.envelope = envelope.hash), header, \
+            let text = "SELECT testified = 1 AND NOT EXISTS(SELECT 1 FROM pruned WHERE pruned.envelope = envelope.hash), header, \
                         EXISTS(SELECT 1 FROM pruned WHERE pruned.envelope = envelope.hash) FROM envelope WHERE hash BETWEEN ?1 AND ?2 AND caseload = ?3 LIMIT 1";
             let kept: Option<(bool, Vec<u8>, bool)> = core
                 .db
-                .prepare_cached(text)?
+                .prepare(text)
                 .query_row(params![low, high, caseload.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
                 .optional()?;
-            let text = "SELECT earlier IS NOT NULL AND NOT partial FROM recovered WHERE hash BETWEEN ?1 AND ?2 AND caseload = ?3 LIMIT 1";
+            let text = "SELECT earlier IS NOT NULL AND partial = 0 FROM recovered WHERE hash BETWEEN ?1 AND ?2 AND caseload = ?3 LIMIT 1";
             let held: Option<bool> =
-                core.db.prepare_cached(text)?.query_row(params![low, high, caseload.0], |row| row.get(0)).optional()?;
+                core.db.prepare(text).query_row(params![low, high, caseload.0], |row| row.get(0)).optional()?;
             let enough = match (kept, held) {
                 (Some((testified, header, partial)), _) => testified || (!partial && may_still_write(&core, &header)),
                 // Its author brought it: whether it counted in the log that is no more, another tells.
@@ -247,7 +245,7 @@ impl Organisation {
     /// How recovery stands.
     pub fn recovery_status(&self) -> Result<Value, Problem> {
         let since = self.recovering_since()?;
-        let count = |text: &str| -> Result<i64, Problem> { self.read(|db| Ok(db.query_row(text, [], |row| row.get(0))?)) };
+        let count = |text: &str| -> Result<i64, Problem> { self.read(|db| Ok(db.query_row(text, (), |row| row.get(0))?)) };
         let devices = self.devices()?;
         let active = devices.iter().filter(|device| !device.revoked);
         let (home, away): (Vec<_>, Vec<_>) = active.partition(|device| device.last_sync_ms.is_some());
@@ -278,7 +276,7 @@ impl Organisation {
             let mut core = self.writing()?;
             let batch = held(&core, BATCH_MAX)?;
             if batch.is_empty() {
-                core.db.execute("DELETE FROM setting WHERE name = 'recovering'", [])?;
+                core.db.execute("DELETE FROM setting WHERE name = 'recovering'", ())?;
                 core.recovering = false;
                 break;
             }
@@ -287,7 +285,7 @@ impl Organisation {
                 .map(|held| Brought { bearer: held.bearer, envelope: &held.bytes, testimony: held.testimony.as_ref() })
                 .collect();
             let release = |transaction: &Transaction<'_>| {
-                let mut statement = transaction.prepare_cached("DELETE FROM recovered WHERE hash = ?1")?;
+                let statement = transaction.prepare("DELETE FROM recovered WHERE hash = ?1");
                 for held in &batch {
                     statement.execute([held.hash.0])?;
                 }
@@ -318,9 +316,11 @@ impl Organisation {
         for bytes in entries {
             let Ok(LogEntry::Form { definition, retired, .. }) = LogEntry::decode(bytes) else { continue };
             // A device that was away does not know yet that a form was retired.
-            let or = if retired { "REPLACE" } else { "IGNORE" };
-            let text = format!("INSERT OR {or} INTO recovered_form(caseload, hash, entry, bearer) VALUES(?1, ?2, ?3, ?4)");
-            core.db.prepare_cached(&text)?.execute(params![caseload.0, definition.0, bytes, bearer.0])?;
+            let or = if retired { "UPDATE SET entry = excluded.entry, bearer = excluded.bearer" } else { "NOTHING" };
+            let text = format!(
+                "INSERT INTO recovered_form(caseload, hash, entry, bearer) VALUES(?1, ?2, ?3, ?4) ON CONFLICT(caseload, hash) DO {or}"
+            );
+            core.db.prepare(&text).execute(params![caseload.0, definition.0, bytes, bearer.0])?;
         }
         Ok(())
     }

@@ -6,11 +6,11 @@ use karwan_proto::directory::{DirectoryRow, Named};
 use karwan_proto::limits::MAX_NAME_BYTES;
 use karwan_proto::membership::{Act, SignedEntry, Subject};
 use karwan_proto::{CaseloadId, Cursor, DeviceId, Hash, LogEntry, Membership, PersonId, Reason, RecordId, Verdict};
-use rusqlite::{OptionalExtension, params};
 
 use super::Organisation;
 use super::directory;
 use super::forms::{MEDIA_BYTES_MAX, read_form};
+use crate::database::{OptionalExtension, params};
 use crate::problem::Problem;
 
 impl Organisation {
@@ -22,7 +22,7 @@ impl Organisation {
     /// The newest of a device's points that the membership log has.
     pub(crate) fn membership_common(&self, points: &[Cursor]) -> Result<Cursor, Problem> {
         self.read(|db| {
-            let mut statement = db.prepare_cached("SELECT chain FROM membership WHERE position = ?1")?;
+            let statement = db.prepare("SELECT chain FROM membership WHERE position = ?1");
             for point in points {
                 let chain: Option<[u8; 32]> = statement.query_row([point.sequence as i64], |row| row.get(0)).optional()?;
                 if chain.map(Hash) == Some(point.chain) {
@@ -38,8 +38,8 @@ impl Organisation {
     pub(crate) fn take_back_membership(&self, entries: &[SignedEntry]) -> Result<u64, Problem> {
         let mut core = self.writing()?;
         let mut known: BTreeSet<Hash> = {
-            let mut statement = core.db.prepare("SELECT bytes FROM membership")?;
-            let rows = statement.query_map([], |row| row.get::<_, Vec<u8>>(0))?;
+            let statement = core.db.prepare("SELECT bytes FROM membership");
+            let rows = statement.query_map((), |row| row.get::<Vec<u8>>(0))?;
             rows.map(|bytes| Ok(SignedEntry::decode(&bytes?)?.hash())).collect::<Result<_, Problem>>()?
         };
         let mut taken = 0;
@@ -58,12 +58,12 @@ impl Organisation {
             };
             let cursor = next.cursor();
             let core = &mut *core;
-            let transaction = core.db.unchecked_transaction()?;
+            let transaction = core.db.transaction()?;
             transaction.execute(
                 "INSERT INTO membership(position, bytes, chain) VALUES(?1, ?2, ?3)",
                 params![cursor.sequence as i64, signed.encode(), cursor.chain.0],
             )?;
-            transaction.execute("INSERT OR IGNORE INTO setting VALUES('forgot', X'01')", [])?;
+            transaction.execute("INSERT INTO setting(name, value) VALUES('forgot', ?1) ON CONFLICT DO NOTHING", [[1u8]])?;
             taken_out.extend(follow(&transaction, &entry.act)?);
             transaction.commit()?;
             core.membership = next;
@@ -115,8 +115,8 @@ impl Organisation {
 
     fn recovered_forms(&self) -> Result<Vec<(CaseloadId, LogEntry)>, Problem> {
         self.read(|db| {
-            let mut statement = db.prepare_cached("SELECT caseload, entry FROM recovered_form ORDER BY rowid")?;
-            let rows = statement.query_map([], |row| Ok((CaseloadId(row.get(0)?), row.get::<_, Vec<u8>>(1)?)))?;
+            let statement = db.prepare("SELECT caseload, entry FROM recovered_form ORDER BY rowid");
+            let rows = statement.query_map((), |row| Ok((CaseloadId(row.get(0)?), row.get::<Vec<u8>>(1)?)))?;
             rows.map(|row| {
                 let (caseload, bytes) = row?;
                 Ok((caseload, LogEntry::decode(&bytes)?))
@@ -148,7 +148,7 @@ impl Organisation {
             };
             let files: Vec<(String, Hash)> = media.iter().map(|file| (file.name.clone(), file.hash)).collect();
             let core = self.writing()?;
-            let transaction = core.db.unchecked_transaction()?;
+            let transaction = core.db.transaction()?;
             transaction.execute(
                 "INSERT INTO form(hash, caseload, form_id, version, title, file_name, media, retired) VALUES(?1,?2,?3,?4,?5,?6,?7,?8) \
                  ON CONFLICT(hash, caseload) DO UPDATE SET retired = excluded.retired",
@@ -167,13 +167,13 @@ impl Organisation {
             transaction.commit()?;
             published.push(name);
         }
-        self.writing()?.db.execute("DELETE FROM recovered_form", [])?;
+        self.writing()?.db.execute("DELETE FROM recovered_form", ())?;
         Ok((published, lacking))
     }
 }
 
 /// What follows from a decision besides who may do what; gives the records of which something counts no more.
-fn follow(transaction: &rusqlite::Transaction<'_>, act: &Act) -> Result<Vec<RecordId>, Problem> {
+fn follow(transaction: &crate::database::Transaction<'_>, act: &Act) -> Result<Vec<RecordId>, Problem> {
     match act {
         Act::Caseload { caseload } if crate::log::head(transaction, *caseload)?.is_none() => {
             crate::log::begin(transaction, *caseload)?;
@@ -193,20 +193,20 @@ fn follow(transaction: &rusqlite::Transaction<'_>, act: &Act) -> Result<Vec<Reco
 /// What came from somebody since the server was restored was judged without this decision: it waits for a supervisor, unless another device
 /// told that it had been accepted before.
 fn take_out(
-    transaction: &rusqlite::Transaction<'_>,
+    transaction: &crate::database::Transaction<'_>,
     subject: &Subject,
     only: Option<CaseloadId>,
 ) -> Result<Vec<RecordId>, Problem> {
     let mut concerned: Vec<(Hash, CaseloadId)> = Vec::new();
     {
-        let mut statement = transaction.prepare_cached(
+        let statement = transaction.prepare(
             "SELECT envelope.hash, envelope.caseload, envelope.header, envelope.signature FROM caseload \
              JOIN envelope ON envelope.caseload = caseload.id AND envelope.sequence > caseload.restored_head \
              WHERE envelope.testified = 0 AND (SELECT 1 FROM setting WHERE name = 'restored') IS NOT NULL \
              ORDER BY envelope.caseload, envelope.sequence",
-        )?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
+        );
+        let rows = statement.query(())?;
+        for row in rows {
             let caseload = CaseloadId(row.get(1)?);
             let signed = crate::log::signed_header(row.get(2)?, row.get(3)?)?;
             let header = signed.header();
@@ -224,7 +224,7 @@ fn take_out(
         let records: Vec<[u8; 16]> = {
             let text = "SELECT DISTINCT record FROM change WHERE envelope = ?1 AND record NOT IN \
                         (SELECT record FROM verdict WHERE envelope = ?1)";
-            let mut statement = transaction.prepare_cached(text)?;
+            let statement = transaction.prepare(text);
             let rows = statement.query_map([envelope.0], |row| row.get(0))?;
             rows.collect::<Result<_, _>>()?
         };

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use karwan_proto::membership::{Act, Cut, Subject};
 use karwan_proto::{CaseloadId, DeviceId, PersonId, Role};
-use rusqlite::params;
 
 use super::Organisation;
+use crate::database::params;
 use crate::problem::Problem;
 
 /// One device.
@@ -39,21 +39,21 @@ impl Organisation {
     pub fn devices(&self) -> Result<Vec<DeviceRow>, Problem> {
         let membership = self.membership()?;
         let synced: BTreeMap<DeviceId, i64> = self.read(|db| {
-            let mut statement = db.prepare_cached("SELECT device, last_sync_ms FROM device_state")?;
-            Ok(statement.query_map([], |row| Ok((DeviceId(row.get(0)?), row.get(1)?)))?.collect::<Result<_, _>>()?)
+            let statement = db.prepare("SELECT device, last_sync_ms FROM device_state");
+            Ok(statement.query_map((), |row| Ok((DeviceId(row.get(0)?), row.get(1)?)))?.collect::<Result<_, _>>()?)
         })?;
         let waiting: BTreeMap<DeviceId, i64> = self.read(|db| {
-            let mut statement = db.prepare_cached(
+            let statement = db.prepare(
                 "SELECT envelope.device, count(DISTINCT envelope.hash) FROM verdict JOIN envelope ON envelope.hash = verdict.envelope \
                  WHERE verdict.verdict IN (1, 2) AND verdict.reason NOT IN (14, 16) GROUP BY envelope.device",
-            )?;
-            Ok(statement.query_map([], |row| Ok((DeviceId(row.get(0)?), row.get(1)?)))?.collect::<Result<_, _>>()?)
+            );
+            Ok(statement.query_map((), |row| Ok((DeviceId(row.get(0)?), row.get(1)?)))?.collect::<Result<_, _>>()?)
         })?;
         let mut held: BTreeMap<DeviceId, Vec<CaseloadId>> = BTreeMap::new();
         self.read(|db| {
-            let mut statement = db.prepare_cached("SELECT device, caseload FROM held ORDER BY caseload")?;
-            let mut rows = statement.query([])?;
-            while let Some(row) = rows.next()? {
+            let statement = db.prepare("SELECT device, caseload FROM held ORDER BY caseload");
+            let rows = statement.query(())?;
+            for row in rows {
                 held.entry(DeviceId(row.get(0)?)).or_default().push(CaseloadId(row.get(1)?));
             }
             Ok(())
@@ -105,14 +105,14 @@ impl Organisation {
     /// A device says which caseloads it holds.
     pub(crate) fn note_held(&self, device: DeviceId, caseloads: BTreeSet<CaseloadId>) -> Result<(), Problem> {
         let known: BTreeSet<CaseloadId> = self.read(|db| {
-            let mut statement = db.prepare_cached("SELECT caseload FROM held WHERE device = ?1")?;
+            let statement = db.prepare("SELECT caseload FROM held WHERE device = ?1");
             Ok(statement.query_map([device.0], |row| row.get(0).map(CaseloadId))?.collect::<Result<_, _>>()?)
         })?;
         if known == caseloads {
             return Ok(());
         }
         let core = self.writing()?;
-        let transaction = core.db.unchecked_transaction()?;
+        let transaction = core.db.transaction()?;
         transaction.execute("DELETE FROM held WHERE device = ?1", [device.0])?;
         for caseload in caseloads {
             transaction.execute("INSERT INTO held(device, caseload) VALUES(?1, ?2)", params![device.0, caseload.0])?;
@@ -130,7 +130,11 @@ impl Organisation {
     /// A device has heard everything.
     pub(crate) fn note_sync(&self, device: DeviceId) -> Result<(), Problem> {
         let now = self.now_ms();
-        self.writing()?.db.execute("INSERT OR REPLACE INTO device_state VALUES(?1, ?2)", params![device.0, now])?;
+        self.writing()?.db.execute(
+            "INSERT INTO device_state(device, last_sync_ms) VALUES(?1, ?2) \
+                    ON CONFLICT(device) DO UPDATE SET last_sync_ms = excluded.last_sync_ms",
+            params![device.0, now],
+        )?;
         Ok(())
     }
 }

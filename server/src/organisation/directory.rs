@@ -3,9 +3,9 @@
 use karwan_proto::directory::DirectoryRow;
 pub use karwan_proto::directory::Named;
 use karwan_proto::{CaseloadId, DeviceId, PersonId};
-use rusqlite::{Connection, OptionalExtension, params};
 
 use super::Organisation;
+use crate::database::{Connection, OptionalExtension, params};
 use crate::problem::Problem;
 
 fn kind(named: Named) -> i64 {
@@ -30,13 +30,21 @@ fn named(kind: i64) -> Named {
 
 /// Names something; a new name is a new version of the row.
 pub(crate) fn put(db: &Connection, named: Named, id: [u8; 16], name: &str) -> Result<(), Problem> {
-    db.execute("INSERT OR REPLACE INTO directory(kind, id, name) VALUES(?1, ?2, ?3)", params![kind(named), id, name])?;
+    db.execute(
+        "INSERT INTO directory(version, kind, id, name) SELECT coalesce(max(version), 0) + 1, ?1, ?2, ?3 FROM directory WHERE true \
+         ON CONFLICT(kind, id) DO UPDATE SET version = excluded.version, name = excluded.name",
+        params![kind(named), id, name],
+    )?;
     Ok(())
 }
 
 /// Names something that has no name yet.
 pub(crate) fn fill(db: &Connection, named: Named, id: [u8; 16], name: &str) -> Result<(), Problem> {
-    db.execute("INSERT OR IGNORE INTO directory(kind, id, name) VALUES(?1, ?2, ?3)", params![kind(named), id, name])?;
+    db.execute(
+        "INSERT INTO directory(version, kind, id, name) SELECT coalesce(max(version), 0) + 1, ?1, ?2, ?3 FROM directory WHERE true \
+         ON CONFLICT(kind, id) DO NOTHING",
+        params![kind(named), id, name],
+    )?;
     Ok(())
 }
 
@@ -44,16 +52,16 @@ impl Organisation {
     /// Rows after a version: the version of the last, the rows, and whether there are more.
     pub fn directory_after(&self, version: u64, limit: usize) -> Result<(u64, Vec<DirectoryRow>, bool), Problem> {
         self.read(|db| {
-            let mut statement =
-                db.prepare_cached("SELECT version, kind, id, name FROM directory WHERE version > ?1 ORDER BY version LIMIT ?2")?;
-            let mut rows = statement.query(params![version as i64, limit as i64 + 1])?;
+            let statement =
+                db.prepare("SELECT version, kind, id, name FROM directory WHERE version > ?1 ORDER BY version LIMIT ?2");
+            let rows = statement.query(params![version as i64, limit as i64 + 1])?;
             let (mut last, mut found) = (version, Vec::new());
-            while let Some(row) = rows.next()? {
+            for row in rows {
                 if found.len() == limit {
                     return Ok((last, found, true));
                 }
-                last = row.get::<_, i64>(0)? as u64;
-                found.push(DirectoryRow::new(named(row.get(1)?), row.get(2)?, row.get::<_, String>(3)?));
+                last = row.get::<i64>(0)? as u64;
+                found.push(DirectoryRow::new(named(row.get(1)?), row.get(2)?, row.get::<String>(3)?));
             }
             Ok((last, found, false))
         })
@@ -61,8 +69,8 @@ impl Organisation {
 
     fn name_of(&self, named: Named, id: [u8; 16]) -> String {
         let found = self.read(|db| {
-            let mut statement = db.prepare_cached("SELECT name FROM directory WHERE kind = ?1 AND id = ?2")?;
-            Ok(statement.query_row(params![kind(named), id], |row| row.get::<_, String>(0)).optional()?)
+            let statement = db.prepare("SELECT name FROM directory WHERE kind = ?1 AND id = ?2");
+            Ok(statement.query_row(params![kind(named), id], |row| row.get::<String>(0)).optional()?)
         });
         found.ok().flatten().filter(|name| !name.is_empty()).unwrap_or_else(|| PersonId(id).to_string())
     }
@@ -87,7 +95,7 @@ impl Organisation {
 
     fn ids_named(&self, named: Named, name: &str) -> Result<Vec<[u8; 16]>, Problem> {
         self.read(|db| {
-            let mut statement = db.prepare_cached("SELECT id FROM directory WHERE kind = ?1 AND name = ?2 ORDER BY version")?;
+            let statement = db.prepare("SELECT id FROM directory WHERE kind = ?1 AND name = ?2 ORDER BY version");
             Ok(statement.query_map(params![kind(named), name], |row| row.get(0))?.collect::<Result<_, _>>()?)
         })
     }
@@ -99,7 +107,7 @@ impl Organisation {
         }
         // Who has an account comes before namesakes that devices introduced.
         let account: Option<[u8; 16]> = self.read(|db| {
-            let mut statement = db.prepare_cached("SELECT person FROM account WHERE name = ?1")?;
+            let statement = db.prepare("SELECT person FROM account WHERE name = ?1");
             Ok(statement.query_row([name], |row| row.get(0)).optional()?)
         })?;
         if let Some(person) = account {

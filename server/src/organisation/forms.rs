@@ -8,11 +8,11 @@ use karwan_form::model::Form;
 
 use karwan_proto::log::MediaFile;
 use karwan_proto::{CaseloadId, DeviceId, Hash, LogEntry};
-use rusqlite::params;
 use serde::Serialize;
 
 use super::Organisation;
 use super::folder::write_secret;
+use crate::database::params;
 use crate::problem::Problem;
 
 /// Largest media file, in bytes.
@@ -111,11 +111,13 @@ impl Organisation {
             extra: karwan_proto::codec::Extra::default(),
         };
         let names: Vec<(String, Hash)> = files.into_iter().map(|file| (file.name, file.hash)).collect();
-        let mut core = self.writing()?;
+        let core = self.writing()?;
         core.not_recovering()?;
         let transaction = core.db.transaction()?;
         transaction.execute(
-            "INSERT OR REPLACE INTO form(hash, caseload, form_id, version, title, file_name, media, retired) VALUES(?1,?2,?3,?4,?5,?6,?7,0)",
+            "INSERT INTO form(hash, caseload, form_id, version, title, file_name, media, retired) VALUES(?1,?2,?3,?4,?5,?6,?7,0) \
+             ON CONFLICT(hash, caseload) DO UPDATE SET title = excluded.title, file_name = excluded.file_name, \
+             media = excluded.media, retired = 0",
             params![definition.0, caseload_id.0, form.id, form.version, form.title, file_name, serde_json::to_string(&names)?],
         )?;
         crate::log::append(&transaction, caseload_id, &entry, None)?;
@@ -150,7 +152,7 @@ impl Organisation {
                 retired: true,
                 extra: karwan_proto::codec::Extra::default(),
             };
-            let mut core = self.writing()?;
+            let core = self.writing()?;
             core.not_recovering()?;
             let transaction = core.db.transaction()?;
             transaction.execute(
@@ -167,9 +169,8 @@ impl Organisation {
     /// All forms, retired ones too, in the order in which they came.
     pub fn forms(&self) -> Result<Vec<FormRow>, Problem> {
         let rows: Vec<FormRow> = self.read(|db| {
-            let mut statement =
-                db.prepare_cached("SELECT hash, form_id, version, title, caseload, retired FROM form ORDER BY rowid")?;
-            let rows = statement.query_map([], |row| {
+            let statement = db.prepare("SELECT hash, form_id, version, title, caseload, retired FROM form ORDER BY rowid");
+            let rows = statement.query_map((), |row| {
                 Ok(FormRow {
                     hash: Hash(row.get(0)?),
                     form: row.get(1)?,
@@ -192,7 +193,7 @@ impl Organisation {
         }
         let name: Option<String> = self.read(|db| {
             let found = db.query_row("SELECT file_name FROM form WHERE hash = ?1 LIMIT 1", params![hash.0], |row| row.get(0));
-            Ok(rusqlite::OptionalExtension::optional(found)?)
+            Ok(crate::database::OptionalExtension::optional(found)?)
         })?;
         let Some(name) = name else { return Ok(None) };
         let Some(bytes) = self.blob(hash)? else { return Ok(None) };
@@ -240,9 +241,9 @@ impl Organisation {
     pub(crate) fn blob_for(&self, device: DeviceId, hash: Hash) -> Result<Option<Vec<u8>>, Problem> {
         let Ok(readable) = self.writing()?.membership.readable(device) else { return Ok(None) };
         let named = self.read(|db| {
-            let mut statement = db.prepare_cached("SELECT hash, caseload, media FROM form")?;
-            let mut rows = statement.query([])?;
-            while let Some(row) = rows.next()? {
+            let statement = db.prepare("SELECT hash, caseload, media FROM form");
+            let rows = statement.query(())?;
+            for row in rows {
                 let (definition, caseload, media): ([u8; 32], [u8; 16], String) = (row.get(0)?, row.get(1)?, row.get(2)?);
                 let media: Vec<(String, Hash)> = serde_json::from_str(&media).unwrap_or_default();
                 let has = Hash(definition) == hash || media.iter().any(|(_, file)| *file == hash);

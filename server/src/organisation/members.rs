@@ -2,18 +2,18 @@
 
 use karwan_proto::membership::{Act, MembershipEntry, SignedEntry};
 use karwan_proto::{Cursor, Hash, Membership, OrganisationId, SigningKey};
-use rusqlite::{Connection, params};
 
 use super::{Core, Organisation};
 use crate::clock::now_ms;
+use crate::database::{Connection, params};
 use crate::problem::Problem;
 
 /// The state after all entries.
 pub(crate) fn replay(db: &Connection, id: OrganisationId) -> Result<Membership, Problem> {
     let mut membership = Membership::new(id);
-    let mut statement = db.prepare("SELECT bytes FROM membership ORDER BY position")?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
+    let statement = db.prepare("SELECT bytes FROM membership ORDER BY position");
+    let rows = statement.query(())?;
+    for row in rows {
         let bytes: Vec<u8> = row.get(0)?;
         // The signature too: a database that somebody touched must not make somebody an administrator.
         membership.apply(&SignedEntry::decode(&bytes)?)?;
@@ -87,15 +87,14 @@ impl Organisation {
             let known = if after.sequence == 0 {
                 after.chain == start.chain
             } else {
-                let mut statement = db.prepare_cached("SELECT chain FROM membership WHERE position = ?1")?;
+                let statement = db.prepare("SELECT chain FROM membership WHERE position = ?1");
                 let chain: Option<[u8; 32]> =
-                    rusqlite::OptionalExtension::optional(statement.query_row([after.sequence as i64], |row| row.get(0)))?;
+                    crate::database::OptionalExtension::optional(statement.query_row([after.sequence as i64], |row| row.get(0)))?;
                 chain.map(Hash) == Some(after.chain)
             };
             let from = if known { after.sequence } else { 0 };
-            let mut statement =
-                db.prepare_cached("SELECT bytes FROM membership WHERE position > ?1 ORDER BY position LIMIT ?2")?;
-            let rows = statement.query_map(params![from as i64, limit as i64 + 1], |row| row.get::<_, Vec<u8>>(0))?;
+            let statement = db.prepare("SELECT bytes FROM membership WHERE position > ?1 ORDER BY position LIMIT ?2");
+            let rows = statement.query_map(params![from as i64, limit as i64 + 1], |row| row.get::<Vec<u8>>(0))?;
             let mut entries = Vec::new();
             for bytes in rows {
                 entries.push(SignedEntry::decode(&bytes?)?);

@@ -21,10 +21,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use karwan_form::model::Form;
 use karwan_proto::membership::Act;
 use karwan_proto::{CaseloadId, Hash, IncarnationId, Membership, OrganisationId, PersonId, Role, SigningKey};
-use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::Notify;
 
 use crate::clock::random;
+use crate::database::{Connection, OptionalExtension, params, sqlite};
 use crate::log::cache::RecordCache;
 use crate::problem::Problem;
 use directory::Named;
@@ -99,8 +99,8 @@ impl Organisation {
         let id = root.public().organisation();
         // Written to a side file and renamed: an interrupted `init` leaves no half organisation.
         let unfinished = path.join("karwan.db.unfinished");
-        let db = schema::open(&unfinished, schema::MAIN)?;
-        let keys = schema::open(&folder.keys_database(), schema::KEYS)?;
+        let db = sqlite::open(&unfinished, schema::MAIN)?;
+        let keys = sqlite::open(&folder.keys_database(), schema::KEYS)?;
         db.execute("INSERT INTO setting VALUES('organisation', ?1)", params![id.0])?;
         db.execute("INSERT INTO setting VALUES('root', ?1)", params![root.public().0])?;
         db.execute("INSERT INTO setting VALUES('epoch', ?1)", params![1i64.to_le_bytes()])?;
@@ -149,9 +149,9 @@ impl Organisation {
     pub fn with_lock(folder: Folder, lock: Lock) -> Result<Self, Problem> {
         folder.require()?;
         std::fs::create_dir_all(folder.attachments())?;
-        let db = schema::open(&folder.database(), schema::MAIN)?;
-        let keys = schema::open(&folder.keys_database(), schema::KEYS)?;
-        let id: [u8; 16] = db.query_row("SELECT value FROM setting WHERE name = 'organisation'", [], |row| row.get(0))?;
+        let db = sqlite::open(&folder.database(), schema::MAIN)?;
+        let keys = sqlite::open(&folder.keys_database(), schema::KEYS)?;
+        let id: [u8; 16] = db.query_row("SELECT value FROM setting WHERE name = 'organisation'", (), |row| row.get(0))?;
         let id = OrganisationId(id);
         let membership = members::replay(&db, id)?;
         let server_key = read_key(&folder, "server.key")?;
@@ -221,7 +221,10 @@ impl Organisation {
 
     /// Keeps a small value by name.
     pub fn set_setting(&self, name: &str, value: &[u8]) -> Result<(), Problem> {
-        self.writing()?.db.execute("INSERT OR REPLACE INTO setting VALUES(?1, ?2)", params![name, value])?;
+        self.writing()?.db.execute(
+            "INSERT INTO setting(name, value) VALUES(?1, ?2) ON CONFLICT(name) DO UPDATE SET value = excluded.value",
+            params![name, value],
+        )?;
         Ok(())
     }
 

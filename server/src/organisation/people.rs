@@ -6,12 +6,12 @@ use argon2::Argon2;
 use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
 use karwan_proto::membership::{Act, Subject};
 use karwan_proto::{CaseloadId, PersonId, Role};
-use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
 
 use super::Organisation;
 use super::directory::{self, Named};
 use crate::clock::random;
+use crate::database::{Connection, OptionalExtension, params};
 use crate::problem::Problem;
 
 /// Longest name of a person, device or caseload, in bytes.
@@ -108,8 +108,8 @@ impl Organisation {
     pub fn people(&self) -> Result<Vec<PersonRow>, Problem> {
         let membership = self.membership()?;
         let accounts: std::collections::BTreeMap<PersonId, bool> = self.read(|db| {
-            let mut statement = db.prepare("SELECT person, password IS NOT NULL AND disabled = 0 FROM account")?;
-            Ok(statement.query_map([], |row| Ok((PersonId(row.get(0)?), row.get(1)?)))?.collect::<Result<_, _>>()?)
+            let statement = db.prepare("SELECT person, password IS NOT NULL AND disabled = 0 FROM account");
+            Ok(statement.query_map((), |row| Ok((PersonId(row.get(0)?), row.get(1)?)))?.collect::<Result<_, _>>()?)
         })?;
         let mut people: Vec<PersonRow> = membership
             .people()
@@ -142,7 +142,7 @@ impl Organisation {
     /// Who signs in with this name and password.
     pub fn sign_in(&self, name: &str, password: &str) -> Result<Option<(PersonId, Role)>, Problem> {
         let found: Option<([u8; 16], Option<String>)> = self.read(|db| {
-            let mut statement = db.prepare_cached("SELECT person, password FROM account WHERE name = ?1 AND disabled = 0")?;
+            let statement = db.prepare("SELECT person, password FROM account WHERE name = ?1 AND disabled = 0");
             Ok(statement.query_row([name], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
         })?;
         let (person, hash) = match found {
@@ -173,8 +173,8 @@ impl Organisation {
     /// All caseloads.
     pub fn caseloads(&self) -> Result<Vec<CaseloadRow>, Problem> {
         let rows: Vec<([u8; 16], i64)> = self.read(|db| {
-            let mut statement = db.prepare_cached("SELECT id, head FROM caseload ORDER BY rowid")?;
-            Ok(statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?)
+            let statement = db.prepare("SELECT id, head FROM caseload ORDER BY rowid");
+            Ok(statement.query_map((), |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?)
         })?;
         let row =
             |(id, head)| CaseloadRow { caseload: CaseloadId(id), name: self.caseload_name(CaseloadId(id)), entries: head as u64 };

@@ -2,10 +2,8 @@
 
 use std::path::PathBuf;
 use std::sync::Mutex;
-use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
-
+use crate::database::{Connection, sqlite};
 use crate::problem::Problem;
 
 /// Connections kept.
@@ -26,15 +24,7 @@ impl Readers {
     /// Reads, beside the writer and other readers.
     pub(crate) fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Problem>) -> Result<T, Problem> {
         let kept = self.kept.lock().ok().and_then(|mut kept| kept.pop());
-        let connection = if let Some(connection) = kept {
-            connection
-        } else {
-            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-            let connection = Connection::open_with_flags(&self.path, flags)?;
-            connection.busy_timeout(Duration::from_secs(10))?;
-            super::schema::keep_statements(&connection)?;
-            connection
-        };
+        let connection = if let Some(connection) = kept { connection } else { sqlite::open_to_read(&self.path)? };
         let outcome = work(&connection);
         if let Ok(mut kept) = self.kept.lock()
             && kept.len() < READERS_MAX

@@ -1,13 +1,5 @@
 //! The tables of an organisation: append-only migrations, position + 1 is the version that `PRAGMA user_version` keeps.
 
-use rusqlite::config::DbConfig;
-use rusqlite::{Connection, TransactionBehavior};
-
-use crate::problem::Problem;
-
-/// Prepared statements that a connection keeps.
-const STATEMENTS_MAX: usize = 64;
-
 /// Everything but keys and projections.
 pub const MAIN: &[&str] = &[
     "
@@ -164,38 +156,3 @@ ALTER TABLE generation_key RENAME TO record_key;
 ", "
 CREATE TABLE attachment_key(name TEXT PRIMARY KEY, key BLOB NOT NULL) STRICT, WITHOUT ROWID;
 "];
-
-/// Opens a database, durable at every commit, and brings it to the newest schema.
-pub fn open(path: &std::path::Path, migrations: &[&str]) -> Result<Connection, Problem> {
-    let mut connection = Connection::open(path)?;
-    connection.busy_timeout(std::time::Duration::from_secs(10))?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    // What is deleted is overwritten: an erasure reaches free pages too.
-    connection.pragma_update_and_check(None, "secure_delete", "ON", |_| Ok(()))?;
-    keep_statements(&connection)?;
-    let known = migrations.len() as i64;
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Exclusive)?;
-    let found: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    if found > known {
-        return Err(Problem::new(
-            Problem::FOLDER,
-            "newer-database",
-            format!("the database has schema {found}, this program knows {known}"),
-            "Use the newer karwan that wrote it.",
-        ));
-    }
-    for step in migrations.iter().skip(usize::try_from(found).unwrap_or(0)) {
-        transaction.execute_batch(step)?;
-    }
-    transaction.pragma_update(None, "user_version", known)?;
-    transaction.commit()?;
-    Ok(connection)
-}
-
-/// Keeps so many prepared statements, and as they were compiled: otherwise each is compiled again for every value that it is given.
-pub(crate) fn keep_statements(connection: &Connection) -> Result<(), Problem> {
-    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-    Ok(())
-}

@@ -15,8 +15,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use karwan_form::model::Form;
 use karwan_proto::{CaseloadId, Cursor, Hash, LogEntry, RecordId};
 use karwan_record::Shape;
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
+use crate::database::{Connection, OptionalExtension, Transaction, params};
 use crate::organisation::Organisation;
 use crate::organisation::folder::Folder;
 use crate::organisation::readers::Readers;
@@ -42,7 +42,7 @@ impl Projector {
     /// Opens the tables of an organisation; makes them where there are none, and anew where they are of another log.
     pub fn open(organisation: &Organisation) -> Result<Self, Problem> {
         let path = Folder(organisation.folder().to_path_buf()).projection();
-        let mut connection = schema::open(&path)?;
+        let connection = schema::open(&path)?;
         if !is_of(&connection, organisation)? {
             let transaction = connection.transaction()?;
             schema::clear(&transaction)?;
@@ -57,7 +57,7 @@ impl Projector {
         // Up to where the logs are now: this ends also while envelopes keep coming.
         for (caseload, head) in organisation.heads()? {
             loop {
-                let mut connection = self.writing();
+                let connection = self.writing();
                 let from = cursor(&connection, caseload)?;
                 if from.sequence >= head.sequence {
                     break;
@@ -80,7 +80,7 @@ impl Projector {
 
     /// Drops all tables and reads the logs again from the first entry. Who reads meanwhile sees the old tables.
     pub fn rebuild(&self, organisation: &Organisation) -> Result<u64, Problem> {
-        let mut connection = self.writing();
+        let connection = self.writing();
         let transaction = connection.transaction()?;
         schema::clear(&transaction)?;
         let mut entries = 0;
@@ -100,8 +100,8 @@ impl Projector {
     /// Leaves nothing of what was deleted in the index and the write-ahead log.
     fn scrub(&self) -> Result<(), Problem> {
         let connection = self.writing();
-        connection.execute("INSERT INTO search(search) VALUES('optimize')", [])?;
-        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        connection.execute("INSERT INTO search(search) VALUES('optimize')", ())?;
+        connection.scrub()?;
         Ok(())
     }
 
@@ -173,7 +173,10 @@ impl Projector {
         }
         rows::put_all(transaction, self, organisation, &touched)?;
         transaction
-            .prepare_cached("INSERT OR REPLACE INTO cursor(caseload, sequence, chain) VALUES(?1, ?2, ?3)")?
+            .prepare(
+                "INSERT INTO cursor(caseload, sequence, chain) VALUES(?1, ?2, ?3) \
+                ON CONFLICT(caseload) DO UPDATE SET sequence = excluded.sequence, chain = excluded.chain",
+            )
             .execute(params![caseload.0, to.sequence as i64, to.chain.0])?;
         let closed = entries.iter().any(|(_, entry)| matches!(entry, LogEntry::Closed { .. } | LogEntry::Generation { .. }));
         Ok(Read { entries: entries.len() as u64, closed })
@@ -190,19 +193,19 @@ struct Read {
 
 /// Notes when the newest of a record came to count here, by the server's clock.
 fn arrived(transaction: &Transaction<'_>, caseload: CaseloadId, record: RecordId, at_ms: i64) -> Result<(), Problem> {
-    let mut statement = transaction.prepare_cached(
+    let statement = transaction.prepare(
         "INSERT INTO arrival(caseload, owner, at_ms) VALUES(?1, ?2, ?3) \
-         ON CONFLICT(caseload, owner) DO UPDATE SET at_ms = max(at_ms, excluded.at_ms)",
-    )?;
+         ON CONFLICT(caseload, owner) DO UPDATE SET at_ms = excluded.at_ms WHERE arrival.at_ms < excluded.at_ms",
+    );
     statement.execute(params![caseload.0, record.to_string(), at_ms])?;
     Ok(())
 }
 
 /// How far a log was read.
 fn cursor(connection: &Connection, caseload: CaseloadId) -> Result<Cursor, Problem> {
-    let mut statement = connection.prepare_cached("SELECT sequence, chain FROM cursor WHERE caseload = ?1")?;
+    let statement = connection.prepare("SELECT sequence, chain FROM cursor WHERE caseload = ?1");
     let row = statement
-        .query_row([caseload.0], |row| Ok(Cursor { sequence: row.get::<_, i64>(0)? as u64, chain: Hash(row.get(1)?) }))
+        .query_row([caseload.0], |row| Ok(Cursor { sequence: row.get::<i64>(0)? as u64, chain: Hash(row.get(1)?) }))
         .optional()?;
     Ok(row.unwrap_or_else(|| Cursor::start_of(caseload)))
 }
@@ -210,8 +213,8 @@ fn cursor(connection: &Connection, caseload: CaseloadId) -> Result<Cursor, Probl
 /// Whether all that was read is still in the logs: a folder that was restored from a backup has logs that are shorter.
 fn is_of(connection: &Connection, organisation: &Organisation) -> Result<bool, Problem> {
     let caseloads: Vec<CaseloadId> = connection
-        .prepare("SELECT caseload FROM cursor")?
-        .query_map([], |row| Ok(CaseloadId(row.get(0)?)))?
+        .prepare("SELECT caseload FROM cursor")
+        .query_map((), |row| Ok(CaseloadId(row.get(0)?)))?
         .collect::<Result<_, _>>()?;
     for caseload in caseloads {
         let read = cursor(connection, caseload)?;
@@ -224,10 +227,10 @@ fn is_of(connection: &Connection, organisation: &Organisation) -> Result<bool, P
 
 /// Records that were projected without this form.
 fn unread(transaction: &Transaction<'_>, form: Hash) -> Result<Vec<(CaseloadId, RecordId)>, Problem> {
-    let mut statement = transaction.prepare_cached("SELECT caseload, id FROM record WHERE form = ?1 AND form_known = 0")?;
-    let mut rows = statement.query([form.0])?;
+    let statement = transaction.prepare("SELECT caseload, id FROM record WHERE form = ?1 AND form_known = 0");
+    let rows = statement.query([form.0])?;
     let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
+    for row in rows {
         let id: String = row.get(1)?;
         if let Ok(record) = id.parse() {
             found.push((CaseloadId(row.get(0)?), record));

@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use karwan_linkage::{Identity, link_keys};
 use karwan_proto::{CaseloadId, DeviceId, PersonId, RecordId};
 use karwan_record::{ItemKind, ItemValue, Projection, ReviewItem, place};
-use rusqlite::{OptionalExtension, Transaction, params};
 use serde::{Deserialize, Serialize};
 
 use super::rows::{StoredItem, put_item};
+use crate::database::{OptionalExtension, Transaction, params};
 use crate::problem::Problem;
 
 /// Registrations that may share a key. One that more share (a document of zeros) tells nobody apart and pairs nobody.
@@ -89,15 +89,18 @@ pub(super) fn put(
     };
     let (old, new) = (keys(&before), keys(&now));
     if now == People::default() {
-        transaction.prepare_cached("DELETE FROM people WHERE record = ?1")?.execute([record.0])?;
+        transaction.prepare("DELETE FROM people WHERE record = ?1").execute([record.0])?;
     } else {
         transaction
-            .prepare_cached("INSERT OR REPLACE INTO people(record, caseload, body) VALUES(?1, ?2, ?3)")?
+            .prepare(
+                "INSERT INTO people(record, caseload, body) VALUES(?1, ?2, ?3) \
+                ON CONFLICT(record) DO UPDATE SET caseload = excluded.caseload, body = excluded.body",
+            )
             .execute(params![record.0, caseload.0, serde_json::to_string(&now)?])?;
     }
-    transaction.prepare_cached("DELETE FROM link WHERE record = ?1")?.execute([record.0])?;
-    let mut statement =
-        transaction.prepare_cached("INSERT OR IGNORE INTO link(caseload, key, record, place) VALUES(?1, ?2, ?3, ?4)")?;
+    transaction.prepare("DELETE FROM link WHERE record = ?1").execute([record.0])?;
+    let statement =
+        transaction.prepare("INSERT INTO link(caseload, key, record, place) VALUES(?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING");
     for registration in &now.registrations {
         for key in &registration.keys {
             statement.execute(params![caseload.0, key, record.0, registration.place])?;
@@ -117,10 +120,9 @@ pub(super) fn put(
 /// Writes the pairs that a record is in.
 pub(super) fn pair(transaction: &Transaction<'_>, caseload: CaseloadId, record: RecordId) -> Result<(), Problem> {
     let owner = record.to_string();
-    let mut statement =
-        transaction.prepare_cached("DELETE FROM item WHERE caseload = ?1 AND owner = ?2 AND kind = 'duplicate'")?;
+    let statement = transaction.prepare("DELETE FROM item WHERE caseload = ?1 AND owner = ?2 AND kind = 'duplicate'");
     statement.execute(params![caseload.0, owner])?;
-    let mut statement = transaction.prepare_cached("DELETE FROM item WHERE caseload = ?1 AND other = ?2")?;
+    let statement = transaction.prepare("DELETE FROM item WHERE caseload = ?1 AND other = ?2");
     statement.execute(params![caseload.0, owner])?;
     let Some(people) = read(transaction, record)? else { return Ok(()) };
     let mut pairs: BTreeMap<[(RecordId, String); 2], BTreeSet<String>> = BTreeMap::new();
@@ -186,19 +188,19 @@ fn item(both: &[(RecordId, String); 2], keys: &BTreeSet<String>, people: [&Regis
 }
 
 fn read(transaction: &Transaction<'_>, record: RecordId) -> Result<Option<People>, Problem> {
-    let mut statement = transaction.prepare_cached("SELECT body FROM people WHERE record = ?1")?;
+    let statement = transaction.prepare("SELECT body FROM people WHERE record = ?1");
     let body: Option<String> = statement.query_row([record.0], |row| row.get(0)).optional()?;
     Ok(body.map(|body| serde_json::from_str(&body)).transpose()?)
 }
 
 /// How many registrations share a key.
 fn shared(transaction: &Transaction<'_>, caseload: CaseloadId, key: &str) -> Result<i64, Problem> {
-    let mut statement = transaction.prepare_cached("SELECT count(*) FROM link WHERE caseload = ?1 AND key = ?2")?;
+    let statement = transaction.prepare("SELECT count(*) FROM link WHERE caseload = ?1 AND key = ?2");
     Ok(statement.query_row(params![caseload.0, key], |row| row.get(0))?)
 }
 
 fn sharers(transaction: &Transaction<'_>, caseload: CaseloadId, key: &str) -> Result<Vec<(RecordId, String)>, Problem> {
-    let mut statement = transaction.prepare_cached("SELECT record, place FROM link WHERE caseload = ?1 AND key = ?2")?;
+    let statement = transaction.prepare("SELECT record, place FROM link WHERE caseload = ?1 AND key = ?2");
     let rows = statement.query_map(params![caseload.0, key], |row| Ok((RecordId(row.get(0)?), row.get(1)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }

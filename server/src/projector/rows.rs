@@ -8,12 +8,12 @@ use karwan_linkage::{fold_key, search_text};
 use karwan_proto::{CaseloadId, Hash, Reason, RecordId, Verdict};
 use karwan_record::entities::{self, ENTITY_FORM, EntityWriteBody};
 use karwan_record::{ItemKind, ItemValue, Projection, Record, ReviewItem, ReviewState, Shape, project_with};
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use serde::{Deserialize, Serialize};
 
 use super::body::Body;
 use super::people;
 use super::{KnownForm, Projector};
+use crate::database::{Connection, OptionalExtension, Transaction, params};
 use crate::log::JudgedRow;
 use crate::organisation::Organisation;
 use crate::problem::Problem;
@@ -81,7 +81,7 @@ pub(super) fn put_all(
             // It moved: what it was here goes, and its rows are those of where it is.
             remove_listed(transaction, *caseload, &id.to_string())?;
             let items = "DELETE FROM item WHERE caseload = ?1 AND (owner = ?2 OR other = ?2)";
-            transaction.prepare_cached(items)?.execute(params![caseload.0, id.to_string()])?;
+            transaction.prepare(items).execute(params![caseload.0, id.to_string()])?;
         }
         here.insert((stands, *id));
     }
@@ -232,7 +232,7 @@ struct Listed<'a> {
 }
 
 fn put_listed(transaction: &Transaction<'_>, row: &Listed<'_>, folded: &str) -> Result<(), Problem> {
-    let mut statement = transaction.prepare_cached(
+    let statement = transaction.prepare(
         "INSERT INTO record(caseload, kind, owner, id, source, version, form, form_known, title, title_key, status, returned, person, \
          device, assigned, due, made_ms, updated_ms, offset_minutes, consent_withdrawn, body) \
          VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21) \
@@ -241,7 +241,7 @@ fn put_listed(transaction: &Transaction<'_>, row: &Listed<'_>, folded: &str) -> 
          returned = excluded.returned, person = excluded.person, device = excluded.device, assigned = excluded.assigned, \
          due = excluded.due, made_ms = excluded.made_ms, updated_ms = excluded.updated_ms, offset_minutes = excluded.offset_minutes, \
          consent_withdrawn = excluded.consent_withdrawn, body = excluded.body RETURNING number",
-    )?;
+    );
     let title_key = fold_key(row.title).replace(' ', "");
     let parameters = params![
         row.caseload.0,
@@ -267,17 +267,15 @@ fn put_listed(transaction: &Transaction<'_>, row: &Listed<'_>, folded: &str) -> 
         row.body,
     ];
     let number: i64 = statement.query_row(parameters, |row| row.get(0))?;
-    transaction
-        .prepare_cached("INSERT OR REPLACE INTO search(rowid, folded) VALUES(?1, ?2)")?
-        .execute(params![number, folded])?;
+    transaction.prepare("INSERT OR REPLACE INTO search(rowid, folded) VALUES(?1, ?2)").execute(params![number, folded])?;
     Ok(())
 }
 
 fn remove_listed(transaction: &Transaction<'_>, caseload: CaseloadId, owner: &str) -> Result<(), Problem> {
-    let mut statement = transaction.prepare_cached("DELETE FROM record WHERE caseload = ?1 AND owner = ?2 RETURNING number")?;
+    let statement = transaction.prepare("DELETE FROM record WHERE caseload = ?1 AND owner = ?2 RETURNING number");
     let number: Option<i64> = statement.query_row(params![caseload.0, owner], |row| row.get(0)).optional()?;
     if let Some(number) = number {
-        transaction.prepare_cached("DELETE FROM search WHERE rowid = ?1")?.execute([number])?;
+        transaction.prepare("DELETE FROM search WHERE rowid = ?1").execute([number])?;
     }
     Ok(())
 }
@@ -289,8 +287,7 @@ fn put_items<'a>(
     owner: &str,
     items: impl Iterator<Item = &'a ReviewItem>,
 ) -> Result<(), Problem> {
-    let mut statement =
-        transaction.prepare_cached("DELETE FROM item WHERE caseload = ?1 AND owner = ?2 AND kind != 'duplicate'")?;
+    let statement = transaction.prepare("DELETE FROM item WHERE caseload = ?1 AND owner = ?2 AND kind != 'duplicate'");
     statement.execute(params![caseload.0, owner])?;
     for item in items {
         put_item(transaction, caseload, owner, None, &StoredItem { item: item.clone(), records: Vec::new() })?;
@@ -308,9 +305,11 @@ pub(super) fn put_item(
 ) -> Result<(), Problem> {
     let item = &stored.item;
     transaction
-        .prepare_cached(
-            "INSERT OR REPLACE INTO item(caseload, owner, id, other, kind, since_ms, body) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-        )?
+        .prepare(
+            "INSERT INTO item(caseload, owner, id, other, kind, since_ms, body) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7) \
+             ON CONFLICT(caseload, owner, id) DO UPDATE SET other = excluded.other, kind = excluded.kind, \
+             since_ms = excluded.since_ms, body = excluded.body",
+        )
         .execute(params![caseload.0, owner, item.id, other, item.kind.as_str(), item.since_ms, serde_json::to_string(stored)?])?;
     Ok(())
 }
@@ -323,7 +322,7 @@ fn put_writes(
     writes: &[EntityWriteBody],
 ) -> Result<Vec<(CaseloadId, String, String)>, Problem> {
     let before: Vec<(CaseloadId, String, String, String)> = transaction
-        .prepare_cached("SELECT caseload, list, entity, body FROM entity_write WHERE record = ?1 ORDER BY list, entity")?
+        .prepare("SELECT caseload, list, entity, body FROM entity_write WHERE record = ?1 ORDER BY list, entity")
         .query_map([record.0], |row| Ok((CaseloadId(row.get(0)?), row.get(1)?, row.get(2)?, row.get(3)?)))?
         .collect::<Result<_, _>>()?;
     let mut now = writes
@@ -336,9 +335,9 @@ fn put_writes(
     if before == now {
         return Ok(Vec::new());
     }
-    transaction.prepare_cached("DELETE FROM entity_write WHERE record = ?1")?.execute([record.0])?;
-    let mut statement = transaction
-        .prepare_cached("INSERT INTO entity_write(caseload, list, entity, record, body) VALUES(?1, ?2, ?3, ?4, ?5)")?;
+    transaction.prepare("DELETE FROM entity_write WHERE record = ?1").execute([record.0])?;
+    let statement =
+        transaction.prepare("INSERT INTO entity_write(caseload, list, entity, record, body) VALUES(?1, ?2, ?3, ?4, ?5)");
     for (caseload, list, entity, body) in &now {
         statement.execute(params![caseload.0, list, entity, record.0, body])?;
     }
@@ -352,12 +351,12 @@ pub(crate) fn writes_to(
     list: &str,
     entity: &str,
 ) -> Result<Vec<EntityWriteBody>, Problem> {
-    let mut statement = connection
-        .prepare_cached("SELECT body FROM entity_write WHERE caseload = ?1 AND list = ?2 AND entity = ?3 ORDER BY record")?;
-    let mut rows = statement.query(params![caseload.0, list, entity])?;
+    let statement =
+        connection.prepare("SELECT body FROM entity_write WHERE caseload = ?1 AND list = ?2 AND entity = ?3 ORDER BY record");
+    let rows = statement.query(params![caseload.0, list, entity])?;
     let mut writes = Vec::new();
-    while let Some(row) = rows.next()? {
-        writes.push(serde_json::from_str(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)?);
+    for row in rows {
+        writes.push(serde_json::from_str(row.text(0)?)?);
     }
     Ok(writes)
 }

@@ -1,8 +1,6 @@
 //! The tables: made from the logs, in a database of their own that can be dropped.
 
-use rusqlite::{Connection, Transaction};
-
-use crate::organisation::schema;
+use crate::database::{Connection, Transaction, sqlite};
 use crate::problem::Problem;
 
 /// Version of the tables and of what is written to them: a database of another one is dropped.
@@ -127,7 +125,7 @@ pub(super) fn open(path: &std::path::Path) -> Result<Connection, Problem> {
 }
 
 fn attempt(path: &std::path::Path) -> Result<Option<Connection>, Problem> {
-    let connection = schema::open(path, TABLES)?;
+    let connection = sqlite::open_file(path, TABLES)?;
     // What is lost with the power is read from the logs again.
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     let kept: i64 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
@@ -137,16 +135,15 @@ fn attempt(path: &std::path::Path) -> Result<Option<Connection>, Problem> {
         VERSION => {}
         _ => return Ok(None),
     }
-    Ok(Some(connection))
+    Ok(Some(sqlite::over(connection)))
 }
 
 /// Empties all tables.
 pub(super) fn clear(transaction: &Transaction<'_>) -> Result<(), Problem> {
-    transaction.execute_batch(
-        "DELETE FROM cursor; DELETE FROM record; INSERT INTO search(search) VALUES('delete-all'); DELETE FROM item; \
-         DELETE FROM arrival; \
-         DELETE FROM entity_write; DELETE FROM people; DELETE FROM link;",
-    )?;
+    for (table, _, _) in DUMPED {
+        transaction.execute(&format!("DELETE FROM {table}"), ())?;
+    }
+    transaction.execute("INSERT INTO search(search) VALUES('delete-all')", ())?;
     Ok(())
 }
 
@@ -154,13 +151,10 @@ pub(super) fn clear(transaction: &Transaction<'_>) -> Result<(), Problem> {
 pub(super) fn dump(connection: &Connection) -> Result<Vec<String>, Problem> {
     let mut lines = Vec::new();
     for (table, columns, order) in DUMPED {
-        let mut statement = connection.prepare(&format!("SELECT {columns} FROM {table} ORDER BY {order}"))?;
-        let count = statement.column_count();
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
+        let statement = connection.prepare(format!("SELECT {columns} FROM {table} ORDER BY {order}"));
+        for row in statement.query(())? {
             let mut line = table.to_owned();
-            for column in 0..count {
-                let value: rusqlite::types::Value = row.get(column)?;
+            for value in row.values() {
                 line.push_str(&format!("|{value:?}"));
             }
             lines.push(line);

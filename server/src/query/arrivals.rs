@@ -1,10 +1,9 @@
 //! What arrived on which day, by form and device.
 
 use karwan_proto::DeviceId;
-use rusqlite::params_from_iter;
-use rusqlite::types::Value;
 
 use super::{Names, Scope};
+use crate::database::Value;
 use crate::host::Host;
 use crate::problem::Problem;
 
@@ -32,20 +31,19 @@ pub fn arrivals(host: &Host, scope: &Scope, since_ms: i64) -> Result<(Vec<Arriva
          WHERE arrival.at_ms >= ?1 AND {condition}"
     );
     host.projector.read(|db| {
-        let mut newest =
-            db.prepare_cached(&format!("SELECT record.offset_minutes {arrived} ORDER BY record.updated_ms DESC LIMIT 1"))?;
-        let offset = newest.query_map(params_from_iter(&parameters), |row| row.get(0))?.next().transpose()?.unwrap_or(0);
-        let mut statement = db.prepare_cached(&format!(
+        let newest = db.prepare(format!("SELECT record.offset_minutes {arrived} ORDER BY record.updated_ms DESC LIMIT 1"));
+        let offset = newest.query_map(&parameters, |row| row.get(0))?.next().transpose()?.unwrap_or(0);
+        let statement = db.prepare(format!(
             "SELECT source, device, (arrival.at_ms + {offset} * 60000) / 86400000 AS day, count(*) {arrived} \
              GROUP BY source, device, day ORDER BY source, device, day"
-        ))?;
-        let rows = statement.query_map(params_from_iter(&parameters), |row| {
+        ));
+        let rows = statement.query_map(&parameters, |row| {
             let device: Option<[u8; 16]> = row.get(1)?;
             Ok(Arrival {
                 form: row.get(0)?,
                 device: device.map(|device| names.device(DeviceId(device))).unwrap_or_default(),
                 day: row.get(2)?,
-                count: row.get::<_, i64>(3)? as u64,
+                count: row.get::<i64>(3)? as u64,
             })
         })?;
         Ok((rows.collect::<Result<_, _>>()?, offset))

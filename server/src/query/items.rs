@@ -1,11 +1,10 @@
 //! Open review items.
 
 use karwan_proto::CaseloadId;
-use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
 use super::{ItemListed, ItemListedValue, Names, Scope};
 use crate::clock::rfc3339;
+use crate::database::{Connection, OptionalExtension, Row, Value, params};
 use crate::host::Host;
 use crate::problem::Problem;
 use crate::projector::rows::StoredItem;
@@ -25,15 +24,15 @@ pub(crate) struct FoundItem {
 const COLUMNS: &str = "SELECT item.caseload, item.body, record.kind, record.title, record.source FROM item \
     LEFT JOIN record ON record.caseload = item.caseload AND record.owner = item.owner";
 
-fn found(row: &Row<'_>) -> Result<FoundItem, Problem> {
+fn found(row: &Row) -> Result<FoundItem, Problem> {
     // Of what is quarantined there may be no record yet.
-    let is_entity: bool = row.get::<_, Option<bool>>(2)?.unwrap_or(false);
-    let source: String = row.get::<_, Option<String>>(4)?.unwrap_or_default();
+    let is_entity: bool = row.get::<Option<bool>>(2)?.unwrap_or(false);
+    let source: String = row.get::<Option<String>>(4)?.unwrap_or_default();
     Ok(FoundItem {
         caseload: CaseloadId(row.get(0)?),
-        stored: serde_json::from_str(row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?)?,
+        stored: serde_json::from_str(row.text(1)?)?,
         list: is_entity.then(|| source.clone()),
-        title: row.get::<_, Option<String>>(3)?.unwrap_or_default(),
+        title: row.get::<Option<String>>(3)?.unwrap_or_default(),
         source,
     })
 }
@@ -47,13 +46,12 @@ pub(super) fn shown(names: &Names<'_>, stored: &StoredItem) -> Vec<ItemListedVal
 
 /// The items of a record or entity, duplicates with another record included.
 pub(super) fn stored_of(db: &Connection, caseload: CaseloadId, owner: &str) -> Result<Vec<StoredItem>, Problem> {
-    let mut statement = db.prepare_cached(
-        "SELECT body FROM item WHERE caseload = ?1 AND (owner = ?2 OR other = ?2) ORDER BY kind, since_ms, owner, id",
-    )?;
-    let mut rows = statement.query(params![caseload.0, owner])?;
+    let statement =
+        db.prepare("SELECT body FROM item WHERE caseload = ?1 AND (owner = ?2 OR other = ?2) ORDER BY kind, since_ms, owner, id");
+    let rows = statement.query(params![caseload.0, owner])?;
     let mut items = Vec::new();
-    while let Some(row) = rows.next()? {
-        items.push(serde_json::from_str(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)?);
+    for row in rows {
+        items.push(serde_json::from_str(row.text(0)?)?);
     }
     Ok(items)
 }
@@ -82,12 +80,11 @@ pub fn items(host: &Host, scope: &Scope) -> Result<Vec<ItemListed>, Problem> {
     let mut parameters = Vec::new();
     let condition = scope.condition("item.caseload", &mut parameters);
     host.projector.read(|db| {
-        let mut statement =
-            db.prepare_cached(&format!("{COLUMNS} WHERE {condition} ORDER BY item.since_ms DESC, item.owner, item.id"))?;
-        let mut rows = statement.query(params_from_iter(parameters))?;
+        let statement = db.prepare(format!("{COLUMNS} WHERE {condition} ORDER BY item.since_ms DESC, item.owner, item.id"));
+        let rows = statement.query(parameters)?;
         let mut items = Vec::new();
-        while let Some(row) = rows.next()? {
-            items.push(item_listed(&names, found(row)?));
+        for row in rows {
+            items.push(item_listed(&names, found(&row)?));
         }
         Ok(items)
     })
@@ -105,8 +102,8 @@ pub(crate) fn find(host: &Host, scope: &Scope, item: &str) -> Result<FoundItem, 
     let condition = scope.condition("item.caseload", &mut parameters);
     parameters.push(Value::Text(item.to_owned()));
     let row = host.projector.read(|db| {
-        let mut statement = db.prepare_cached(&format!("{COLUMNS} WHERE {condition} AND item.id = ? LIMIT 1"))?;
-        Ok(statement.query_row(params_from_iter(parameters), |row| Ok(found(row))).optional()?)
+        let statement = db.prepare(format!("{COLUMNS} WHERE {condition} AND item.id = ? LIMIT 1"));
+        Ok(statement.query_row(parameters, |row| Ok(found(row))).optional()?)
     })?;
     row.ok_or_else(|| no_such_item(item))?
 }

@@ -66,13 +66,13 @@ impl Scope {
     }
 
     /// The condition that it adds to a query of rows with a column `caseload`.
-    pub(crate) fn condition(&self, column: &str, parameters: &mut Vec<rusqlite::types::Value>) -> String {
+    pub(crate) fn condition(&self, column: &str, parameters: &mut Vec<crate::database::Value>) -> String {
         match self {
             Self::Everything => "1 = 1".to_owned(),
             Self::Health => "1 = 0".to_owned(),
             Self::Caseloads(caseloads) => {
                 let marks = vec!["?"; caseloads.len()].join(", ");
-                parameters.extend(caseloads.iter().map(|caseload| rusqlite::types::Value::Blob(caseload.0.to_vec())));
+                parameters.extend(caseloads.iter().map(|caseload| crate::database::Value::Blob(caseload.0.to_vec())));
                 format!("{column} IN ({marks})")
             }
         }

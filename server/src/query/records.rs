@@ -3,11 +3,10 @@
 use karwan_client::query::RecordListed;
 use karwan_linkage::search_words;
 use karwan_proto::{CaseloadId, PersonId};
-use rusqlite::types::Value;
-use rusqlite::{Row, params_from_iter};
 
 use super::{Names, RecordsQuery, Scope};
 use crate::clock::{offset_text, rfc3339};
+use crate::database::{Row, Value};
 use crate::host::Host;
 use crate::problem::Problem;
 use crate::projector::rows::{APPROVED, RETURNED};
@@ -25,7 +24,7 @@ pub(super) const COLUMNS: &str = "record.kind, record.id, record.caseload, recor
     record.body";
 
 /// Reads a row of [`COLUMNS`].
-pub(super) fn listed(row: &Row<'_>, names: &Names<'_>) -> rusqlite::Result<RecordListed> {
+pub(super) fn listed(row: &Row, names: &Names<'_>) -> Result<RecordListed, crate::database::Error> {
     let is_entity: bool = row.get(0)?;
     let source: String = row.get(3)?;
     let (form, list) = if is_entity { (None, Some(source)) } else { (Some(source), None) };
@@ -37,7 +36,7 @@ pub(super) fn listed(row: &Row<'_>, names: &Names<'_>) -> rusqlite::Result<Recor
         form,
         list,
         title: row.get(4)?,
-        status: match row.get_ref(5)?.as_str()? {
+        status: match row.text(5)? {
             RETURNED => RETURNED,
             APPROVED => APPROVED,
             _ => "sent",
@@ -54,14 +53,14 @@ pub(super) fn listed(row: &Row<'_>, names: &Names<'_>) -> rusqlite::Result<Recor
 /// Interviews and entities, the newest first.
 pub fn records(host: &Host, scope: &Scope, query: &RecordsQuery) -> Result<Vec<RecordListed>, Problem> {
     let (conditions, mut parameters) = conditions(host, scope, query)?;
-    let limit = if query.limit == 0 { -1 } else { i64::try_from(query.limit).unwrap_or(-1) };
+    let limit = if query.limit == 0 { i64::MAX } else { i64::try_from(query.limit).unwrap_or(i64::MAX) };
     parameters.push(Value::Integer(limit));
     parameters.push(Value::Integer(i64::try_from(query.offset).unwrap_or(i64::MAX)));
     let names = Names::of(&host.organisation);
     host.projector.read(|db| {
         let text = format!("SELECT {COLUMNS} FROM record WHERE {conditions} ORDER BY updated_ms DESC, owner LIMIT ? OFFSET ?");
-        let mut statement = db.prepare_cached(&text)?;
-        let rows = statement.query_map(params_from_iter(parameters), |row| listed(row, &names))?;
+        let statement = db.prepare(&text);
+        let rows = statement.query_map(parameters, |row| listed(row, &names))?;
         Ok(rows.collect::<Result<_, _>>()?)
     })
 }
@@ -70,8 +69,8 @@ pub fn records(host: &Host, scope: &Scope, query: &RecordsQuery) -> Result<Vec<R
 pub fn count(host: &Host, scope: &Scope, query: &RecordsQuery) -> Result<u64, Problem> {
     let (conditions, parameters) = conditions(host, scope, query)?;
     host.projector.read(|db| {
-        let mut statement = db.prepare_cached(&format!("SELECT count(*) FROM record WHERE {conditions}"))?;
-        Ok(statement.query_row(params_from_iter(parameters), |row| row.get::<_, i64>(0))? as u64)
+        let statement = db.prepare(format!("SELECT count(*) FROM record WHERE {conditions}"));
+        Ok(statement.query_row(parameters, |row| row.get::<i64>(0))? as u64)
     })
 }
 

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use karwan_client::query::{RecordListed, RecordShown, ShownEvent, ShownItem, ShownPayable, ShownStep};
 use karwan_proto::{CaseloadId, RecordId};
 use karwan_record::entities::{self, EntityWriteBody};
-use rusqlite::{Connection, OptionalExtension, params_from_iter, types::Value};
 
 use super::items::{shown, stored_of};
 use super::records::{COLUMNS, listed};
 use super::{Names, Scope};
 use crate::clock::{offset_text, rfc3339};
+use crate::database::{Connection, OptionalExtension, Value};
 use crate::host::Host;
 use crate::problem::Problem;
 use crate::projector::body::{Body, By};
@@ -57,8 +57,8 @@ fn find(db: &Connection, scope: &Scope, names: &Names<'_>, record: &str) -> Resu
     let text = format!(
         "SELECT {COLUMNS} FROM record WHERE {condition} AND (id = ? OR owner = ? OR owner = ?) ORDER BY kind, source LIMIT 1"
     );
-    let mut statement = db.prepare_cached(&text)?;
-    let found = statement.query_row(params_from_iter(parameters), |row| {
+    let statement = db.prepare(&text);
+    let found = statement.query_row(parameters, |row| {
         Ok(Found {
             caseload: CaseloadId(row.get(2)?),
             owner: row.get(11)?,
