@@ -202,7 +202,7 @@ fn put_record(tables: &mut BTreeMap<String, Table>, id: &str, head: Vec<String>,
     }
     for reference in &body.instances {
         let path = place::of_reference(reference);
-        let Some(table) = tables.get_mut(&place::form_path(path)) else { continue };
+        let Some(table) = tables.get_mut(place::form_path(path).as_ref()) else { continue };
         let Some(cells) = cells.get(path) else { continue };
         let above = place::instance_of(path.trim_end_matches(|character| character != '[').trim_end_matches('['));
         let key = |path: &str| if path.is_empty() { id.to_owned() } else { format!("{id}/{path}") };

@@ -31,6 +31,7 @@ pub use error::{ClientError, Trouble};
 pub use forms::FormListed;
 pub use karwan_form::answer_file;
 pub use karwan_form::interview;
+pub use karwan_link::Backoff;
 pub use karwan_proto::AttachmentName;
 pub use karwan_proto::ids::{CaseloadId, DeviceId, Hash, PersonId, RecordId};
 pub use karwan_proto::session::Refusal;

@@ -1,17 +1,19 @@
 //! From a record to what lists, searches and forms read: written in the transaction that writes the record's change.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use karwan_linkage::search_text;
 use karwan_proto::ids::{CaseloadId, Hash, PersonId, RecordId};
 use karwan_record::entities::{self, ENTITY_FORM, EntityWriteBody};
-use karwan_record::{Projection, Record, ReviewItem, ReviewState, Shape, project_with};
+use karwan_record::{Projection, Record, ReviewItem, ReviewState, Shape, project_for_lists, project_with};
 use karwan_store::entity::{EntityValueRow, EntityWriteRow};
 use karwan_store::listing::{Item, Kind, Listed};
 use karwan_store::{Batch, StoreError, View};
 
 use crate::device::Inner;
 use crate::error::ClientError;
+use crate::forms::LoadedForm;
 use crate::records;
 
 /// Review states as rows say them.
@@ -29,23 +31,29 @@ impl Inner {
         record: &Record,
         caseload: CaseloadId,
     ) -> Result<BTreeSet<String>, ClientError> {
-        let projection = self.projection(&batch.view(), record)?;
+        let loaded = self.form_of(&batch.view(), record)?;
+        let projection = match loaded {
+            Some(loaded) => project_for_lists(record, Some(&loaded.form), &loaded.shape),
+            None => project_for_lists(record, None, &Shape::unknown()),
+        };
         let folded = search_text(projection.search_text.split('\n'));
-        self.write_projection(batch, &projection, &folded, caseload)
+        self.write_projection(batch, &projection, &folded, caseload, false)
     }
 
-    /// Writes a projection, with its text to be found by, folded; gives the ids of its open review items.
+    /// Writes a projection, with its text to be found by, folded; gives the ids of its open review items. Of a record that is new here there
+    /// is nothing to replace.
     pub(crate) fn write_projection(
         &self,
         batch: &Batch<'_>,
         projection: &Projection,
         folded: &str,
         caseload: CaseloadId,
+        is_new: bool,
     ) -> Result<BTreeSet<String>, ClientError> {
         let view = batch.view();
         let id = projection.record;
         let (source, version) = source_of(self, &view, projection.form)?;
-        if view.listed(&id.to_string())?.iter().any(|row| row.kind == Kind::Interview && row.source != source) {
+        if !is_new && view.listed(&id.to_string())?.iter().any(|row| row.kind == Kind::Interview && row.source != source) {
             batch.remove_interview(id)?;
         }
         let items = open_items(projection);
@@ -68,10 +76,15 @@ impl Inner {
             updated_ms: projection.updated_ms,
             offset_minutes: projection.offset_minutes,
             open_items: u32::try_from(items.len()).unwrap_or(u32::MAX),
-            unsent: view.is_unsent(id)?,
+            unsent: !is_new && view.is_unsent(id)?,
         };
         batch.put_listed(&row, folded)?;
-        batch.put_items(&id.to_string(), &items.iter().map(stored).collect::<Result<Vec<_>, _>>()?)?;
+        if !is_new || !items.is_empty() {
+            batch.put_items(&row.id, &items.iter().map(stored).collect::<Result<Vec<_>, _>>()?)?;
+        }
+        if is_new && projection.entity_writes.is_empty() {
+            return Ok(items.into_iter().map(|item| item.id).collect());
+        }
         let writes = projection.entity_writes.iter().map(write_row).collect::<Result<Vec<_>, _>>()?;
         let touched = batch.put_writes(id, &writes)?;
         for (list, entity) in &touched {
@@ -85,12 +98,16 @@ impl Inner {
 
     /// What a record comes to under its form, as far as the form is here.
     pub(crate) fn projection(&self, view: &View<'_>, record: &Record) -> Result<Projection, ClientError> {
-        let form = record.form().filter(|form| *form != ENTITY_FORM);
-        let loaded = form.map(|form| self.loaded(view, form)).transpose()?.flatten();
-        Ok(match loaded {
+        Ok(match self.form_of(view, record)? {
             Some(loaded) => project_with(record, Some(&loaded.form), &loaded.shape),
             None => project_with(record, None, &Shape::unknown()),
         })
+    }
+
+    /// A record's form, as far as it is here.
+    fn form_of(&self, view: &View<'_>, record: &Record) -> Result<Option<Arc<LoadedForm>>, ClientError> {
+        let form = record.form().filter(|form| *form != ENTITY_FORM);
+        Ok(form.map(|form| self.loaded(view, form)).transpose()?.flatten())
     }
 
     /// Projects a record again from its stored changes; takes it out of the lists where nothing of it counts any more.

@@ -8,10 +8,15 @@ use unicode_normalization::char::is_combining_mark;
 /// The key of a text: the same for every way to write the same letters, digits and spaces in Persian, Dari, Pashto, Arabic and
 /// Latin script. Marks, tatweel, joiners and direction marks are left out; Latin is lower case without accents.
 pub fn fold_key(text: &str) -> String {
-    let mut key = String::with_capacity(text.len());
+    // Most answers are numbers and words of a choice list: nothing in them is decomposed.
+    if text.is_ascii() { folded(text.chars(), text.len()) } else { folded(text.nfkd(), text.len()) }
+}
+
+fn folded(characters: impl Iterator<Item = char>, capacity: usize) -> String {
+    let mut key = String::with_capacity(capacity);
     let mut space = false;
     // Decomposed, so that a letter with a mark loses the mark and nothing else; compatibility, so that presentation forms are letters.
-    for character in text.nfkd() {
+    for character in characters {
         let Some(folded) = fold_character(character) else { continue };
         if folded == ' ' {
             space = !key.is_empty();
@@ -21,15 +26,23 @@ pub fn fold_key(text: &str) -> String {
             key.push(' ');
             space = false;
         }
-        key.extend(folded.to_lowercase());
+        match folded {
+            ascii if ascii.is_ascii() => key.push(ascii.to_ascii_lowercase()),
+            arabic @ '\u{600}'..='\u{6ff}' => key.push(arabic),
+            other => key.extend(other.to_lowercase()),
+        }
     }
     key
 }
 
+/// Letters that an index of trigrams needs to find a value.
+const TRIGRAM: usize = 3;
+
 /// Text to be found by: each value folded, and once more without its spaces, so that `محمد حسین` is found by `محمدحسین`; one a line, so
-/// that nothing is found across two values.
+/// that nothing is found across two values. Those that are too short for an index of trigrams are left out: most answers of a survey are.
 pub fn search_text<'a>(values: impl IntoIterator<Item = &'a str>) -> String {
-    let mut folded: BTreeSet<String> = values.into_iter().map(fold_key).filter(|value| !value.is_empty()).collect();
+    let is_found = |value: &String| value.chars().nth(TRIGRAM - 1).is_some();
+    let mut folded: BTreeSet<String> = values.into_iter().map(fold_key).filter(is_found).collect();
     let joined: Vec<String> = folded.iter().filter(|value| value.contains(' ')).map(|value| value.replace(' ', "")).collect();
     folded.extend(joined);
     let mut text = String::new();
@@ -47,6 +60,7 @@ pub fn search_words(text: &str) -> Vec<String> {
 
 fn fold_character(character: char) -> Option<char> {
     Some(match character {
+        plain if plain.is_ascii_alphanumeric() => plain,
         'ي' | 'ى' | 'ې' | 'ۍ' | 'ئ' | 'ے' => 'ی',
         'ګ' => 'گ',
         'ك' | 'ڪ' => 'ک',

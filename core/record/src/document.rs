@@ -179,6 +179,10 @@ impl Record {
 
     /// The change that an operation belongs to.
     pub(crate) fn change_of(&self, operation: &automerge::ObjId) -> Option<Hash> {
+        // Most records are one change: everything in them is its.
+        if let (1, Some(only)) = (self.graph.len(), self.graph.keys().next()) {
+            return Some(*only);
+        }
         self.doc.hash_for_opid(operation).map(|hash| Hash(hash.0))
     }
 

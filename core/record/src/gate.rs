@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use automerge::{AutoCommit, Change, ChangeHash, ExpandedChange, ObjId, ReadDoc, Value};
+use automerge::{ActorId, AutoCommit, Change, ChangeHash, ExpandedChange, ObjId, ReadDoc, Value};
 use karwan_proto::limits::MAX_CHANGE_BYTES;
 use karwan_proto::{Hash, Reason, Role};
 
@@ -46,18 +46,20 @@ pub fn admit(record: &mut Record, change: SourcedChange, actor: [u8; 16]) -> Res
         return fail(Reason::TooLarge, format!("{} bytes, at most {MAX_CHANGE_BYTES}", bytes.len()));
     }
     // Automerge panics inside on damaged bytes: nothing of the record is touched before it returns.
-    let read = guarded(|| Change::from_bytes(bytes.clone()))?;
+    let read = guarded(|| Change::try_from(bytes.as_slice()))?;
     let Ok(read) = read else { return fail(Reason::Malformed, "not a change") };
     let hash = Hash(read.hash().0);
     if record.has(hash) {
         return Ok(hash);
     }
-    let expanded = guarded(|| canonical(&read, &bytes))??;
-    header(record, &read, &expanded, actor)?;
-    operations(record, &read, &expanded, provenance.role)?;
+    let expanded = guarded(|| decoded(&read, &bytes))??;
+    // Looked at before it is taken to be encoded again; what that says comes first.
+    let stands = header(record, &read, &expanded, actor).and_then(|()| operations(record, &read, &expanded, provenance.role));
+    guarded(|| canonical(expanded, &bytes))??;
+    stands?;
     // The trial runs on a copy: a panic half way would leave the document broken.
     let trial = guarded(|| {
-        let mut trial = record.doc.clone();
+        let mut trial = if record.is_empty() { AutoCommit::new() } else { record.doc.clone() };
         let applied = trial.apply_changes([read.clone()]);
         // Nothing stands on a change that was not there.
         let has = trial.get_heads().contains(&read.hash());
@@ -74,8 +76,8 @@ fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, Failure> {
         .map_err(|_| Failure { reason: Reason::Malformed, detail: "automerge cannot decode it".to_owned() })
 }
 
-/// The one encoding of a change: chunk head with checksum, no compression, and the same bytes when encoded again.
-fn canonical(read: &Change, bytes: &[u8]) -> Result<ExpandedChange, Failure> {
+/// A change taken apart: its bytes are the chunk's own, with their checksum and no compression.
+fn decoded(read: &Change, bytes: &[u8]) -> Result<ExpandedChange, Failure> {
     const CHECKSUM: std::ops::Range<usize> = 4..8;
     if read.raw_bytes() != bytes {
         return fail(Reason::NotCanonical, "compressed, or followed by other bytes");
@@ -83,12 +85,15 @@ fn canonical(read: &Change, bytes: &[u8]) -> Result<ExpandedChange, Failure> {
     if bytes.get(CHECKSUM) != read.hash().0.get(..4) {
         return fail(Reason::Malformed, "the checksum is another");
     }
-    let expanded = read.decode();
-    let again = Change::from(expanded.clone());
-    if again.raw_bytes() != bytes {
+    Ok(read.decode())
+}
+
+/// The one encoding of a change: the same bytes when encoded again.
+fn canonical(expanded: ExpandedChange, bytes: &[u8]) -> Result<(), Failure> {
+    if Change::from(expanded).raw_bytes() != bytes {
         return fail(Reason::NotCanonical, "encoded in another way");
     }
-    Ok(expanded)
+    Ok(())
 }
 
 fn header(record: &Record, read: &Change, expanded: &ExpandedChange, actor: [u8; 16]) -> Result<(), Failure> {
@@ -138,30 +143,44 @@ enum Map {
     Reviews,
 }
 
+/// An operation by its counter and who made it.
+type OperationId = (u64, ActorId);
+/// The map that an operation writes into, by the operation that made it (none: the root), and the key in it.
+type Place<'a> = (Option<(u64, &'a ActorId)>, &'a str);
+
+/// The operation that made a value or a map; `None` for the root.
+fn operation_id(id: &ObjId) -> Option<OperationId> {
+    match id {
+        ObjId::Root => None,
+        ObjId::Id(counter, actor, _) => Some((*counter, actor.clone())),
+    }
+}
+
 fn operations(record: &Record, read: &Change, expanded: &ExpandedChange, role: Role) -> Result<(), Failure> {
     use automerge::legacy::{Key, ObjectId, OpType};
     let heads: Vec<ChangeHash> = read.deps().to_vec();
     let first = read.deps().is_empty();
     let mut made: BTreeMap<u64, Map> = BTreeMap::new();
-    let mut known: BTreeMap<String, (ObjId, Map)> = BTreeMap::new();
-    let mut written: BTreeSet<(String, String)> = BTreeSet::new();
-    let mut emptied: BTreeSet<(String, String)> = BTreeSet::new();
+    let mut known: BTreeMap<OperationId, (ObjId, Map)> = BTreeMap::new();
+    let mut written: BTreeSet<Place<'_>> = BTreeSet::new();
+    let mut emptied: BTreeSet<Place<'_>> = BTreeSet::new();
     if !first {
         containers(&record.doc, &heads, &mut known);
     }
     let mut counter = expanded.start_op.get();
     for operation in &expanded.operations {
         let object = match &operation.obj {
-            ObjectId::Root => "root".to_owned(),
-            ObjectId::Id(id) => format!("{}@{}", id.counter(), id.actor().to_hex_string()),
+            ObjectId::Root => None,
+            ObjectId::Id(id) => Some((id.counter(), id.actor())),
         };
-        let own = match &operation.obj {
-            ObjectId::Id(id) if *id.actor() == expanded.actor_id => made.get(&id.counter()).copied(),
+        let own = object.filter(|(_, actor)| **actor == expanded.actor_id).and_then(|(counter, _)| made.get(&counter).copied());
+        let standing = match object {
+            Some((counter, actor)) if own.is_none() => known.get(&(counter, actor.clone())),
             _ => None,
         };
-        let map = match &operation.obj {
-            ObjectId::Root => Map::Root,
-            ObjectId::Id(_) => match own.or_else(|| known.get(&object).map(|(_, map)| *map)) {
+        let map = match object {
+            None => Map::Root,
+            Some(_) => match own.or_else(|| standing.map(|(_, map)| *map)) {
                 Some(map) => map,
                 None => return fail(Reason::Shape, "writes into a map that is not there"),
             },
@@ -201,25 +220,24 @@ fn operations(record: &Record, read: &Change, expanded: &ExpandedChange, role: R
         if map == Map::Reviews && role < Role::Supervisor {
             return fail(Reason::Role, "reviews need a supervisor");
         }
-        let place = (object.clone(), key.to_string());
+        let place = (object, key.as_str());
         // A decision for the value that shows empties the key first: automerge writes no value twice, and a concurrent edit of it would
         // outlive the decision unseen.
         let refills = emptied.remove(&place) && matches!(operation.action, OpType::Put(_));
-        if !written.insert(place.clone()) && !refills {
+        if !written.insert(place) && !refills {
             return fail(Reason::Shape, "writes one key twice");
         }
         if operation.action == OpType::Delete {
             emptied.insert(place);
         }
         // Exactly what stands there may be replaced, or an edit that nobody saw would vanish.
-        let mut replaced: BTreeSet<String> = BTreeSet::new();
+        let mut replaced: BTreeSet<OperationId> = BTreeSet::new();
         if !first && own.is_none() && !refills {
-            let target = known.get(&object).map_or(ObjId::Root, |(id, _)| id.clone());
-            let standing = record.doc.get_all_at(&target, key.as_str(), &heads).unwrap_or_default();
-            replaced.extend(standing.into_iter().map(|(_, id)| id.to_string()));
+            let target = standing.map_or(&ObjId::Root, |(id, _)| id);
+            let values = record.doc.get_all_at(target, key.as_str(), &heads).unwrap_or_default();
+            replaced.extend(values.iter().filter_map(|(_, id)| operation_id(id)));
         }
-        let named: BTreeSet<String> =
-            operation.pred.iter().map(|id| format!("{}@{}", id.counter(), id.actor().to_hex_string())).collect();
+        let named: BTreeSet<OperationId> = operation.pred.iter().map(|id| (id.counter(), id.actor().clone())).collect();
         if named != replaced {
             return fail(Reason::Predecessor, "replaces other values than those that its author saw");
         }
@@ -231,9 +249,8 @@ fn operations(record: &Record, read: &Change, expanded: &ExpandedChange, role: R
     Ok(())
 }
 
-/// Maps of a document at some heads, by the name that operations give them.
-fn containers(doc: &AutoCommit, heads: &[ChangeHash], known: &mut BTreeMap<String, (ObjId, Map)>) {
-    known.insert("root".to_owned(), (ObjId::Root, Map::Root));
+/// Maps of a document at some heads, but the root, by the operations that made them.
+fn containers(doc: &AutoCommit, heads: &[ChangeHash], known: &mut BTreeMap<OperationId, (ObjId, Map)>) {
     let mut open = vec![(ObjId::Root, Map::Root)];
     while let Some((object, map)) = open.pop() {
         let keys: Vec<String> = doc.keys_at(&object, heads).collect();
@@ -248,7 +265,9 @@ fn containers(doc: &AutoCommit, heads: &[ChangeHash], known: &mut BTreeMap<Strin
                     Map::Answers(depth) if depth < MAX_DEPTH => Map::Answers(depth + 1),
                     _ => Map::Other,
                 };
-                known.insert(id.to_string(), (id.clone(), inner));
+                if let Some(name) = operation_id(&id) {
+                    known.insert(name, (id.clone(), inner));
+                }
                 open.push((id, inner));
             }
         }

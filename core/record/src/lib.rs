@@ -24,7 +24,9 @@ pub use again::Made;
 pub use document::Record;
 pub use error::RecordError;
 pub use items::{ItemKind, ItemValue, ReviewItem};
-pub use projection::{EventOutcome, HistoryEntry, HistoryEvent, Payable, Projection, ReviewState, project, project_with};
+pub use projection::{
+    EventOutcome, HistoryEntry, HistoryEvent, Payable, Projection, ReviewState, project, project_for_lists, project_with,
+};
 pub use provenance::{Author, Provenance, SourcedChange, Stamp};
 pub use review::{Decision, Review};
 pub use shape::Shape;

@@ -5,6 +5,8 @@
 //! no map of its own; any other has one, under the key `member[0b7e…]`. A member of a set has the key `needs{food}`.
 //! A *reference* is what people read: `/data/` and the path.
 
+use std::borrow::Cow;
+
 /// Deepest nesting of repeats.
 pub const MAX_DEPTH: usize = 32;
 /// Longest path, in bytes.
@@ -99,7 +101,10 @@ pub fn steps(path: &str) -> (Vec<(&str, &str)>, &str) {
 }
 
 /// The path without instance ids: the form's own path below the root.
-pub fn form_path(path: &str) -> String {
+pub fn form_path(path: &str) -> Cow<'_, str> {
+    if !path.contains(['[', ']']) {
+        return Cow::Borrowed(path);
+    }
     let mut text = String::with_capacity(path.len());
     let mut inside = false;
     for character in path.chars() {
@@ -110,7 +115,7 @@ pub fn form_path(path: &str) -> String {
             _ => {}
         }
     }
-    text
+    Cow::Owned(text)
 }
 
 /// The path of the innermost instance around a path (of a question or an instance below it); empty at the root.

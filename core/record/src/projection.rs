@@ -16,6 +16,7 @@ use crate::events;
 use crate::items::{self, ItemValue, ReviewItem};
 use crate::judge;
 use crate::place;
+use crate::provenance::Provenance;
 use crate::shape::Shape;
 use crate::state::State;
 
@@ -161,6 +162,16 @@ pub fn project(record: &Record, form: Option<&Arc<Form>>) -> Projection {
 
 /// As [`project`], with a shape made before.
 pub fn project_with(record: &Record, form: Option<&Arc<Form>>, shape: &Shape) -> Projection {
+    projected(record, form, shape, true)
+}
+
+/// As [`project_with`], as far as lists, searches and entities go: without answers, values, what is hidden or calculated, identities, and,
+/// where nobody reviewed it, history.
+pub fn project_for_lists(record: &Record, form: Option<&Arc<Form>>, shape: &Shape) -> Projection {
+    projected(record, form, shape, false)
+}
+
+fn projected(record: &Record, form: Option<&Arc<Form>>, shape: &Shape, whole: bool) -> Projection {
     let state = State::read(record, None);
     let answers = state.answers(shape);
     let ordered = record.in_order();
@@ -177,7 +188,7 @@ pub fn project_with(record: &Record, form: Option<&Arc<Form>>, shape: &Shape) ->
         made_ms: first.map_or(0, |by| by.at_ms),
         updated_ms: newest.map_or(0, |by| by.at_ms),
         offset_minutes: newest.map_or(0, |by| by.offset_minutes),
-        values: values(record, &state, shape),
+        values: if whole { values(record, &state, shape) } else { BTreeMap::new() },
         hidden: BTreeSet::new(),
         derived: BTreeMap::new(),
         items: items::structural(record, &state, shape),
@@ -186,14 +197,14 @@ pub fn project_with(record: &Record, form: Option<&Arc<Form>>, shape: &Shape) ->
         search_text: String::new(),
         identities: Vec::new(),
         payable: Vec::new(),
-        history: history(record, &state, shape),
+        history: if whole || !state.reviews.is_empty() { history(record, &state, shape) } else { Vec::new() },
         consent_withdrawn: false,
         answers,
     };
     reviews(record, &state, &mut projection);
     events_of(&state, shape, &mut projection);
     if let Some(form) = form {
-        interview(record, form, shape, &state, &mut projection);
+        interview(record, form, shape, &state, whole, &mut projection);
     } else if state.form == Some(ENTITY_FORM) {
         projection.title =
             state.registers.get("id").and_then(|written| written.first()).map_or_else(String::new, |id| id.value.clone());
@@ -201,36 +212,51 @@ pub fn project_with(record: &Record, form: Option<&Arc<Form>>, shape: &Shape) ->
     }
     projection.items.retain(|item| !projection.closed.contains(&item.id));
     projection.items.sort_by(|a, b| (a.kind, &a.reference, &a.id).cmp(&(b.kind, &b.reference, &b.id)));
-    projection.search_text = search_text(&projection);
+    projection.search_text = search_text(&projection.title, record, &state, shape);
+    if !whole {
+        projection.answers = Answers::default();
+    }
     projection
 }
 
 fn values(record: &Record, state: &State, shape: &Shape) -> BTreeMap<String, Vec<ItemValue>> {
-    let mut values = BTreeMap::new();
+    let mut values: BTreeMap<String, Vec<ItemValue>> = BTreeMap::new();
+    each_value(record, state, shape, |path, value, by, is_first| {
+        let reference = place::reference(shape.root(), path);
+        let value = ItemValue::new(value, by);
+        // A question that is of another kind in the newest form has answers of both.
+        match values.get_mut(&reference).filter(|_| !is_first) {
+            Some(found) => found.push(value),
+            None => drop(values.insert(reference, vec![value])),
+        }
+    });
+    values
+}
+
+/// Every value that stands, with its path, who gave it, and whether it is the one of its path that is shown: that comes first.
+fn each_value(record: &Record, state: &State, shape: &Shape, mut take: impl FnMut(&str, &str, &Provenance, bool)) {
     for (path, written) in &state.registers {
         if state.is_below_removed(path) || written.iter().all(|written| written.value.is_empty()) {
             continue;
         }
-        let mut found: Vec<ItemValue> = written
-            .iter()
-            .filter_map(|written| record.node(written.change).map(|node| ItemValue::new(&written.value, &node.provenance)))
-            .collect();
-        if shape.is_captured(&place::form_path(path)) {
-            found.truncate(1);
+        let found = written.iter().filter_map(|written| Some((written, record.node(written.change)?)));
+        let shown = if written.len() > 1 && shape.is_captured(&place::form_path(path)) { 1 } else { written.len() };
+        for (number, (written, node)) in found.take(shown).enumerate() {
+            take(path, &written.value, &node.provenance, number == 0);
         }
-        values.insert(place::reference(shape.root(), path), found);
     }
     for (path, members) in &state.members {
         if state.is_below_removed(path) || members.is_empty() {
             continue;
         }
-        let order = shape.choices(&place::form_path(path));
+        let form_path = place::form_path(path);
+        let order = shape.choices(&form_path);
         let mut names: Vec<&String> = members.keys().collect();
         names.sort_by_key(|name| order.iter().position(|choice| choice == *name).unwrap_or(usize::MAX));
         let text = names.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(" ");
         let by = members.values().filter_map(|change| record.node(*change)).max_by_key(|node| node.order);
         if let Some(node) = by {
-            values.insert(place::reference(shape.root(), path), vec![ItemValue::new(&text, &node.provenance)]);
+            take(path, &text, &node.provenance, true);
         }
     }
     for (path, recorded) in &state.events {
@@ -238,18 +264,12 @@ fn values(record: &Record, state: &State, shape: &Shape) -> BTreeMap<String, Vec
             continue;
         }
         let rules = shape.rules(&place::form_path(path)).unwrap_or(&[]);
-        let folded = events::fold(recorded, rules);
-        let found: Vec<ItemValue> = folded
-            .tips
-            .iter()
-            .filter_map(|tip| recorded.iter().find(|event| event.id == *tip))
-            .map(|event| ItemValue::new(&event.body.value, &event.provenance))
-            .collect();
-        if !found.is_empty() {
-            values.insert(place::reference(shape.root(), path), found);
+        let tips = events::fold(recorded, rules).tips;
+        let found = tips.iter().filter_map(|tip| recorded.iter().find(|event| event.id == *tip));
+        for (number, event) in found.enumerate() {
+            take(path, &event.body.value, &event.provenance, number == 0);
         }
     }
-    values
 }
 
 fn history(record: &Record, state: &State, shape: &Shape) -> Vec<HistoryEntry> {
@@ -342,7 +362,7 @@ fn events_of(state: &State, shape: &Shape, projection: &mut Projection) {
     }
 }
 
-fn interview(record: &Record, form: &Arc<Form>, shape: &Shape, state: &State, projection: &mut Projection) {
+fn interview(record: &Record, form: &Arc<Form>, shape: &Shape, state: &State, whole: bool, projection: &mut Projection) {
     projection.items.extend(judge::invalid(record, form, shape, state));
     let context = judge::context_at(record, &record.heads());
     let Ok(interview) = Interview::open(form.clone(), &projection.answers, context, Mode::Judge) else { return };
@@ -368,16 +388,20 @@ fn interview(record: &Record, form: &Arc<Form>, shape: &Shape, state: &State, pr
             person,
         });
     }
+    if !whole {
+        return;
+    }
     let mut people: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
-    projection.hidden = projection.values.keys().cloned().collect();
-    for value in interview.display_values() {
-        if !projection.hidden.remove(&value.place) && !projection.values.contains_key(&value.place) {
-            projection.derived.insert(value.place.clone(), value.value.clone());
+    let shown = interview.shown_values();
+    let places: BTreeSet<&str> = shown.iter().map(|value| value.place.as_str()).collect();
+    projection.hidden = projection.values.keys().filter(|reference| !places.contains(reference.as_str())).cloned().collect();
+    for value in &shown {
+        if !projection.values.contains_key(&value.place) {
+            projection.derived.insert(value.place.clone(), value.value.to_owned());
         }
-        let identity =
-            form.by_path.get(&value.path).and_then(|node| form.nodes.get(*node)).and_then(|node| node.bind.identity.as_ref());
-        if let Some(kind) = identity.filter(|_| !value.value.is_empty()) {
-            people.entry(place::instance_of(&value.place).to_owned()).or_default().insert(kind.clone(), value.value.clone());
+        if let Some(kind) = value.identity {
+            let person = people.entry(place::instance_of(&value.place).to_owned()).or_default();
+            person.insert(kind.to_owned(), value.value.to_owned());
         }
     }
     projection.identities = people.into_iter().collect();
@@ -408,14 +432,13 @@ fn builtin_write(record: &Record, state: &State) -> Option<EntityWriteBody> {
     })
 }
 
-fn search_text(projection: &Projection) -> String {
-    let mut text = format!("{}\n{}", projection.title, projection.record);
-    for value in projection.values.values().flatten() {
-        if text.len() + value.value.len() > MAX_SEARCH_BYTES {
-            break;
+fn search_text(title: &str, record: &Record, state: &State, shape: &Shape) -> String {
+    let mut text = format!("{title}\n{}", record.id());
+    each_value(record, state, shape, |_, value, _, _| {
+        if text.len() + value.len() <= MAX_SEARCH_BYTES {
+            text.push('\n');
+            text.push_str(value);
         }
-        text.push('\n');
-        text.push_str(&value.value);
-    }
+    });
     text
 }

@@ -63,7 +63,7 @@ struct Reading<'a> {
     record: &'a Record,
     heads: Option<Vec<ChangeHash>>,
     /// What is under the root.
-    root: Vec<(String, Vec<Found>)>,
+    root: Vec<(String, ObjId)>,
 }
 
 /// What is under a key.
@@ -76,126 +76,111 @@ enum Found {
 impl<'a> Reading<'a> {
     fn of(record: &'a Record, heads: Option<Vec<ChangeHash>>) -> Self {
         let mut reading = Self { record, heads, root: Vec::new() };
-        reading.root = reading.keys(&ObjId::Root);
+        let mut root = Vec::new();
+        reading.each(&ObjId::Root, |key, found| {
+            if let Found::Map(id) = found {
+                root.push((key.to_owned(), id));
+            }
+        });
+        reading.root = root;
         reading
     }
 
-    /// Every key of a map with everything that stands under it, the winner first.
-    fn keys(&self, map: &ObjId) -> Vec<(String, Vec<Found>)> {
+    /// Everything that stands in a map, key by key, of each the winner first.
+    fn each(&self, map: &ObjId, mut take: impl FnMut(&str, Found)) {
         let doc = &self.record.doc;
-        let mut all = Vec::new();
         let range = match &self.heads {
             Some(heads) => doc.map_range_at(map, .., heads),
             None => doc.map_range(map, ..),
         };
-        let mut conflicted = Vec::new();
         for item in range {
-            let key = item.key.to_string();
-            if item.conflict {
-                conflicted.push((all.len(), key.clone()));
-                all.push((key, Vec::new()));
+            if !item.conflict {
+                let id = item.id();
+                let found = match &item.value {
+                    ValueRef::Object(_) => Found::Map(id),
+                    ValueRef::Scalar(ScalarValueRef::Str(text)) => Found::Text(text.to_string(), id),
+                    ValueRef::Scalar(_) => Found::Flag(id),
+                };
+                take(&item.key, found);
                 continue;
             }
-            let id = item.id();
-            let found = match &item.value {
-                ValueRef::Object(_) => Some(Found::Map(id)),
-                ValueRef::Scalar(ScalarValueRef::Str(text)) => Some(Found::Text(text.to_string(), id)),
-                ValueRef::Scalar(_) => Some(Found::Flag(id)),
-            };
-            all.push((key, found.into_iter().collect()));
-        }
-        for (at, key) in conflicted {
             let values = match &self.heads {
-                Some(heads) => doc.get_all_at(map, key.as_str(), heads),
-                None => doc.get_all(map, key.as_str()),
+                Some(heads) => doc.get_all_at(map, item.key.as_ref(), heads),
+                None => doc.get_all(map, item.key.as_ref()),
             };
-            let found: Vec<Found> = values
-                .unwrap_or_default()
-                .into_iter()
-                .rev()
-                .map(|(value, id)| match value {
+            for (value, id) in values.unwrap_or_default().into_iter().rev() {
+                let found = match value {
                     Value::Object(_) => Found::Map(id),
                     Value::Scalar(scalar) => match scalar.as_str() {
                         Some(text) => Found::Text(text.to_owned(), id),
                         None => Found::Flag(id),
                     },
-                })
-                .collect();
-            if let Some(entry) = all.get_mut(at) {
-                entry.1 = found;
+                };
+                take(&item.key, found);
             }
         }
-        all
     }
 
     fn maps(&self, name: &str) -> Vec<ObjId> {
-        let under = self.root.iter().filter(|(key, _)| key == name).flat_map(|(_, values)| values);
-        let maps = under.filter_map(|value| match value {
-            Found::Map(id) => Some(id.clone()),
-            _ => None,
-        });
-        maps.collect()
+        self.root.iter().filter(|(key, _)| key == name).map(|(_, id)| id.clone()).collect()
     }
 
-    fn answers(&self, maps: &[ObjId], parent: &str, depth: usize, state: &mut State, around: &mut Vec<String>) {
+    /// Reads the maps of one place; gives the changes whose values stand in them or below.
+    fn answers(&self, maps: &[ObjId], parent: &str, depth: usize, state: &mut State) -> BTreeSet<Hash> {
+        let mut touched = BTreeSet::new();
         if depth > place::MAX_DEPTH {
-            return;
+            return touched;
         }
         let mut inner: BTreeMap<String, Vec<ObjId>> = BTreeMap::new();
         for map in maps {
-            for (key, values) in self.keys(map) {
-                let path = place::join(parent, &key);
-                for value in values {
-                    let (text, id) = match value {
-                        Found::Map(id) => {
-                            if let Some(made) = self.record.change_of(&id) {
-                                state.instances.entry(path.clone()).or_default().made.insert(made);
-                            }
-                            inner.entry(path.clone()).or_default().push(id);
-                            continue;
+            self.each(map, |key, found| {
+                let (text, id) = match found {
+                    Found::Map(id) => {
+                        let path = place::join(parent, key);
+                        if let Some(made) = self.record.change_of(&id) {
+                            state.instances.entry(path.clone()).or_default().made.insert(made);
                         }
-                        Found::Text(text, id) => (text, id),
-                        Found::Flag(id) => (String::new(), id),
-                    };
-                    let Some(change) = self.record.change_of(&id) else { continue };
-                    match Key::of(&key) {
-                        Key::Order => {
-                            let instance = state.instances.entry(parent.to_owned()).or_default();
-                            if instance.order.is_empty() {
-                                instance.order = text;
-                            }
-                            continue;
-                        }
-                        Key::Removed => {
-                            state.instances.entry(parent.to_owned()).or_default().removals.insert(change);
-                            continue;
-                        }
-                        Key::Member { path: question, choice } => {
-                            state.members.entry(place::join(parent, question)).or_default().insert(choice.to_owned(), change);
-                        }
-                        Key::Instance | Key::Register => {
-                            let written = state.registers.entry(path.clone()).or_default();
-                            if !written.iter().any(|written| written.value == text) {
-                                written.push(Written { value: text, change });
-                            }
-                        }
+                        inner.entry(path).or_default().push(id);
+                        return;
                     }
-                    for instance in around.iter() {
-                        if let Some(instance) = state.instances.get_mut(instance) {
-                            instance.touched.insert(change);
+                    Found::Text(text, id) => (text, id),
+                    Found::Flag(id) => (String::new(), id),
+                };
+                let Some(change) = self.record.change_of(&id) else { return };
+                match Key::of(key) {
+                    Key::Order => {
+                        let instance = state.instances.entry(parent.to_owned()).or_default();
+                        if instance.order.is_empty() {
+                            instance.order = text;
+                        }
+                        return;
+                    }
+                    Key::Removed => {
+                        state.instances.entry(parent.to_owned()).or_default().removals.insert(change);
+                        return;
+                    }
+                    Key::Member { path: question, choice } => {
+                        state.members.entry(place::join(parent, question)).or_default().insert(choice.to_owned(), change);
+                    }
+                    Key::Instance | Key::Register => {
+                        let written = state.registers.entry(place::join(parent, key)).or_default();
+                        if !written.iter().any(|written| written.value == text) {
+                            written.push(Written { value: text, change });
                         }
                     }
                 }
-            }
+                touched.insert(change);
+            });
         }
         for (path, maps) in inner {
-            around.push(path.clone());
-            self.answers(&maps, &path, depth + 1, state, around);
-            around.pop();
+            let below = self.answers(&maps, &path, depth + 1, state);
             if let Some(instance) = state.instances.get_mut(&path) {
+                instance.touched.extend(&below);
                 instance.maps = maps;
             }
+            touched.extend(below);
         }
+        touched
     }
 
     fn form(&self) -> Option<Hash> {
@@ -203,19 +188,17 @@ impl<'a> Reading<'a> {
     }
 
     fn texts(&self, name: &str) -> Vec<(String, String, Hash)> {
-        let mut found = Vec::new();
+        let mut texts = Vec::new();
         for map in self.maps(name) {
-            for (key, values) in self.keys(&map) {
-                for value in values {
-                    if let Found::Text(text, id) = value
-                        && let Some(change) = self.record.change_of(&id)
-                    {
-                        found.push((key.clone(), text, change));
-                    }
+            self.each(&map, |key, found| {
+                if let Found::Text(text, id) = found
+                    && let Some(change) = self.record.change_of(&id)
+                {
+                    texts.push((key.to_owned(), text, change));
                 }
-            }
+            });
         }
-        found
+        texts
     }
 }
 
@@ -231,7 +214,7 @@ impl State {
         let reading = Reading::of(record, heads.map(|heads| heads.iter().map(|hash| ChangeHash(hash.0)).collect()));
         let mut state = Self { answer_maps: reading.maps(root::ANSWERS), ..Self::default() };
         let maps = state.answer_maps.clone();
-        reading.answers(&maps, "", 0, &mut state, &mut Vec::new());
+        reading.answers(&maps, "", 0, &mut state);
         state.form = reading.form();
         for (key, text, change) in reading.texts(root::EVENTS) {
             let Some((path, id)) = key.rsplit_once('!') else { continue };

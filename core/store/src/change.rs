@@ -243,12 +243,6 @@ impl View<'_> {
         Ok(statement.exists([record.0])?)
     }
 
-    /// The word of the verdict on one record of an envelope, where the log has one.
-    pub fn verdict(&self, envelope: Hash, record: RecordId) -> Result<Option<String>, StoreError> {
-        let mut statement = self.sql.prepare_cached("SELECT verdict FROM verdict WHERE envelope = ?1 AND record = ?2")?;
-        Ok(statement.query_row(params![envelope.0, record.0], |row| row.get(0)).optional()?)
-    }
-
     /// All records, for rebuilding projections.
     pub fn records(&self) -> Result<Vec<RecordId>, StoreError> {
         let mut statement = self.sql.prepare_cached("SELECT id FROM record ORDER BY number")?;

@@ -23,6 +23,8 @@ use crate::witness::Witness;
 const BUSY_TIMEOUT_MS: u64 = 5_000;
 /// Pages of the page cache, negative: in KiB.
 const CACHE_KIB: i64 = -16_384;
+/// Pages of the write-ahead log at which it is written back: a page that changes with every commit is written back once for many.
+const WRITE_BACK_PAGES: i64 = 4_000;
 /// Prepared statements that are kept: more than there are.
 const STATEMENTS_KEPT: usize = 128;
 
@@ -334,6 +336,7 @@ pub(crate) fn connect(path: &Path, key: &DatabaseKey) -> Result<Connection, Stor
     connection.pragma_update_and_check(None, "secure_delete", "ON", |_| Ok(()))?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "cache_size", CACHE_KIB)?;
+    connection.pragma_update_and_check(None, "wal_autocheckpoint", WRITE_BACK_PAGES, |_| Ok(()))?;
     // Without this every binding of a value that an index is searched for makes SQLite compile the statement again.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);

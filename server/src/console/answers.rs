@@ -175,7 +175,7 @@ impl<'a> Reading<'a> {
     pub fn involved(&self, shown: &RecordShown, place: &str) -> Vec<String> {
         let mut found = vec![place.to_owned()];
         let Some(form) = &self.form else { return found };
-        let node = form.by_path.get(&place::form_path(place)).and_then(|node| form.nodes.get(*node));
+        let node = form.by_path.get(place::form_path(place).as_ref()).and_then(|node| form.nodes.get(*node));
         let Some(rule) = node.and_then(|node| node.bind.constraint.as_ref()) else { return found };
         let words =
             rule.source.split(|character: char| !(character.is_alphanumeric() || matches!(character, '_' | '-' | '.' | '/')));

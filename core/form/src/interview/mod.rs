@@ -23,8 +23,8 @@ pub(crate) mod values;
 
 pub use context::{Context, Lists, Mode, NoLists};
 pub use state::{
-    ChoiceState, DisplayValue, EntityOperation, EntityWrite, InterviewError, NodeState, Refused, StateKind, Submission,
-    Violation, ViolationKind,
+    ChoiceState, DisplayValue, EntityOperation, EntityWrite, InterviewError, NodeState, Refused, ShownValue, StateKind,
+    Submission, Violation, ViolationKind,
 };
 pub(crate) use submit::Submitting;
 
@@ -261,6 +261,11 @@ impl Interview {
     pub fn entity_writes(&self) -> Vec<EntityWrite> {
         self.engine.world.rested();
         self.engine.entity_writes()
+    }
+
+    /// Every answer and result that shows, in document order, without what a person reads around it.
+    pub fn shown_values(&self) -> Vec<ShownValue<'_>> {
+        self.engine.shown_values()
     }
 
     /// Relevant questions and calculations with a value, in the form's order and words.

@@ -4,7 +4,7 @@ use super::complete::ENTITY_ID;
 use super::context::Mode;
 use super::host::View;
 use super::settle::Engine;
-use super::state::{ChoiceState, DisplayValue, NodeState, StateKind, Violation, ViolationKind};
+use super::state::{ChoiceState, DisplayValue, NodeState, ShownValue, StateKind, Violation, ViolationKind};
 use super::tree::ElementId;
 use super::values;
 use crate::model::{ControlKind, Node as FormNode, NodeKind, Text};
@@ -177,6 +177,33 @@ impl Engine {
         let itemset =
             self.plan.form.nodes.get(node).and_then(|node| node.control.as_ref()).and_then(|control| control.itemset.as_ref());
         itemset.map(|itemset| itemset.label_ref.clone()).unwrap_or_default()
+    }
+
+    /// What shows, without what a person reads around it.
+    pub(super) fn shown_values(&self) -> Vec<ShownValue<'_>> {
+        let mut shown = Vec::new();
+        self.shown_below(0, &mut self.tree.path(&self.plan, 0, false), &mut shown);
+        shown
+    }
+
+    fn shown_below<'a>(&'a self, top: ElementId, place: &mut String, into: &mut Vec<ShownValue<'a>>) {
+        let Some(element) = self.tree.element(top).filter(|element| element.relevant) else { return };
+        let above = place.len();
+        for id in element.children.iter().flatten() {
+            let Some(found) = self.tree.element(*id) else { continue };
+            let Some(node) = self.plan.form.nodes.get(found.node) else { continue };
+            place.push('/');
+            place.push_str(&node.name);
+            if matches!(node.kind, NodeKind::Repeat { .. }) {
+                place.extend(["[", found.id.as_str(), "]"]);
+            }
+            if node.kind != NodeKind::Value {
+                self.shown_below(*id, place, into);
+            } else if found.relevant && !found.value.is_empty() {
+                into.push(ShownValue { place: place.clone(), value: &found.value, identity: node.bind.identity.as_deref() });
+            }
+            place.truncate(above);
+        }
     }
 
     /// Lines to read.

@@ -191,6 +191,17 @@ pub enum EntityOperation {
     Update,
 }
 
+/// One answer or result that shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShownValue<'a> {
+    /// Path with instance ids.
+    pub place: String,
+    /// Stored text.
+    pub value: &'a str,
+    /// What it says of a person, where the form says so: `given_name`, `document`, ….
+    pub identity: Option<&'a str>,
+}
+
 /// One line of an interview as a person reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DisplayValue {

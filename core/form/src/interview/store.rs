@@ -45,7 +45,7 @@ impl Engine {
         for (key, answer) in &answers.values {
             let found = node_at(&plan, self.tree.node_of(top), key)
                 .filter(|node| plan.form.nodes.get(*node).is_some_and(|node| node.kind == NodeKind::Value));
-            let element = found.and_then(|node| self.tree.within(&plan, top, node).first().copied());
+            let element = found.and_then(|node| self.tree.first_within(&plan, top, node));
             match (found, element) {
                 (Some(node), Some(element)) if plan.is_stored(node) || plan.may_differ(node) => {
                     let text = self.in_order(node, element, answer);
@@ -70,7 +70,7 @@ impl Engine {
                 continue;
             };
             let parent_node = plan.form.nodes.get(node).and_then(|node| node.parent).unwrap_or(0);
-            let Some(parent) = self.tree.within(&plan, top, parent_node).first().copied() else { continue };
+            let Some(parent) = self.tree.first_within(&plan, top, parent_node) else { continue };
             for instance in instances {
                 let element = self.instance(node, parent, instance.id.clone(), Some(instance.order.clone()));
                 self.blank(element);

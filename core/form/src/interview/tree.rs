@@ -159,6 +159,15 @@ impl Tree {
         found
     }
 
+    /// The first element of a form's node inside an element.
+    pub(super) fn first_within(&self, plan: &Plan, top: ElementId, node: NodeId) -> Option<ElementId> {
+        if node == self.node_of(top) {
+            return Some(top);
+        }
+        let above = self.first_within(plan, top, plan.form.nodes.get(node)?.parent?)?;
+        self.instances(above, plan.nodes.get(node)?.slot).first().copied()
+    }
+
     /// Position among the instances of its repeat, from 1.
     pub(super) fn position(&self, plan: &Plan, id: ElementId) -> usize {
         let Some(element) = self.element(id) else { return 1 };

@@ -14,7 +14,7 @@ use karwan_proto::ids::{Hash, RecordId};
 use karwan_proto::log::LogEntry;
 use karwan_proto::membership::{Membership, Role};
 use karwan_proto::session::Delivered;
-use karwan_record::{Projection, Provenance, Record, SourcedChange, gate, project_with};
+use karwan_record::{Projection, Provenance, Record, SourcedChange, gate, project_for_lists};
 
 use crate::device::{Inner, locked};
 use crate::forms::LoadedForm;
@@ -53,7 +53,7 @@ struct Beginning<'a> {
 /// What a record's first change comes to.
 pub(super) struct Made {
     pub(super) hash: Hash,
-    /// What the record shows under its form.
+    /// What lists say of the record.
     pub(super) projection: Projection,
     /// Its text to be found by.
     pub(super) folded: String,
@@ -75,7 +75,7 @@ impl Beginning<'_> {
             let sourced = SourcedChange { bytes: self.change.to_vec(), provenance };
             let hash = gate::admit(&mut record, sourced, header.incarnation.0).ok()?;
             let loaded = forms.get(&record.form()?)?;
-            let projection = project_with(&record, Some(&loaded.form), &loaded.shape);
+            let projection = project_for_lists(&record, Some(&loaded.form), &loaded.shape);
             let folded = search_text(projection.search_text.split('\n'));
             Some(Made { hash, projection, folded })
         }))

@@ -256,9 +256,11 @@ impl<'a, 'b> Page<'a, 'b> {
             earlier: None,
         })?;
         self.changes += envelope.items().iter().filter_map(Item::record).count() as u64;
+        let verdicts = self.batch.view().verdicts_on(name)?;
         for item in envelope.items() {
             let Some(record) = item.record() else { continue };
-            if self.batch.view().verdict(name, record)?.is_none_or(|word| word == ACCEPTED || word == SET_ASIDE) {
+            let judged = verdicts.iter().find(|(judged, ..)| *judged == record);
+            if judged.is_none_or(|(_, word, _)| word == ACCEPTED || word == SET_ASIDE) {
                 self.admit(envelope, item, role, sequence)?;
             }
         }
@@ -309,7 +311,7 @@ impl<'a, 'b> Page<'a, 'b> {
                 origin,
             };
             self.batch.put_change(*record, *generation, &stored)?;
-            self.inner.write_projection(self.batch, &made.projection, &made.folded, self.caseload)?;
+            self.inner.write_projection(self.batch, &made.projection, &made.folded, self.caseload, true)?;
             self.projected.insert(*record);
             return Ok(());
         }
