@@ -43,6 +43,11 @@ pub fn ask(folder: &Path, request: &Request) -> Result<Value, Problem> {
     }
 }
 
+/// Asks the server that runs on the folder; `None` where none does.
+pub fn ask_running(folder: &Path, request: &Request) -> Result<Option<Value>, Problem> {
+    ask_server(&Folder(folder.to_path_buf()), request)?.transpose()
+}
+
 fn ask_server(folder: &Folder, request: &Request) -> Result<Option<Result<Value, Problem>>, Problem> {
     let Ok(mut stream) = UnixStream::connect(folder.socket()) else { return Ok(None) };
     let bytes = serde_json::to_vec(request)?;

@@ -6,6 +6,7 @@
 
 pub mod attachments;
 pub mod backup;
+pub mod bench;
 pub mod clock;
 pub mod command;
 pub mod connections;
@@ -21,6 +22,7 @@ pub mod log;
 pub mod organisation;
 pub mod pace;
 pub mod problem;
+pub mod process;
 pub mod programmes;
 pub mod projector;
 pub mod query;

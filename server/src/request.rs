@@ -23,6 +23,8 @@ pub enum Request {
     Decide(Decide),
     /// Drops what is projected and reads the logs again.
     RebuildProjection,
+    /// Since when the oldest entry that is in no table waits.
+    Behind,
     /// Takes everything from a device from here on.
     RevokeDevice {
         /// Name or identifier.
@@ -135,6 +137,7 @@ pub fn run(host: &Host, request: Request) -> Result<Value, Problem> {
         Request::Review(command) => review::run(host, command)?,
         Request::Decide(command) => decisions::run(host, command)?,
         Request::RebuildProjection => json!({"entries": host.projector.rebuild(organisation)?}),
+        Request::Behind => json!({"oldest_ms": host.projector.oldest_unread_ms(organisation)?}),
         Request::RevokeDevice { device } => json!({"revoked": organisation.revoke_device(&device)?}),
         Request::Entitle { of_device, name, caseloads, granted } => {
             let subject = if of_device {

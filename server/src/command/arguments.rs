@@ -192,21 +192,12 @@ pub(super) enum Command {
     /// Tables that are read out of the logs
     #[command(subcommand, after_help = "Example:\n  karwan projection rebuild org")]
     Projection(ProjectionCommand),
-    /// Measure a server with many simulated devices
-    #[command(after_help = "Example:\n  karwan bench 127.0.0.1:7447 --devices 100 --records 10000")]
-    Bench {
-        /// Where the server listens
-        address: String,
-        /// How many devices
-        #[arg(long)]
-        devices: u32,
-        /// How many records
-        #[arg(long)]
-        records: u32,
-        /// Where to write the figures
-        #[arg(long, value_name = "FILE")]
-        report: Option<PathBuf>,
-    },
+    /// Measure a server with many simulated devices that come home
+    #[command(
+        after_help = "Examples:\n  karwan bench bench-org --devices 500 --records 25000\n  karwan bench 192.0.2.7:7447 --invitations FILE --devices 100 \
+        --records 10000 --within 60\n\nWhat they bring is made up: a server that works has no place for it. Ctrl-C gives the table so far."
+    )]
+    Bench(BenchArguments),
     /// See the whole thing work: five phones, two teams, one server
     #[command(after_help = "Example:\n  karwan demo --exit --report demo.json")]
     Demo {
@@ -223,6 +214,55 @@ pub(super) enum Command {
     /// A field device without a screen
     #[command(subcommand, after_help = "Example:\n  karwan device fill phone household")]
     Device(DeviceCommand),
+}
+
+/// How a benchmark is run.
+#[derive(Debug, Args)]
+pub(super) struct BenchArguments {
+    /// Where the server listens, or a folder in which an organisation is made and served
+    #[arg(value_name = "ADDRESS|ORG")]
+    target: String,
+    /// How many devices
+    #[arg(long)]
+    devices: u32,
+    /// How many records they bring, all together
+    #[arg(long)]
+    records: u32,
+    /// For an address: a file with an invitation for each device, one a line
+    #[arg(long, value_name = "FILE")]
+    invitations: Option<PathBuf>,
+    /// How many devices share a caseload, where the organisation is made here
+    #[arg(long, value_name = "DEVICES", default_value_t = 5)]
+    team: u32,
+    /// In how many sessions a device brings its records
+    #[arg(long, default_value_t = 1)]
+    sessions: u32,
+    /// About how long a device waits from one session to the next
+    #[arg(long, value_name = "SECONDS", default_value_t = 30.0)]
+    pause: f64,
+    /// Within how long the devices come home; 0: all at once
+    #[arg(long, value_name = "SECONDS", default_value_t = 0.0)]
+    within: f64,
+    /// Where to write the figures, as JSON
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+}
+
+impl BenchArguments {
+    /// As the benchmark takes them.
+    pub(super) fn options(self) -> crate::bench::Options {
+        crate::bench::Options {
+            target: self.target,
+            invitations: self.invitations,
+            devices: self.devices as usize,
+            records: u64::from(self.records),
+            team: self.team as usize,
+            sessions: self.sessions as usize,
+            pause_s: self.pause,
+            within_s: self.within,
+            report: self.report,
+        }
+    }
 }
 
 /// People.

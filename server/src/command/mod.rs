@@ -100,6 +100,9 @@ fn run(command: Command, json: bool) -> Result<Answer, Problem> {
         Command::Backup { organisation, file } => backup::backup(&organisation, &file),
         Command::Restore { file, organisation, keys } => backup::restore(&file, keys, &organisation),
         Command::Recovery(command) => backup::recovery(command),
-        Command::Bench { .. } => Err(Problem::later("the benchmark")),
+        Command::Bench(arguments) => {
+            let told = crate::bench::run(&arguments.options())?;
+            Ok(Answer::new(told.value, told.text))
+        }
     }
 }

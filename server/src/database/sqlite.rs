@@ -12,6 +12,12 @@ use crate::problem::Problem;
 
 /// Prepared statements that a connection keeps.
 const STATEMENTS_MAX: usize = 64;
+/// Page cache of a connection that writes, negative: in KiB. A team that comes home touches the ends of every index.
+const WRITER_CACHE_KIB: i64 = -32_768;
+/// Page cache of one that reads beside it, of which there may be sixteen.
+const READER_CACHE_KIB: i64 = -8_192;
+/// Pages of the write-ahead log at which it is written back: a page that changes with every commit is written back once for many.
+const WRITE_BACK_PAGES: i64 = 4_000;
 /// How long a statement waits for another process.
 const BUSY_WAIT: Duration = Duration::from_secs(10);
 
@@ -28,6 +34,8 @@ pub(crate) fn open_file(path: &Path, migrations: &[&str]) -> Result<rusqlite::Co
     connection.pragma_update(None, "synchronous", "FULL")?;
     // What is deleted is overwritten: an erasure reaches free pages too.
     connection.pragma_update_and_check(None, "secure_delete", "ON", |_| Ok(()))?;
+    connection.pragma_update_and_check(None, "wal_autocheckpoint", WRITE_BACK_PAGES, |_| Ok(()))?;
+    connection.pragma_update(None, "cache_size", WRITER_CACHE_KIB)?;
     keep_statements(&connection)?;
     let known = migrations.len() as i64;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Exclusive)?;
@@ -58,6 +66,7 @@ pub(crate) fn open_file_to_read(path: &Path) -> Result<rusqlite::Connection, Err
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = rusqlite::Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_WAIT)?;
+    connection.pragma_update(None, "cache_size", READER_CACHE_KIB)?;
     keep_statements(&connection)?;
     Ok(connection)
 }

@@ -8,9 +8,9 @@ use karwan_client::sync::report::{Listener, Progress, SyncReport};
 use karwan_client::{ClientError, Device};
 use tokio::sync::watch;
 
-use super::process::Server;
 use super::progress::Bar;
 use crate::problem::Problem;
+use crate::process::Server;
 
 /// How often a phone tries again after the server was lost.
 const TRIES_MAX: usize = 5;

@@ -1,7 +1,7 @@
 //! `karwan demo`: five phones, two teams, one server, 300 interviews, and what becomes of them.
 //!
 //! [`story`] says what happens, in order, through the commands and client calls that a user has. [`names`], [`people`] and [`answers`]
-//! make up the families; [`phone`] and [`process`] are who takes part; [`homecoming`] is a team's sync, [`ledger`] counts what was lost; [`told`] is what is printed.
+//! make up the families; [`phone`] and [`crate::process`] are who takes part; [`homecoming`] is a team's sync, [`ledger`] counts what was lost; [`told`] is what is printed.
 
 pub mod answers;
 pub mod homecoming;
@@ -9,7 +9,6 @@ pub mod ledger;
 pub mod names;
 pub mod people;
 pub mod phone;
-pub mod process;
 pub mod progress;
 pub mod story;
 pub mod told;

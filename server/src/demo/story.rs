@@ -14,13 +14,13 @@ use super::homecoming::{self, Homecoming, KillAt};
 use super::ledger::{Ledger, balance};
 use super::people::{Chance, Digits, Families, Family, Hand, Letters, Person, draw_phone};
 use super::phone::{Carrier, OFFSET_MINUTES, Phone};
-use super::process::{Ports, Server};
 use super::progress::{Bar, Stage};
 use super::told::{Access, Report, Technical};
 use super::{HOUSEHOLDS, PEOPLE, answers};
 use crate::control::ask;
 use crate::organisation::Organisation;
 use crate::problem::Problem;
+use crate::process::{Ports, Server};
 use crate::query::{Query, RecordsQuery};
 use crate::request::Request;
 

@@ -9,10 +9,10 @@ use serde_json::Value;
 
 use super::homecoming::Homecoming;
 use super::ledger::{Balance, Count};
-use super::process::Ports;
 use super::story::{AGAIN_BY_DOCUMENT, AGAIN_BY_NAME, CASELOAD, SAME_QUESTION, team_of};
 use crate::command::output::isolated;
 use crate::problem::Problem;
+use crate::process::Ports;
 
 /// Solar Hijri months as Iran names them.
 const MONTHS: [&str; 12] =

@@ -78,6 +78,24 @@ impl Projector {
         Ok(entries)
     }
 
+    /// When the oldest entry came that was not read yet, in milliseconds since 1970; `None` where all were, or none tells when it came.
+    pub fn oldest_unread_ms(&self, organisation: &Organisation) -> Result<Option<i64>, Problem> {
+        let mut oldest = None;
+        for (caseload, head) in organisation.heads()? {
+            let from = self.read(|connection| cursor(connection, caseload))?;
+            if from.sequence >= head.sequence {
+                continue;
+            }
+            let next = organisation.log_after(caseload, from.sequence, 1)?;
+            let Some((_, LogEntry::Envelope { received_at_ms, .. } | LogEntry::Opened { received_at_ms, .. })) = next.first()
+            else {
+                continue;
+            };
+            oldest = Some(oldest.map_or(*received_at_ms, |oldest: i64| oldest.min(*received_at_ms)));
+        }
+        Ok(oldest)
+    }
+
     /// Drops all tables and reads the logs again from the first entry. Who reads meanwhile sees the old tables.
     pub fn rebuild(&self, organisation: &Organisation) -> Result<u64, Problem> {
         let connection = self.writing();

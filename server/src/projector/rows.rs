@@ -1,6 +1,6 @@
 //! From a record's changes to its rows, and from writes to the rows of entities.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -74,12 +74,13 @@ pub(super) fn put_all(
 ) -> Result<(), Problem> {
     let mut entities: BTreeSet<(CaseloadId, String, String)> = BTreeSet::new();
     let mut registered: BTreeSet<(CaseloadId, RecordId)> = BTreeSet::new();
+    let mut index = Index::new();
     let mut here = BTreeSet::new();
     for (caseload, id) in touched {
         let stands = organisation.caseload_of(*id)?.unwrap_or(*caseload);
         if stands != *caseload {
             // It moved: what it was here goes, and its rows are those of where it is.
-            remove_listed(transaction, *caseload, &id.to_string())?;
+            remove_listed(transaction, *caseload, &id.to_string(), &mut index)?;
             let items = "DELETE FROM item WHERE caseload = ?1 AND (owner = ?2 OR other = ?2)";
             transaction.prepare(items).execute(params![caseload.0, id.to_string()])?;
         }
@@ -103,11 +104,11 @@ pub(super) fn put_all(
         let owner = id.to_string();
         let quarantined = quarantined(*id, &organisation.judged(*id)?);
         let (items, writes, closed) = if let Some(loaded) = &loaded {
-            put_interview(transaction, *caseload, &owner, loaded)?;
+            put_interview(transaction, *caseload, &owner, loaded, &mut index)?;
             let projection = &loaded.projection;
             (projection.items.as_slice(), projection.entity_writes.as_slice(), Some(&projection.closed))
         } else {
-            remove_listed(transaction, *caseload, &owner)?;
+            remove_listed(transaction, *caseload, &owner, &mut index)?;
             (&[][..], &[][..], None)
         };
         let open = quarantined.iter().filter(|item| closed.is_none_or(|closed| !closed.contains(&item.id)));
@@ -116,15 +117,38 @@ pub(super) fn put_all(
         registered.extend(people::put(transaction, *caseload, *id, loaded.as_ref().map(|loaded| &loaded.projection))?);
     }
     for (caseload, list, entity) in &entities {
-        put_entity(transaction, *caseload, list, entity)?;
+        put_entity(transaction, *caseload, list, entity, &mut index)?;
     }
     for (caseload, record) in &registered {
         people::pair(transaction, *caseload, *record)?;
     }
+    write_index(transaction, index)
+}
+
+/// What the search index is to hold under a row's number; nothing where the row goes.
+type Index = BTreeMap<i64, Option<String>>;
+
+/// Writes what a batch makes of the search index. At its end: each statement that may have to be taken back by itself makes the index write
+/// out what it holds so far, and hundreds of small pieces are then merged again and again.
+fn write_index(transaction: &Transaction<'_>, index: Index) -> Result<(), Problem> {
+    let put = transaction.prepare("INSERT OR REPLACE INTO search(rowid, folded) VALUES(?1, ?2)");
+    let take = transaction.prepare("DELETE FROM search WHERE rowid = ?1");
+    for (number, folded) in index {
+        match folded {
+            Some(folded) => put.execute(params![number, folded])?,
+            None => take.execute([number])?,
+        };
+    }
     Ok(())
 }
 
-fn put_interview(transaction: &Transaction<'_>, caseload: CaseloadId, owner: &str, loaded: &Loaded) -> Result<(), Problem> {
+fn put_interview(
+    transaction: &Transaction<'_>,
+    caseload: CaseloadId,
+    owner: &str,
+    loaded: &Loaded,
+    index: &mut Index,
+) -> Result<(), Problem> {
     let projection = &loaded.projection;
     let (source, version) = match (&loaded.known, projection.form) {
         (Some(known), _) => (known.form.id.clone(), known.form.version.clone()),
@@ -163,17 +187,24 @@ fn put_interview(transaction: &Transaction<'_>, caseload: CaseloadId, owner: &st
             consent_withdrawn: projection.consent_withdrawn,
             body: &serde_json::to_string(&Body::of(projection, root))?,
         },
-        &search_text(projection.search_text.split('\n')),
+        search_text(projection.search_text.split('\n')),
+        index,
     )
 }
 
 /// Folds an entity again.
-fn put_entity(transaction: &Transaction<'_>, caseload: CaseloadId, list: &str, entity: &str) -> Result<(), Problem> {
+fn put_entity(
+    transaction: &Transaction<'_>,
+    caseload: CaseloadId,
+    list: &str,
+    entity: &str,
+    index: &mut Index,
+) -> Result<(), Problem> {
     let writes = writes_to(transaction, caseload, list, entity)?;
     let owner = entities::key(list, entity);
     let Some(origin) = entities::origin(&writes) else {
         put_items(transaction, caseload, &owner, std::iter::empty())?;
-        return remove_listed(transaction, caseload, &owner);
+        return remove_listed(transaction, caseload, &owner, index);
     };
     let state = entities::fold(list, entity, &writes);
     put_items(transaction, caseload, &owner, state.items.iter())?;
@@ -203,7 +234,8 @@ fn put_entity(transaction: &Transaction<'_>, caseload: CaseloadId, list: &str, e
             consent_withdrawn: false,
             body: "",
         },
-        &text,
+        text,
+        index,
     )
 }
 
@@ -231,7 +263,7 @@ struct Listed<'a> {
     body: &'a str,
 }
 
-fn put_listed(transaction: &Transaction<'_>, row: &Listed<'_>, folded: &str) -> Result<(), Problem> {
+fn put_listed(transaction: &Transaction<'_>, row: &Listed<'_>, folded: String, index: &mut Index) -> Result<(), Problem> {
     let statement = transaction.prepare(
         "INSERT INTO record(caseload, kind, owner, id, source, version, form, form_known, title, title_key, status, returned, person, \
          device, assigned, due, made_ms, updated_ms, offset_minutes, consent_withdrawn, body) \
@@ -267,15 +299,15 @@ fn put_listed(transaction: &Transaction<'_>, row: &Listed<'_>, folded: &str) -> 
         row.body,
     ];
     let number: i64 = statement.query_row(parameters, |row| row.get(0))?;
-    transaction.prepare("INSERT OR REPLACE INTO search(rowid, folded) VALUES(?1, ?2)").execute(params![number, folded])?;
+    index.insert(number, Some(folded));
     Ok(())
 }
 
-fn remove_listed(transaction: &Transaction<'_>, caseload: CaseloadId, owner: &str) -> Result<(), Problem> {
+fn remove_listed(transaction: &Transaction<'_>, caseload: CaseloadId, owner: &str, index: &mut Index) -> Result<(), Problem> {
     let statement = transaction.prepare("DELETE FROM record WHERE caseload = ?1 AND owner = ?2 RETURNING number");
     let number: Option<i64> = statement.query_row(params![caseload.0, owner], |row| row.get(0)).optional()?;
     if let Some(number) = number {
-        transaction.prepare("DELETE FROM search WHERE rowid = ?1").execute([number])?;
+        index.insert(number, None);
     }
     Ok(())
 }
