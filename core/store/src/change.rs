@@ -439,12 +439,8 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// Goes back to a point of a caseload's log that the server has no more: what lay above is to be offered again, and what was said of it gives
-    /// way to whatever the new log says.
+    /// Goes back to a point of a caseload's log that the server has no more: what lay above is to be offered again.
     pub fn rewind_envelopes(&self, caseload: CaseloadId, sequence: u64) -> Result<(), StoreError> {
-        let verdicts =
-            "UPDATE verdict SET sequence = min(sequence, ?2) WHERE envelope IN (SELECT hash FROM envelope WHERE caseload = ?1)";
-        self.transaction.prepare_cached(verdicts)?.execute(params![caseload.0, sequence as i64])?;
         let judged = "UPDATE envelope SET state = 0, earlier = sequence, sequence = NULL WHERE caseload = ?1 AND state = 2 AND sequence > ?2";
         self.transaction.prepare_cached(judged)?.execute(params![caseload.0, sequence as i64])?;
         self.offer_again(caseload)?;
@@ -457,13 +453,14 @@ impl Batch<'_> {
         Ok(self.transaction.prepare_cached(text)?.execute([caseload.0])? > 0)
     }
 
-    /// The log begins to say something of an envelope: what another log said is no more.
-    pub fn clear_verdicts(&self, envelope: Hash) -> Result<(), StoreError> {
-        self.transaction.prepare_cached("DELETE FROM verdict WHERE envelope = ?1")?.execute([envelope.0])?;
+    /// The log begins to say something of a record's changes in an envelope: what another log said is no more.
+    pub fn clear_verdict(&self, envelope: Hash, record: RecordId) -> Result<(), StoreError> {
+        let text = "DELETE FROM verdict WHERE envelope = ?1 AND record = ?2";
+        self.transaction.prepare_cached(text)?.execute(params![envelope.0, record.0])?;
         Ok(())
     }
 
-    /// Keeps a verdict; a later one about the same record of the same envelope replaces it.
+    /// Keeps a verdict; whatever was said of the same record of the same envelope gives way to it.
     pub fn put_verdict(
         &self,
         envelope: Hash,
@@ -473,8 +470,7 @@ impl Batch<'_> {
         sequence: u64,
     ) -> Result<(), StoreError> {
         let text = "INSERT INTO verdict(envelope, record, verdict, reason, sequence) VALUES(?1, ?2, ?3, ?4, ?5)
-                    ON CONFLICT(envelope, record) DO UPDATE SET verdict = excluded.verdict, reason = excluded.reason, sequence = excluded.sequence
-                    WHERE excluded.sequence >= verdict.sequence";
+                    ON CONFLICT(envelope, record) DO UPDATE SET verdict = excluded.verdict, reason = excluded.reason, sequence = excluded.sequence";
         self.transaction.prepare_cached(text)?.execute(params![envelope.0, record.0, verdict, reason, sequence as i64])?;
         Ok(())
     }

@@ -15,7 +15,7 @@ use karwan_proto::CaseloadId;
 use serde_json::{Value, json};
 
 use crate::clock::{now_ms, rfc3339};
-use crate::database::{OptionalExtension, params, sqlite};
+use crate::database::{params, sqlite};
 use crate::log::recovery;
 use crate::organisation::folder::{Folder, Lock};
 use crate::organisation::{Organisation, hex, schema};
@@ -190,10 +190,7 @@ fn unpack(main: Whole, record_keys: Whole, to: &Path) -> Result<u64, Problem> {
         return Err(unusable());
     }
     let transaction = db.transaction()?;
-    let epoch: Option<Vec<u8>> =
-        transaction.query_row("SELECT value FROM setting WHERE name = 'epoch'", (), |row| row.get(0)).optional()?;
-    let before = epoch.and_then(|bytes| bytes.try_into().ok()).map_or(1, u64::from_le_bytes);
-    let epoch = recovery::begin(&transaction, before, now_ms())?;
+    let epoch = recovery::begin(&transaction, now_ms())?;
     transaction.commit()?;
     drop(db);
     std::fs::File::open(to)?.sync_all()?;

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::ingest::{Brought, Writer, decide};
 use super::payload;
-use crate::clock::{now_ms, rfc3339};
+use crate::clock::{now_ms, random, rfc3339};
 use crate::database::{Connection, OptionalExtension, Transaction, params};
 use crate::organisation::{Core, Organisation};
 use crate::problem::Problem;
@@ -23,9 +23,13 @@ use crate::problem::Problem;
 /// Envelopes judged in one transaction.
 const BATCH_MAX: usize = 256;
 
-/// Begins recovery in a database just restored; gives the new epoch, which no earlier restore of the same backup had.
-pub(crate) fn begin(transaction: &Transaction<'_>, epoch_before: u64, at_ms: i64) -> Result<u64, Problem> {
-    let epoch = u64::try_from(at_ms / 1000).unwrap_or(0).max(epoch_before + 1);
+/// An epoch has this bit, which that of an organisation just made has not, and none above: it is exact in JSON.
+const EPOCH_BIT: u64 = 1 << 52;
+
+/// Begins recovery in a database just restored; gives the new epoch, which no other restore has. It is drawn: two restores of one backup count on
+/// from the same epoch, and a clock may show both the same second, or be set back in between.
+pub(crate) fn begin(transaction: &Transaction<'_>, at_ms: i64) -> Result<u64, Problem> {
+    let epoch = EPOCH_BIT | (u64::from_le_bytes(random()) & (EPOCH_BIT - 1));
     let put = "INSERT INTO setting(name, value) VALUES(?1, ?2) ON CONFLICT(name) DO UPDATE SET value = excluded.value";
     transaction.execute(put, params!["epoch", epoch.to_le_bytes()])?;
     transaction.execute(put, params!["recovering", at_ms.to_le_bytes()])?;

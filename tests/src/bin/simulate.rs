@@ -97,7 +97,7 @@ impl Wanted {
         let mut all = Tally::default();
         for seed in seeds {
             let (steps, began) = (self.steps(seed), Instant::now());
-            let outcome = run(template, &steps, self.canary);
+            let outcome = run(template, seed, &steps, self.canary);
             all.add(&outcome.tally);
             all.worlds += 1;
             all.device_days += self.days * PHONES as u64;
@@ -108,12 +108,12 @@ impl Wanted {
             }
             outcome.broken.iter().for_each(|broken| println!("  {broken}"));
             if self.shrinks && !outcome.broken.is_empty() {
-                let shortest = shrink(&steps, SHRINK_TRIES, |some| !run(template, some, self.canary).broken.is_empty());
+                let shortest = shrink(&steps, SHRINK_TRIES, |some| !run(template, seed, some, self.canary).broken.is_empty());
                 println!("the shortest schedule that still fails:");
                 for (number, step) in &shortest {
                     println!("  {number} {step:?}");
                 }
-                run(template, &shortest, self.canary).broken.iter().for_each(|broken| println!("  {broken}"));
+                run(template, seed, &shortest, self.canary).broken.iter().for_each(|broken| println!("  {broken}"));
                 break;
             }
         }

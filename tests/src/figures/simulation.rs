@@ -50,7 +50,7 @@ pub fn measure(scale: Scale) -> Vec<Figure> {
         if all.device_days >= wanted {
             break;
         }
-        let outcome = run(&template, &schedule(seed, days, pace), None);
+        let outcome = run(&template, seed, &schedule(seed, days, pace), None);
         outcome.broken.iter().for_each(|broken| eprintln!("seed {seed}: {broken}"));
         let mut world = Tally { worlds: 1, device_days: days * PHONES as u64, ..outcome.tally };
         world.judge(seed, &outcome.broken);

@@ -67,7 +67,7 @@ fn occasion(canary: Canary) -> Vec<(usize, Step)> {
 /// Whether the fault is found where it has occasion to show, and nothing is found there without it.
 pub fn is_caught(template: &Template, canary: Canary) -> bool {
     let steps = occasion(canary);
-    run(template, &steps, None).broken.is_empty() && !run(template, &steps, Some(canary)).broken.is_empty()
+    run(template, 0, &steps, None).broken.is_empty() && !run(template, 0, &steps, Some(canary)).broken.is_empty()
 }
 
 impl World {

@@ -13,6 +13,7 @@ use tokio::runtime::Runtime;
 
 use super::canary::Canary;
 use super::decide::{Decided, Known};
+use super::entropy::Seeded;
 use super::line::{Line, sync_over};
 use super::model::{Model, Question, WriteId};
 use super::schedule::{PHONES, Step, Whose};
@@ -37,6 +38,7 @@ const CASELOADS: [&str; 2] = [CASELOAD, "tehran"];
 
 /// What worlds begin with.
 pub fn template() -> Template {
+    let _seeded = Seeded::begin(0);
     Template::with_caseloads(PHONES, &CASELOADS)
 }
 
@@ -85,6 +87,7 @@ pub struct World {
     pub(super) broken: Vec<String>,
     pub(super) tally: Tally,
     trace: blake3::Hasher,
+    seeded: Seeded,
 }
 
 /// What a world came to.
@@ -98,9 +101,9 @@ pub struct Outcome {
     pub tally: Tally,
 }
 
-/// Runs steps in a fresh world.
-pub fn run(template: &Template, steps: &[(usize, Step)], canary: Option<Canary>) -> Outcome {
-    let mut world = World::new(template, canary);
+/// Runs steps in a fresh world, which draws its identifiers from a seed.
+pub fn run(template: &Template, seed: u64, steps: &[(usize, Step)], canary: Option<Canary>) -> Outcome {
+    let mut world = World::new(template, seed, canary);
     for (number, step) in steps {
         world.step(*number, *step);
         if !world.broken.is_empty() {
@@ -116,7 +119,8 @@ pub fn run(template: &Template, steps: &[(usize, Step)], canary: Option<Canary>)
 }
 
 impl World {
-    fn new(template: &Template, canary: Option<Canary>) -> Self {
+    fn new(template: &Template, seed: u64, canary: Option<Canary>) -> Self {
+        let seeded = Seeded::begin(seed);
         let folder = quick_folder();
         template.unpack(folder.path());
         let phones = (0..PHONES).map(|number| Phone::new(folder.path(), number, number)).collect();
@@ -138,6 +142,7 @@ impl World {
             broken: Vec::new(),
             tally: Tally::default(),
             trace: blake3::Hasher::new(),
+            seeded,
         };
         for phone in &world.phones {
             std::fs::rename(phone.folder.join("witness"), &phone.witness).expect("the witness is put beside");
@@ -168,6 +173,8 @@ impl World {
 
     fn step(&mut self, number: usize, step: Step) {
         let phones = self.phones.len();
+        // A step draws the same, whichever others were left out.
+        self.seeded.turn(number as u64);
         match step {
             Step::Create { phone } => self.create(number, phone),
             Step::Edit { phone, record, question } => self.edit(number, phone, record, question),

@@ -172,6 +172,7 @@ impl<'a> Incoming<'a> {
                 page.entry(point, delivered)?;
             }
             batch.set_cursor(caseload, cursor.sequence, cursor.chain)?;
+            page.try_set_aside_again()?;
             let touched = page.project()?;
             report.changes_down += page.changes;
             report.forms += page.forms;

@@ -29,6 +29,8 @@ pub(super) struct Page<'a, 'b> {
     pub(super) batch: &'a Batch<'b>,
     pub(super) membership: &'a Membership,
     pub(super) caseload: CaseloadId,
+    /// Caseloads whose logs this device is told.
+    readable: BTreeSet<CaseloadId>,
     pub(super) incarnation: IncarnationId,
     pub(super) records: BTreeMap<(RecordId, u32), Record>,
     /// Envelopes of the page whose signature holds.
@@ -67,6 +69,7 @@ impl<'a, 'b> Page<'a, 'b> {
             batch,
             membership,
             caseload,
+            readable: membership.readable(inner.device).unwrap_or_default(),
             records: BTreeMap::new(),
             decoded: None,
             ahead: None,
@@ -96,8 +99,13 @@ impl<'a, 'b> Page<'a, 'b> {
         };
         self.batch.put_entry(self.caseload, point.sequence, point.chain, kind, body)?;
         match entry {
-            LogEntry::Envelope { envelope, role, refused, .. } => {
-                self.batch.clear_verdicts(envelope)?;
+            LogEntry::Envelope { envelope, role, mut refused, .. } => {
+                refused.retain(|told| self.is_told_here(told.record));
+                for (record, ..) in self.batch.view().verdicts_on(envelope)? {
+                    if self.is_told_here(record) {
+                        self.batch.clear_verdict(envelope, record)?;
+                    }
+                }
                 for RecordVerdict { record, verdict } in &refused {
                     let (word, reason) = words(*verdict);
                     self.batch.put_verdict(envelope, *record, word, &reason, point.sequence)?;
@@ -110,8 +118,13 @@ impl<'a, 'b> Page<'a, 'b> {
                         }
                         self.not_accepted(envelope, &refused)?;
                     }
-                    None if self.batch.view().envelope(envelope)?.is_some() => {
+                    None if let Some(held) = self.batch.view().envelope(envelope)? => {
                         self.own_envelope(envelope, point.sequence, role, &refused)?;
+                        // Another copy's: by the log of a caseload where a record moved came that record only.
+                        if Envelope::decode(&held.bytes).is_ok_and(|held| held.items().iter().any(|item| item.record().is_none())) {
+                            let body = Some(delivered.entry.as_slice());
+                            self.batch.put_entry(self.caseload, point.sequence, point.chain, INCOMPLETE, body)?;
+                        }
                     }
                     None => {
                         // Another copy of this database wrote under the same name.
@@ -121,7 +134,7 @@ impl<'a, 'b> Page<'a, 'b> {
                     }
                 }
             }
-            LogEntry::Verdict { envelope, record, verdict, .. } => {
+            LogEntry::Verdict { envelope, record, verdict, .. } if self.is_told_here(record) => {
                 let (word, reason) = words(verdict);
                 self.batch.put_verdict(envelope, record, word, &reason, point.sequence)?;
                 self.later_verdict(envelope, record, verdict)?;
@@ -143,11 +156,14 @@ impl<'a, 'b> Page<'a, 'b> {
                     sequence: point.sequence,
                 })?;
             }
-            LogEntry::Opened { envelope, record, role, verdict, .. } => {
+            LogEntry::Opened { envelope, record, role, verdict, .. } if self.is_told_here(record) => {
                 let (word, reason) = words(verdict);
                 self.batch.put_verdict(envelope, record, word, &reason, point.sequence)?;
                 if let Some(bytes) = &delivered.envelope {
                     self.envelope(bytes, point.sequence, role)?;
+                }
+                if !verdict.is_accepted() {
+                    self.later_verdict(envelope, record, verdict)?;
                 }
             }
             LogEntry::Generation { record, generation, .. } => {
@@ -157,10 +173,17 @@ impl<'a, 'b> Page<'a, 'b> {
                     self.again(record);
                 }
             }
-            // The membership log, which came before, says why.
-            LogEntry::Closed { .. } | LogEntry::Other { .. } => {}
+            // The membership log, which came before, says why; or another log tells of the record.
+            LogEntry::Verdict { .. } | LogEntry::Opened { .. } | LogEntry::Closed { .. } | LogEntry::Other { .. } => {}
         }
         Ok(())
+    }
+
+    /// Whether this log says what counts of a record: that of the caseload where it stands does, from its opening there on, and what the one that
+    /// it left says is older whichever of them is read first. A device that may not read where it went hears of its own late edits here.
+    fn is_told_here(&self, record: RecordId) -> bool {
+        let stands = self.membership.records().caseload(record, self.caseload);
+        stands == self.caseload || !self.readable.contains(&stands)
     }
 
     /// An envelope of this incarnation, judged.
@@ -168,7 +191,12 @@ impl<'a, 'b> Page<'a, 'b> {
         for record in self.batch.set_envelope_judged(envelope, sequence, role)? {
             self.again(record);
         }
-        self.sent.extend(self.batch.set_envelope_changes(envelope, None, ChangeState::Accepted)?);
+        let mut records: BTreeSet<RecordId> =
+            self.batch.view().changes_in(envelope)?.into_iter().map(|placed| placed.record).collect();
+        records.retain(|record| self.is_told_here(*record));
+        for record in records {
+            self.sent.extend(self.batch.set_envelope_changes(envelope, Some(record), ChangeState::Accepted)?);
+        }
         for RecordVerdict { record, verdict } in refused {
             self.batch.set_envelope_changes(envelope, Some(*record), state_of(*verdict))?;
             self.again(*record);
