@@ -8,42 +8,40 @@
 use std::cell::RefCell;
 use std::marker::PhantomData;
 
-/// What a thread draws from.
-struct Source {
-    seed: u64,
-    stream: blake3::OutputReader,
-}
-
 thread_local! {
-    static SOURCE: RefCell<Option<Source>> = const { RefCell::new(None) };
+    /// What a thread draws from instead of the system.
+    static STREAM: RefCell<Option<blake3::OutputReader>> = const { RefCell::new(None) };
 }
 
-/// While it is there, this thread draws from a seed.
-pub(super) struct Seeded(PhantomData<*const ()>);
+/// While it is there, the thread that made it draws from a seed.
+pub(super) struct Seeded {
+    seed: u64,
+    of_this_thread: PhantomData<*const ()>,
+}
 
 impl Seeded {
     pub(super) fn begin(seed: u64) -> Self {
-        SOURCE.with_borrow_mut(|source| *source = Some(Source { seed, stream: stream(seed, u64::MAX) }));
-        renew();
-        Self(PhantomData)
+        let seeded = Self { seed, of_this_thread: PhantomData };
+        seeded.turn(u64::MAX);
+        seeded
     }
 
     /// Draws from the part of this number: what was drawn before does not matter any more.
     pub(super) fn turn(&self, part: u64) {
-        SOURCE.with_borrow_mut(|source| {
-            if let Some(source) = source {
-                source.stream = stream(source.seed, part);
-            }
-        });
-        renew();
+        draw_from(Some(stream(self.seed, part)));
     }
 }
 
 impl Drop for Seeded {
     fn drop(&mut self) {
-        SOURCE.with_borrow_mut(|source| *source = None);
-        renew();
+        draw_from(None);
     }
+}
+
+/// The thread's generator forgets what it had from before.
+fn draw_from(stream: Option<blake3::OutputReader>) {
+    STREAM.with_borrow_mut(|kept| *kept = stream);
+    rand::rng().reseed().expect("the generator is seeded");
 }
 
 fn stream(seed: u64, part: u64) -> blake3::OutputReader {
@@ -52,18 +50,13 @@ fn stream(seed: u64, part: u64) -> blake3::OutputReader {
     hasher.finalize_xof()
 }
 
-/// The thread's generator forgets what it had from before.
-fn renew() {
-    rand::rng().reseed().expect("the generator is seeded");
-}
-
 /// Fills these bytes where the thread draws from a seed.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 fn fill(bytes: &mut [u8]) -> bool {
     // A thread that ends draws from the system.
-    let filled = SOURCE.try_with(|source| {
-        let mut source = source.try_borrow_mut().ok()?;
-        source.as_mut()?.stream.fill(bytes);
+    let filled = STREAM.try_with(|stream| {
+        let mut stream = stream.try_borrow_mut().ok()?;
+        stream.as_mut()?.fill(bytes);
         Some(())
     });
     matches!(filled, Ok(Some(())))

@@ -121,7 +121,8 @@ impl<'a, 'b> Page<'a, 'b> {
                     None if let Some(held) = self.batch.view().envelope(envelope)? => {
                         self.own_envelope(envelope, point.sequence, role, &refused)?;
                         // Another copy's: by the log of a caseload where a record moved came that record only.
-                        if Envelope::decode(&held.bytes).is_ok_and(|held| held.items().iter().any(|item| item.record().is_none())) {
+                        if Envelope::decode(&held.bytes).is_ok_and(|held| held.items().iter().any(|item| item.record().is_none()))
+                        {
                             let body = Some(delivered.entry.as_slice());
                             self.batch.put_entry(self.caseload, point.sequence, point.chain, INCOMPLETE, body)?;
                         }
