@@ -1,7 +1,7 @@
 //! An organisation with what is projected from its logs: what requests are carried out on.
 
 use std::path::Path;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use karwan_proto::PersonId;
 
@@ -43,8 +43,7 @@ impl Host {
             Some(name) => organisation.person_named(name)?,
             None => organisation.administrator()?,
         };
-        // A panic before a write left nothing.
-        let taken = organisation.deciding.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = organisation.deciding()?;
         self.projector.catch_up(organisation)?;
         let answer = work(person)?;
         drop(taken);

@@ -40,6 +40,9 @@ impl Problem {
     /// The folder is locked or damaged.
     pub const FOLDER: u8 = 6;
 
+    /// The code of what goes well again once the database answers.
+    pub const DATABASE_AWAY: &str = "database-away";
+
     /// A problem.
     pub fn new(status: u8, code: &str, error: impl Into<String>, mend: impl Into<String>) -> Self {
         Self { error: error.into(), code: code.to_owned(), mend: mend.into(), status }
@@ -70,6 +73,12 @@ impl From<crate::database::Error> for Problem {
     fn from(error: crate::database::Error) -> Self {
         match error {
             crate::database::Error::Sqlite(error) => error.into(),
+            crate::database::Error::Away(_) => Self::new(
+                Self::UNREACHABLE,
+                Self::DATABASE_AWAY,
+                error.to_string(),
+                "Look whether the database runs; what was confirmed is in it. Try again in a while.",
+            ),
             other => Self::new(
                 Self::FAILED,
                 "database",

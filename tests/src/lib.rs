@@ -22,6 +22,7 @@ pub mod fuzzing;
 pub mod home;
 pub mod liar;
 pub mod links;
+pub mod postgres;
 pub mod relay;
 pub mod scenario;
 pub mod secrets;

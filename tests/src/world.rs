@@ -8,6 +8,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::command::{Answer, karwan, run, run_with_input};
+use crate::postgres::{self, Cluster};
 
 /// Name of the caseload that every device of a [`World`] is granted.
 pub const CASELOAD: &str = "mashhad";
@@ -67,6 +68,8 @@ impl Drop for Server {
 pub struct World {
     folder: TempDir,
     pub server: Option<Server>,
+    /// Its database, where that is PostgreSQL; ended after the server.
+    pub cluster: Option<Cluster>,
     listen: String,
 }
 
@@ -93,9 +96,25 @@ impl World {
             .map_or_else(|error| panic!("no temporary folder in the build's: {error}"), |folder| Self::within(folder, forms))
     }
 
+    /// The same over this PostgreSQL.
+    ///
+    /// # Panics
+    /// Where any of it fails.
+    #[allow(clippy::expect_used)]
+    pub fn over(cluster: Cluster, forms: &[(&str, Vec<u8>)]) -> Self {
+        Self::made(TempDir::new().expect("a temporary folder"), forms, Some(cluster))
+    }
+
     fn within(folder: TempDir, forms: &[(&str, Vec<u8>)]) -> Self {
-        let mut world = Self { folder, server: None, listen: "127.0.0.1:0".to_owned() };
-        world.org(&["init"], &["--name", "Test organisation"]).done();
+        Self::made(folder, forms, postgres::asked_for())
+    }
+
+    fn made(folder: TempDir, forms: &[(&str, Vec<u8>)], cluster: Option<Cluster>) -> Self {
+        let database = cluster.as_ref().map(Cluster::database);
+        let mut world = Self { folder, server: None, cluster, listen: "127.0.0.1:0".to_owned() };
+        let mut rest = vec!["--name", "Test organisation"];
+        rest.extend(database.iter().flat_map(|address| ["--database", address.as_str()]));
+        world.org(&["init"], &rest).done();
         world.org(&["caseload", "add"], &[CASELOAD]).done();
         for (name, bytes) in forms {
             let file = world.path(name);

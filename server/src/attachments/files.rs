@@ -56,13 +56,13 @@ impl Organisation {
     pub(super) fn begun_bytes(&self, device: DeviceId, hash: Hash, length: u64) -> Result<u64, Problem> {
         let name = begun_name(device, hash);
         let held = std::fs::metadata(self.attachment_path(&name)).map_or(0, |file| file.len());
-        let core = self.writing()?;
+        let core = self.writing_beside_others()?;
         if held <= length && key_of(&core.keys, &name)?.is_some() {
             return Ok(held);
         }
         drop(core);
         self.forget_begun(device, hash)?;
-        let core = self.writing()?;
+        let core = self.writing_beside_others()?;
         core.keys.prepare("INSERT INTO attachment_key(name, key) VALUES(?1, ?2)").execute(params![name, random::<32>()])?;
         Ok(0)
     }
@@ -96,7 +96,7 @@ impl Organisation {
         file.sync_all()?;
         let name = hash.to_string();
         // The key first: a key without a file harms nobody.
-        let core = self.writing()?;
+        let core = self.writing_beside_others()?;
         core.keys.execute(
             "INSERT INTO attachment_key(name, key) VALUES(?1, ?2) ON CONFLICT(name) DO UPDATE SET key = excluded.key",
             params![name, key],
@@ -123,7 +123,7 @@ impl Organisation {
     }
 
     fn forget_key(&self, name: &str) -> Result<(), Problem> {
-        self.writing()?.keys.prepare("DELETE FROM attachment_key WHERE name = ?1").execute([name])?;
+        self.writing_beside_others()?.keys.prepare("DELETE FROM attachment_key WHERE name = ?1").execute([name])?;
         Ok(())
     }
 

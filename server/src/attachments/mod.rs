@@ -57,7 +57,7 @@ impl Organisation {
             self.begun_bytes(device, hash, 0)?;
             return Ok(false);
         };
-        let core = self.writing()?;
+        let core = self.writing_beside_others()?;
         let text = "INSERT INTO attachment(hash, length, kept_at_ms) VALUES(?1, ?2, ?3) \
                     ON CONFLICT(hash) DO UPDATE SET length = excluded.length, kept_at_ms = excluded.kept_at_ms";
         core.db.prepare(text).execute(params![hash.0, length as i64, self.now_ms()])?;
@@ -76,7 +76,7 @@ impl Organisation {
     /// caseload that the device may read. While the server recovers it gives out nothing.
     pub(crate) fn attachment_for(&self, device: DeviceId, hash: Hash) -> Result<Option<u64>, Problem> {
         let readable = {
-            let core = self.writing()?;
+            let core = self.current()?;
             match core.membership.readable(device) {
                 Ok(readable) if !core.recovering => readable,
                 _ => return Ok(None),

@@ -58,6 +58,11 @@ impl Drop for Snapshot {
 /// Writes a backup of an organisation in use, and notes up to where its logs are in it.
 pub fn write(organisation: &Organisation, file: &Path) -> Result<Value, Problem> {
     let folder = Folder(organisation.folder().to_path_buf());
+    if folder.database_address()?.is_some() {
+        let error = "backups of an organisation in PostgreSQL are not in this version";
+        let mend = "Dump the database (pg_dump, the schema karwan_keys apart) and copy the folders `keys` and `attachments`.";
+        return Err(Problem::new(Problem::FAILED, "not-in-this-version", error, mend));
+    }
     let keys_file = keys_file(file);
     for path in [file, keys_file.as_path()] {
         if path.exists() {

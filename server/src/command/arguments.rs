@@ -44,6 +44,9 @@ pub(super) enum Command {
         /// What it is called; the folder's name where nothing is said
         #[arg(long)]
         name: Option<String>,
+        /// Keep everything in this PostgreSQL, which several servers may use, instead of in the folder: postgres://USER:PASSWORD@HOST/DATABASE
+        #[arg(long, value_name = "ADDRESS")]
+        database: Option<String>,
     },
     /// Run the server: devices sync with it, people look at its console
     #[command(after_help = "Example:\n  karwan serve org --listen 0.0.0.0:7447 --console 127.0.0.1:7448")]

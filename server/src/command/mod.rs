@@ -74,7 +74,7 @@ fn misunderstood(error: &clap::Error) -> Problem {
 
 fn run(command: Command, json: bool) -> Result<Answer, Problem> {
     match command {
-        Command::Init { organisation, name } => organisation::init(&organisation, name.as_deref()),
+        Command::Init { organisation, name, database } => organisation::init(&organisation, name.as_deref(), database.as_deref()),
         Command::Serve { organisation, listen, console } => organisation::serve(&organisation, listen, console, json),
         Command::User(command) => organisation::user(command),
         Command::Caseload(command) => organisation::caseload(command),

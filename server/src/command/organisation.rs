@@ -18,9 +18,9 @@ use crate::request::Request;
 use crate::serve::{Running, asked_to_end};
 
 /// Makes an organisation.
-pub(super) fn init(folder: &Path, name: Option<&str>) -> Result<Answer, Problem> {
+pub(super) fn init(folder: &Path, name: Option<&str>, database: Option<&str>) -> Result<Answer, Problem> {
     let named = folder.file_name().and_then(|name| name.to_str()).unwrap_or("organisation");
-    let founded = Organisation::init(folder, name.unwrap_or(named))?;
+    let founded = Organisation::init_with(folder, name.unwrap_or(named), database)?;
     let root_key = std::path::absolute(&founded.root_key)?;
     let (org, root_key) = (folder.display(), root_key.display().to_string());
     let text = format!(

@@ -4,6 +4,8 @@
 //! `rowid` for the order in which rows came. [`Driver`] is the seam: what a database must do to keep an organisation. Rows are read whole
 //! before the first is looked at, so every query that may give many says how many it wants.
 
+pub(crate) mod place;
+pub mod postgres;
 pub mod sqlite;
 mod value;
 
@@ -26,6 +28,33 @@ pub trait Driver: Send {
     fn roll_back(&self) -> Result<(), Error>;
     /// Overwrites what was deleted, also in journals, as far as the database can.
     fn scrub(&self) -> Result<(), Error>;
+    /// Whether it can still be used; one whose database went away cannot.
+    fn is_usable(&self) -> bool {
+        true
+    }
+    /// Whether other processes may write to the database, too.
+    fn is_shared(&self) -> bool {
+        false
+    }
+    /// Waits until no other process writes that must not, and keeps them from it.
+    fn keep_others_out(&self, _: Sharing) -> Result<(), Error> {
+        Ok(())
+    }
+    /// Ends [`Driver::keep_others_out`].
+    fn let_others_in(&self, _: Sharing) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// Which other processes may write meanwhile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sharing {
+    /// None.
+    Alone,
+    /// Those that append to logs, each holding the heads of its logs, or write small rows whole.
+    WithAppenders,
+    /// All, but none reads a record to decide about it.
+    WithAllButDeciders,
 }
 
 /// What a transaction is for.
@@ -56,6 +85,12 @@ pub enum Error {
     /// SQLite failed.
     #[error(transparent)]
     Sqlite(#[from] rusqlite::Error),
+    /// PostgreSQL refused a statement: its code, and the table or constraint.
+    #[error("PostgreSQL says {0}")]
+    Postgres(String),
+    /// The database does not answer, or cannot now: the same may go well in a while.
+    #[error("the database is away: {0}")]
+    Away(String),
 }
 
 /// A connection.
@@ -97,6 +132,26 @@ impl Connection {
     /// Begins to read several things of one moment.
     pub fn snapshot(&self) -> Result<Transaction<'_>, Error> {
         Transaction::begin(self, Scope::Snapshot)
+    }
+
+    /// As [`Driver::is_usable`].
+    pub fn is_usable(&self) -> bool {
+        self.driver.is_usable()
+    }
+
+    /// As [`Driver::is_shared`].
+    pub fn is_shared(&self) -> bool {
+        self.driver.is_shared()
+    }
+
+    /// As [`Driver::keep_others_out`].
+    pub fn keep_others_out(&self, sharing: Sharing) -> Result<(), Error> {
+        self.driver.keep_others_out(sharing)
+    }
+
+    /// As [`Driver::let_others_in`].
+    pub fn let_others_in(&self, sharing: Sharing) -> Result<(), Error> {
+        self.driver.let_others_in(sharing)
     }
 
     /// Overwrites what was deleted, also in journals, as far as the database can.

@@ -30,6 +30,8 @@ pub use transport::tls;
 pub const SESSIONS_MAX: usize = 1_024;
 /// When a device that was turned away is to come back.
 pub const RETRY_AFTER_MS: u64 = 3_000;
+/// When a device is to come again while the database cannot be reached.
+pub const DATABASE_RETRY_MS: u64 = 10_000;
 /// Handshakes under way above which an address must be proved before anything is kept for it.
 pub const HANDSHAKES_UNPROVED_MAX: usize = 64;
 /// Handshakes under way at once; what comes beyond is not answered.

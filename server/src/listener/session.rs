@@ -11,7 +11,7 @@ use karwan_proto::{CaseloadId, DeviceId, Hash, PublicKey, ServerSession};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 
-use super::{HELLO_WAIT, Peer, RETRY_AFTER_MS};
+use super::{DATABASE_RETRY_MS, HELLO_WAIT, Peer, RETRY_AFTER_MS};
 use crate::log::ingest::Ingest;
 use crate::organisation::Organisation;
 use crate::pace::Pace;
@@ -55,7 +55,7 @@ impl Session {
         if busy {
             session.refuse(Refusal::Busy { retry_after_ms: RETRY_AFTER_MS });
         }
-        let (told, mut tells) = mpsc::unbounded_channel::<(u64, Option<Ingested>)>();
+        let (told, mut tells) = mpsc::unbounded_channel::<(u64, Result<Ingested, Refusal>)>();
         let mut outstanding = 0usize;
         let mut buffer = vec![0u8; READ_BYTES];
         let mut ended = false;
@@ -82,8 +82,11 @@ impl Session {
                             let queue = ingest.clone();
                             let answered = ingest.do_blocking(move || queue.offer(device, envelope, testimony)).await;
                             let outcome = match answered {
-                                Some(answered) => answered.await.ok().flatten(),
-                                None => None,
+                                Some(answered) => match answered.await {
+                                    Ok(outcome) => outcome.map_err(|problem| refusal(&problem)),
+                                    Err(_) => Err(Refusal::Failed),
+                                },
+                                None => Err(Refusal::Failed),
                             };
                             told.send((number, outcome)).ok();
                         });
@@ -93,7 +96,7 @@ impl Session {
                         greeted |= matches!(other, ServerEffect::Admit { .. });
                         if let Err(problem) = self.answer(&mut session, other).await {
                             tracing::error!(code = problem.code, error = problem.error, "session failed");
-                            session.refuse(Refusal::Failed);
+                            session.refuse(refusal(&problem));
                         }
                     }
                 }
@@ -109,10 +112,10 @@ impl Session {
                 Some((number, outcome)) = tells.recv(), if outstanding > 0 => {
                     outstanding -= 1;
                     match outcome {
-                        Some(outcome) => {
+                        Ok(outcome) => {
                             session.ingested(number, outcome).ok();
                         }
-                        None => session.refuse(Refusal::Failed),
+                        Err(refusal) => session.refuse(refusal),
                     }
                 }
                 read = receive.read(&mut buffer), if session.wants_input() && !ended => match read {
@@ -295,6 +298,11 @@ pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(panicked()))
+}
+
+/// What a device is told: to come again, where the database cannot be reached now.
+pub(super) fn refusal(problem: &Problem) -> Refusal {
+    if problem.code == Problem::DATABASE_AWAY { Refusal::Busy { retry_after_ms: DATABASE_RETRY_MS } } else { Refusal::Failed }
 }
 
 fn panicked() -> Problem {

@@ -3,7 +3,7 @@
 //!
 //! [`Ingest`] is a thread with a queue: what waits together is committed together. [`Organisation::take_in`] is what it does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
@@ -21,6 +21,7 @@ use super::decided::{Retired, open_in, standing_generation};
 use super::{accepted, append, head, payload, provenance, recovery, verdict_of};
 use crate::clock::{now_ms, random};
 use crate::database::{OptionalExtension, Transaction, params};
+use crate::organisation::writing::{heads as all_heads, hold_heads};
 use crate::organisation::{Core, Organisation};
 use crate::problem::Problem;
 
@@ -38,7 +39,7 @@ pub struct Job {
     /// What the device remembers of it, where it offers again what another log had.
     pub testimony: Option<Testimony>,
     /// Told when it is durable.
-    pub answer: oneshot::Sender<Option<Ingested>>,
+    pub answer: oneshot::Sender<Result<Ingested, Problem>>,
 }
 
 /// An envelope and who brings it.
@@ -86,13 +87,13 @@ impl Ingest {
         }
     }
 
-    /// Queues an envelope; waits where the queue is full. The answer is `None` where the server failed.
+    /// Queues an envelope; waits where the queue is full.
     pub fn offer(
         &self,
         bearer: DeviceId,
         envelope: Vec<u8>,
         testimony: Option<Testimony>,
-    ) -> oneshot::Receiver<Option<Ingested>> {
+    ) -> oneshot::Receiver<Result<Ingested, Problem>> {
         let (answer, answered) = oneshot::channel();
         let job = Job { bearer, envelope, testimony, answer };
         match &self.0 {
@@ -122,20 +123,27 @@ fn take_in(organisation: &Organisation, batch: Vec<Job>) {
         .iter()
         .map(|job| Brought { bearer: job.bearer, envelope: &job.envelope, testimony: job.testimony.as_ref() })
         .collect();
-    let outcome = organisation.take_in(&envelopes);
-    if let Err(problem) = &outcome {
-        tracing::error!(code = problem.code, error = problem.error, "ingest failed");
-    }
-    let mut outcomes = outcome.unwrap_or_default().into_iter();
-    for job in batch {
-        job.answer.send(outcomes.next()).ok();
+    match organisation.take_in(&envelopes) {
+        Ok(outcomes) => {
+            for (job, outcome) in batch.into_iter().zip(outcomes) {
+                job.answer.send(Ok(outcome)).ok();
+            }
+        }
+        Err(problem) => {
+            tracing::error!(code = problem.code, error = problem.error, "ingest failed");
+            for job in batch {
+                job.answer.send(Err(problem.clone())).ok();
+            }
+        }
     }
 }
 
 impl Organisation {
     /// Takes in envelopes in one transaction. When it returns they are durable, judged, and known to whoever waits for the log.
     pub fn take_in(&self, envelopes: &[Brought<'_>]) -> Result<Vec<Ingested>, Problem> {
-        self.take_in_with(&mut *self.writing()?, envelopes, false, &|_| Ok(()))
+        let mut core = self.writing_beside_others()?;
+        let logs = logs_of(&core.membership, envelopes);
+        self.take_in_with(&mut core, envelopes, false, Some(&logs), &|_| Ok(()))
     }
 
     /// Judges envelopes that were held while the server recovered; `release` lets them go in the same transaction.
@@ -145,19 +153,20 @@ impl Organisation {
         envelopes: &[Brought<'_>],
         release: &dyn Fn(&Transaction<'_>) -> Result<(), Problem>,
     ) -> Result<Vec<Ingested>, Problem> {
-        self.take_in_with(core, envelopes, true, release)
+        self.take_in_with(core, envelopes, true, None, release)
     }
 
-    /// As [`Organisation::take_in`]; `check` may undo everything by an error before it is committed.
+    /// As [`Organisation::take_in`]; with `logs` beside processes that append to others, without it alone; `check` may undo everything by an error before it is committed.
     fn take_in_with(
         &self,
         core: &mut Core,
         envelopes: &[Brought<'_>],
         closing: bool,
+        logs: Option<&BTreeSet<CaseloadId>>,
         check: &dyn Fn(&Transaction<'_>) -> Result<(), Problem>,
     ) -> Result<Vec<Ingested>, Problem> {
         let holds = core.recovering && !closing;
-        self.writing_log(core, &[], holds, |writer, transaction| {
+        self.writing_logs(core, &[], holds, logs, |writer, transaction| {
             writer.was_held = closing;
             let outcomes =
                 envelopes.iter().map(|brought| writer.envelope(transaction, *brought)).collect::<Result<Vec<_>, _>>()?;
@@ -174,11 +183,30 @@ impl Organisation {
         holds: bool,
         work: impl FnOnce(&mut Writer<'_>, &Transaction<'_>) -> Result<T, Problem>,
     ) -> Result<T, Problem> {
-        let Core { db, keys, membership, records, .. } = core;
+        self.writing_logs(core, acts, holds, None, work)
+    }
+
+    /// As [`Organisation::writing_log`]: to these logs, whose heads are held, or alone to any.
+    fn writing_logs<T>(
+        &self,
+        core: &mut Core,
+        acts: &[Act],
+        holds: bool,
+        logs: Option<&BTreeSet<CaseloadId>>,
+        work: impl FnOnce(&mut Writer<'_>, &Transaction<'_>) -> Result<T, Problem>,
+    ) -> Result<T, Problem> {
+        let Core { db, keys, membership, records, heads, .. } = core;
         let before = (!acts.is_empty()).then(|| membership.clone());
         // Keys first: a key without a change harms nobody, a change without its key is lost.
         let key_transaction = keys.transaction()?;
         let transaction = db.transaction()?;
+        if let Some(logs) = logs.filter(|_| db.is_shared()) {
+            let held = hold_heads(&transaction, logs)?;
+            if held.iter().any(|(log, head)| heads.get(log) != Some(head)) {
+                // Another process has written there since.
+                records.clear();
+            }
+        }
         let mut retired = Retired::default();
         let done = acts.iter().try_for_each(|act| self.sign(&transaction, membership, act)).and_then(|()| {
             let (membership, retired) = (&*membership, &mut retired);
@@ -188,12 +216,17 @@ impl Organisation {
             )
         });
         let committed = done.and_then(|done| {
+            if db.is_shared() {
+                let ends = all_heads(&transaction)?;
+                heads.extend(ends.into_iter().filter(|(log, _)| logs.is_none_or(|logs| logs.contains(log))));
+            }
             key_transaction.commit()?;
             transaction.commit()?;
             Ok(done)
         });
         if committed.is_err() {
             records.clear();
+            heads.clear();
             if let Some(before) = before {
                 *membership = before;
             }
@@ -207,7 +240,7 @@ impl Organisation {
 
     /// Who this process is when it writes for a person who is signed in.
     pub fn server_author(&self, person: PersonId) -> Result<Author, Problem> {
-        let core = self.writing()?;
+        let core = self.current()?;
         let role = core.membership.person(person).filter(|known| !known.revoked).map(|known| known.role);
         let role =
             role.ok_or_else(|| Problem::refused("disabled", "this person may do nothing here", "Ask an administrator."))?;
@@ -228,7 +261,7 @@ impl Organisation {
         let sealing = Sealing { incarnation: core_now.incarnation, sealed: &mut core_now.sealed };
         let (hash, envelope) = self.seal(&core_now.membership, sealing, caseload, person, items)?;
         let brought = Brought { bearer: self.server_key.public().device(), envelope: &envelope, testimony: None };
-        let outcomes = self.take_in_with(&mut core, &[brought], false, &|transaction| accepted_whole(transaction, hash))?;
+        let outcomes = self.take_in_with(&mut core, &[brought], false, None, &|transaction| accepted_whole(transaction, hash))?;
         drop(core);
         match outcomes.first() {
             Some(Ingested::Durable { sequence }) => Ok(*sequence),
@@ -273,6 +306,14 @@ impl Organisation {
         sealing.sealed.insert(caseload, (counter + 1, Some(envelope.hash())));
         Ok((envelope.hash(), envelope.encode()))
     }
+}
+
+/// The logs that taking in these envelopes may append to: their own, and those that records moved to.
+fn logs_of(membership: &Membership, envelopes: &[Brought<'_>]) -> BTreeSet<CaseloadId> {
+    let signed = envelopes.iter().filter_map(|brought| SignedHeader::peek(brought.envelope).ok());
+    let own = signed.map(|signed| signed.header().caseload);
+    let decided = membership.records();
+    own.chain(decided.moved().filter_map(|record| decided.moved_to(record))).collect()
 }
 
 /// Who seals: an incarnation of this server, and where its envelopes stand by caseload.

@@ -148,7 +148,7 @@ impl Organisation {
         limits: (usize, usize),
     ) -> Result<Option<LogPage>, Problem> {
         let (limit_bytes, limit) = limits;
-        let rows = self.read(|db| {
+        let page = self.read(|db| {
             // One transaction: head, chain and entries of one moment.
             let transaction = db.snapshot()?;
             let head = head(&transaction, caseload)?;
@@ -199,11 +199,12 @@ impl Organisation {
                     entries.push(Delivered { entry: bytes, envelope });
                 }
             }
-            let definitions = self.definitions(&entries)?;
             let (backed_up, membership_length) = (backed_up as u64, membership as u64);
-            Ok(Some(LogPage { entries, definitions, head: head.sequence, backed_up, membership_length }))
+            Ok(Some(LogPage { entries, definitions: Vec::new(), head: head.sequence, backed_up, membership_length }))
         })?;
-        Ok(rows)
+        let Some(mut page) = page else { return Ok(None) };
+        page.definitions = self.definitions(&page.entries)?;
+        Ok(Some(page))
     }
 
     /// Definitions of the forms that entries say are to be filled, as many as may be told before them.

@@ -6,7 +6,7 @@ use karwan_proto::envelope::Salts;
 use karwan_proto::{Hash, RecordId};
 
 use crate::clock::random;
-use crate::database::{Connection, OptionalExtension, params, sqlite};
+use crate::database::{Connection, OptionalExtension, params};
 use crate::organisation::Organisation;
 use crate::problem::Problem;
 
@@ -76,13 +76,7 @@ pub(super) fn keep_salts(keys: &Connection, envelope: Hash, salts: &Salts) -> Re
 impl Organisation {
     /// Reads the keys beside the writer.
     pub(crate) fn read_keys<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Problem>) -> Result<T, Problem> {
-        // Keys are small and looked up by name: one reader at a time is enough.
-        let mut kept = self.key_reader.lock().map_err(|_| broken())?;
-        if kept.is_none() {
-            *kept = Some(sqlite::open_to_read(&self.folder.keys_database())?);
-        }
-        let Some(connection) = kept.as_ref() else { return Err(broken()) };
-        work(connection)
+        self.key_readers.read(work)
     }
 
     /// Decrypts a change of a record.

@@ -210,7 +210,7 @@ impl Organisation {
     /// Of envelopes of a caseload, by the beginnings of their names, those that are to be offered: those that are not here, and those whose
     /// author may no longer write, of which only another device can tell what had been accepted.
     pub(crate) fn lacking(&self, bearer: DeviceId, caseload: CaseloadId, asked: &[Prefix]) -> Result<Vec<Prefix>, Problem> {
-        let core = self.writing()?;
+        let core = self.current()?;
         if !core.membership.readable(bearer).is_ok_and(|caseloads| caseloads.contains(&caseload)) {
             return Ok(asked.to_vec());
         }

@@ -104,7 +104,7 @@ impl Organisation {
 
     /// Whether a file that a device offers is lacking for a form that came back, and small enough.
     pub(crate) fn wants_file(&self, hash: Hash, length: u64) -> Result<bool, Problem> {
-        if length > MEDIA_BYTES_MAX || !self.writing()?.recovering || self.blob_exists(hash) {
+        if length > MEDIA_BYTES_MAX || !self.current()?.recovering || self.blob_exists(hash)? {
             return Ok(false);
         }
         Ok(self.recovered_forms()?.iter().any(|(_, entry)| match entry {

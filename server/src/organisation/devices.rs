@@ -111,7 +111,7 @@ impl Organisation {
         if known == caseloads {
             return Ok(());
         }
-        let core = self.writing()?;
+        let core = self.writing_beside_others()?;
         let transaction = core.db.transaction()?;
         transaction.execute("DELETE FROM held WHERE device = ?1", [device.0])?;
         for caseload in caseloads {
@@ -123,14 +123,14 @@ impl Organisation {
     /// A device says that nothing of a caseload is left on it.
     pub(crate) fn note_evicted(&self, device: DeviceId, caseload: CaseloadId) -> Result<(), Problem> {
         let text = "DELETE FROM held WHERE device = ?1 AND caseload = ?2";
-        self.writing()?.db.execute(text, params![device.0, caseload.0])?;
+        self.writing_beside_others()?.db.execute(text, params![device.0, caseload.0])?;
         Ok(())
     }
 
     /// A device has heard everything.
     pub(crate) fn note_sync(&self, device: DeviceId) -> Result<(), Problem> {
         let now = self.now_ms();
-        self.writing()?.db.execute(
+        self.writing_beside_others()?.db.execute(
             "INSERT INTO device_state(device, last_sync_ms) VALUES(?1, ?2) \
                     ON CONFLICT(device) DO UPDATE SET last_sync_ms = excluded.last_sync_ms",
             params![device.0, now],

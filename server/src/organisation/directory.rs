@@ -54,7 +54,7 @@ impl Organisation {
         self.read(|db| {
             let statement =
                 db.prepare("SELECT version, kind, id, name FROM directory WHERE version > ?1 ORDER BY version LIMIT ?2");
-            let rows = statement.query(params![version as i64, limit as i64 + 1])?;
+            let rows = statement.query(params![version as i64, (limit as i64).saturating_add(1)])?;
             let (mut last, mut found) = (version, Vec::new());
             for row in rows {
                 if found.len() == limit {

@@ -19,6 +19,18 @@ impl Folder {
     pub fn database(&self) -> PathBuf {
         self.0.join("karwan.db")
     }
+    /// The address of the database, where that is none of this folder's files.
+    pub fn database_address(&self) -> Result<Option<String>, Problem> {
+        match std::fs::read_to_string(self.address_file()) {
+            Ok(address) => Ok(Some(address.trim().to_owned())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+    /// Where that address stands; it may hold a password.
+    pub fn address_file(&self) -> PathBuf {
+        self.0.join("database")
+    }
     /// Keys of records: back it up apart, and for a shorter time.
     pub fn keys_database(&self) -> PathBuf {
         self.0.join("keys.db")
@@ -51,7 +63,7 @@ impl Folder {
     }
     /// Whether there is an organisation here.
     pub fn exists(&self) -> bool {
-        self.database().exists()
+        self.database().exists() || self.address_file().exists()
     }
     /// Refuses where there is none.
     pub fn require(&self) -> Result<(), Problem> {

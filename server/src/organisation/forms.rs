@@ -12,7 +12,8 @@ use serde::Serialize;
 
 use super::Organisation;
 use super::folder::write_secret;
-use crate::database::params;
+use crate::clock::random;
+use crate::database::{OptionalExtension, params};
 use crate::problem::Problem;
 
 /// Largest media file, in bytes.
@@ -193,7 +194,7 @@ impl Organisation {
         }
         let name: Option<String> = self.read(|db| {
             let found = db.query_row("SELECT file_name FROM form WHERE hash = ?1 LIMIT 1", params![hash.0], |row| row.get(0));
-            Ok(crate::database::OptionalExtension::optional(found)?)
+            Ok(found.optional()?)
         })?;
         let Some(name) = name else { return Ok(None) };
         let Some(bytes) = self.blob(hash)? else { return Ok(None) };
@@ -220,26 +221,48 @@ impl Organisation {
             write_secret(&unfinished, bytes)?;
             std::fs::rename(&unfinished, &path)?;
         }
+        if self.databases.are_shared() {
+            let core = self.writing_beside_others()?;
+            core.db.execute("INSERT INTO blob(hash, bytes) VALUES(?1, ?2) ON CONFLICT DO NOTHING", params![hash.0, bytes])?;
+        }
         Ok(hash)
     }
 
     /// Whether bytes with this hash are here.
-    pub(crate) fn blob_exists(&self, hash: Hash) -> bool {
-        self.blob_path(hash).exists()
+    pub(crate) fn blob_exists(&self, hash: Hash) -> Result<bool, Problem> {
+        if self.blob_path(hash).exists() || !self.databases.are_shared() {
+            return Ok(self.blob_path(hash).exists());
+        }
+        self.read(|db| Ok(db.prepare("SELECT 1 FROM blob WHERE hash = ?1").exists([hash.0])?))
     }
 
     /// Bytes by their hash.
     pub fn blob(&self, hash: Hash) -> Result<Option<Vec<u8>>, Problem> {
         match std::fs::read(self.blob_path(hash)) {
             Ok(bytes) => Ok(Some(bytes)),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => self.blob_of_others(hash),
             Err(error) => Err(error.into()),
         }
     }
 
+    /// Bytes that another process put into the database; kept in this folder, too.
+    fn blob_of_others(&self, hash: Hash) -> Result<Option<Vec<u8>>, Problem> {
+        if !self.databases.are_shared() {
+            return Ok(None);
+        }
+        let bytes: Option<Vec<u8>> =
+            self.read(|db| Ok(db.query_row("SELECT bytes FROM blob WHERE hash = ?1", [hash.0], |row| row.get(0)).optional()?))?;
+        let Some(bytes) = bytes.filter(|bytes| *blake3::hash(bytes).as_bytes() == hash.0) else { return Ok(None) };
+        let path = self.blob_path(hash);
+        let unfinished = path.with_extension(format!("{}.unfinished", crate::organisation::hex(&random::<8>())));
+        write_secret(&unfinished, &bytes)?;
+        std::fs::rename(&unfinished, &path)?;
+        Ok(Some(bytes))
+    }
+
     /// A blob that belongs to a form of a caseload that the device may read.
     pub(crate) fn blob_for(&self, device: DeviceId, hash: Hash) -> Result<Option<Vec<u8>>, Problem> {
-        let Ok(readable) = self.writing()?.membership.readable(device) else { return Ok(None) };
+        let Ok(readable) = self.current()?.membership.readable(device) else { return Ok(None) };
         let named = self.read(|db| {
             let statement = db.prepare("SELECT hash, caseload, media FROM form");
             let rows = statement.query(())?;

@@ -76,7 +76,7 @@ impl Organisation {
 
     /// A copy of who may do what.
     pub fn membership(&self) -> Result<Membership, Problem> {
-        Ok(self.writing()?.membership.clone())
+        Ok(self.current()?.membership.clone())
     }
 
     /// Entries after what a device holds: the number of the first, the entries, and whether there are more. A device whose entries are not
@@ -94,7 +94,8 @@ impl Organisation {
             };
             let from = if known { after.sequence } else { 0 };
             let statement = db.prepare("SELECT bytes FROM membership WHERE position > ?1 ORDER BY position LIMIT ?2");
-            let rows = statement.query_map(params![from as i64, limit as i64 + 1], |row| row.get::<Vec<u8>>(0))?;
+            let rows =
+                statement.query_map(params![from as i64, (limit as i64).saturating_add(1)], |row| row.get::<Vec<u8>>(0))?;
             let mut entries = Vec::new();
             for bytes in rows {
                 entries.push(SignedEntry::decode(&bytes?)?);

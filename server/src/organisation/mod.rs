@@ -13,18 +13,21 @@ pub mod members;
 pub mod people;
 pub(crate) mod readers;
 pub mod schema;
+mod tables_postgres;
+pub(crate) mod writing;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 
 use karwan_form::model::Form;
 use karwan_proto::membership::Act;
-use karwan_proto::{CaseloadId, Hash, IncarnationId, Membership, OrganisationId, PersonId, Role, SigningKey};
+use karwan_proto::{CaseloadId, Hash, IncarnationId, Membership, OrganisationId, PersonId, PublicKey, Role, SigningKey};
 use tokio::sync::Notify;
 
 use crate::clock::random;
-use crate::database::{Connection, OptionalExtension, params, sqlite};
+use crate::database::place::Place;
+use crate::database::{Connection, OptionalExtension, params, postgres, sqlite};
 use crate::log::cache::RecordCache;
 use crate::problem::Problem;
 use directory::Named;
@@ -35,14 +38,15 @@ use readers::Readers;
 pub struct Organisation {
     pub(crate) folder: Folder,
     pub(crate) core: Mutex<Core>,
+    databases: Databases,
     readers: Readers,
-    pub(crate) key_reader: Mutex<Option<Connection>>,
+    pub(crate) key_readers: Readers,
     pub(crate) forms: Mutex<BTreeMap<Hash, Arc<Form>>>,
     /// Rung when a log has grown.
     pub grown: Notify,
     pub(crate) server_key: SigningKey,
     /// Held from reading a record to writing a decision about it: two decisions on one state would have one sequence number.
-    pub(crate) deciding: Mutex<()>,
+    deciding: Mutex<Option<Connection>>,
     /// Held while bytes are appended to an attachment.
     pub(crate) appending: Mutex<()>,
     administrator_key: SigningKey,
@@ -61,6 +65,54 @@ pub(crate) struct Core {
     pub(crate) records: RecordCache,
     /// The server was restored and its recovery is not closed.
     pub(crate) recovering: bool,
+    /// Where logs ended when `records` were loaded; kept where other processes write too.
+    pub(crate) heads: BTreeMap<CaseloadId, u64>,
+    /// The connections are of no more use.
+    pub(crate) broken: bool,
+}
+
+/// Where an organisation's databases are.
+struct Databases {
+    main: Arc<Place>,
+    keys: Arc<Place>,
+}
+
+impl Databases {
+    /// Two files in the folder, or two schemas of the database whose address stands there.
+    fn of(folder: &Folder) -> Result<Self, Problem> {
+        let Some(address) = folder.database_address()? else {
+            return Ok(Self {
+                main: Arc::new(Place::File(folder.database(), schema::MAIN)),
+                keys: Arc::new(Place::File(folder.keys_database(), schema::KEYS)),
+            });
+        };
+        Self::at(&address)
+    }
+
+    /// Whether other processes may write there, too.
+    fn are_shared(&self) -> bool {
+        matches!(*self.main, Place::Server(..))
+    }
+
+    /// Makes the tables in a database that has no organisation.
+    fn found_at(address: &str) -> Result<Connection, Problem> {
+        let databases = Self::at(address)?;
+        let db = databases.main.open()?;
+        databases.keys.open()?;
+        if db.prepare("SELECT 1 FROM setting WHERE name = 'organisation'").exists(())? {
+            let mend = "Give another database. Another server of the same organisation takes a copy of the folders `keys` and `database`.";
+            return Err(Problem::input("exists", "there is an organisation in this database", mend));
+        }
+        Ok(db)
+    }
+
+    fn at(address: &str) -> Result<Self, Problem> {
+        use tables_postgres::{KEYS, KEYS_SCHEMA, MAIN, MAIN_SCHEMA};
+        Ok(Self {
+            main: Arc::new(Place::Server(Box::new(postgres::Place::of(address, MAIN_SCHEMA)?), MAIN)),
+            keys: Arc::new(Place::Server(Box::new(postgres::Place::of(address, KEYS_SCHEMA)?), KEYS)),
+        })
+    }
 }
 
 /// What `init` made.
@@ -77,6 +129,13 @@ pub struct Founded {
 impl Organisation {
     /// Makes an organisation: root key, first administrator, server key.
     pub fn init(path: &Path, name: &str) -> Result<Founded, Problem> {
+        Self::init_with(path, name, None)
+    }
+
+    /// As [`Organisation::init`], with the address of the database where that is to be PostgreSQL.
+    pub fn init_with(path: &Path, name: &str, database: Option<&str>) -> Result<Founded, Problem> {
+        // Before anything is made: who cannot reach it has an empty folder to try again with.
+        let shared = database.map(Databases::found_at).transpose()?;
         let folder = Folder(path.to_path_buf());
         let not_empty = std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some());
         if folder.exists() || not_empty {
@@ -97,19 +156,21 @@ impl Organisation {
         write_secret(&folder.key("administrator.key"), hex(&administrator.seed()).as_bytes())?;
         write_secret(&folder.key("server.key"), hex(&server.seed()).as_bytes())?;
         let id = root.public().organisation();
-        // Written to a side file and renamed: an interrupted `init` leaves no half organisation.
-        let unfinished = path.join("karwan.db.unfinished");
-        let db = sqlite::open(&unfinished, schema::MAIN)?;
-        let keys = sqlite::open(&folder.keys_database(), schema::KEYS)?;
-        db.execute("INSERT INTO setting VALUES('organisation', ?1)", params![id.0])?;
-        db.execute("INSERT INTO setting VALUES('root', ?1)", params![root.public().0])?;
-        db.execute("INSERT INTO setting VALUES('epoch', ?1)", params![1i64.to_le_bytes()])?;
-        drop(db);
-        for side in ["karwan.db.unfinished-wal", "karwan.db.unfinished-shm"] {
-            std::fs::remove_file(path.join(side)).ok();
+        if let (Some(db), Some(address)) = (shared, database) {
+            put_identity(&db, id, root.public())?;
+            write_secret(&folder.address_file(), address.as_bytes())?;
+        } else {
+            // Written to a side file and renamed: an interrupted `init` leaves no half organisation.
+            let unfinished = path.join("karwan.db.unfinished");
+            let db = sqlite::open(&unfinished, schema::MAIN)?;
+            drop(sqlite::open(&folder.keys_database(), schema::KEYS)?);
+            put_identity(&db, id, root.public())?;
+            drop(db);
+            for side in ["karwan.db.unfinished-wal", "karwan.db.unfinished-shm"] {
+                std::fs::remove_file(path.join(side)).ok();
+            }
+            std::fs::rename(&unfinished, folder.database())?;
         }
-        std::fs::rename(&unfinished, folder.database())?;
-        drop(keys);
         let organisation = Self::with_lock(folder.clone(), lock)?;
         let person = PersonId::from_random(random());
         let password = password();
@@ -132,7 +193,7 @@ impl Organisation {
             directory::put(&core.db, Named::Organisation, id.0, name)?;
             directory::put(&core.db, Named::Person, person.0, "administrator")?;
             people::put_account(&core.db, person, "administrator", Some(&password))?;
-            core.db.execute("INSERT INTO setting VALUES('name', ?1)", params![name.as_bytes()])?;
+            core.db.execute("INSERT INTO setting(name, value) VALUES('name', ?1)", params![name.as_bytes()])?;
         }
         Ok(Founded { root_key: folder.root_key(), password, administrator: "administrator".to_owned() })
     }
@@ -149,8 +210,9 @@ impl Organisation {
     pub fn with_lock(folder: Folder, lock: Lock) -> Result<Self, Problem> {
         folder.require()?;
         std::fs::create_dir_all(folder.attachments())?;
-        let db = sqlite::open(&folder.database(), schema::MAIN)?;
-        let keys = sqlite::open(&folder.keys_database(), schema::KEYS)?;
+        let databases = Databases::of(&folder)?;
+        let db = databases.main.open()?;
+        let keys = databases.keys.open()?;
         let id: [u8; 16] = db.query_row("SELECT value FROM setting WHERE name = 'organisation'", (), |row| row.get(0))?;
         let id = OrganisationId(id);
         let membership = members::replay(&db, id)?;
@@ -159,18 +221,28 @@ impl Organisation {
         // Never read from the database: a copy of it must not go on as the same writer.
         let incarnation = IncarnationId::from_random(random());
         let recovering = crate::log::recovery::since(&db)?.is_some();
-        let core =
-            Core { db, keys, membership, incarnation, sealed: BTreeMap::new(), records: RecordCache::default(), recovering };
-        let readers = Readers::of(folder.database());
+        let core = Core {
+            db,
+            keys,
+            membership,
+            incarnation,
+            sealed: BTreeMap::new(),
+            records: RecordCache::default(),
+            recovering,
+            heads: BTreeMap::new(),
+            broken: false,
+        };
+        let (readers, key_readers) = (Readers::of(databases.main.clone()), Readers::of(databases.keys.clone()));
         let organisation = Self {
             folder,
             core: Mutex::new(core),
+            databases,
             readers,
-            key_reader: Mutex::new(None),
+            key_readers,
             forms: Mutex::default(),
             grown: Notify::new(),
             server_key,
-            deciding: Mutex::new(()),
+            deciding: Mutex::default(),
             appending: Mutex::new(()),
             administrator_key,
             id,
@@ -195,18 +267,6 @@ impl Organisation {
     /// Its name.
     pub fn name(&self) -> String {
         self.setting("name").ok().flatten().and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default()
-    }
-
-    /// The only writer.
-    pub(crate) fn writing(&self) -> Result<MutexGuard<'_, Core>, Problem> {
-        self.core.lock().map_err(|_| {
-            Problem::new(
-                Problem::FAILED,
-                "poisoned",
-                "an earlier write failed in the middle",
-                "Start karwan again: nothing confirmed is lost.",
-            )
-        })
     }
 
     /// Reads beside the writer.
@@ -268,6 +328,16 @@ impl Organisation {
 /// Hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |text, byte| text + &format!("{byte:02x}"))
+}
+
+/// Which organisation a database is of: all of it at once.
+fn put_identity(db: &Connection, id: OrganisationId, root: PublicKey) -> Result<(), Problem> {
+    let transaction = db.transaction()?;
+    let put = "INSERT INTO setting(name, value) VALUES(?1, ?2)";
+    transaction.execute(put, params!["organisation", id.0])?;
+    transaction.execute(put, params!["root", root.0])?;
+    transaction.execute(put, params!["epoch", 1i64.to_le_bytes()])?;
+    Ok(transaction.commit()?)
 }
 
 fn read_key(folder: &Folder, name: &str) -> Result<SigningKey, Problem> {

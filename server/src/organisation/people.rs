@@ -134,7 +134,7 @@ impl Organisation {
 
     /// The role and caseloads of a person who may still do something.
     pub fn person_standing(&self, person: PersonId) -> Result<Option<(Role, BTreeSet<CaseloadId>)>, Problem> {
-        let core = self.writing()?;
+        let core = self.current()?;
         let known = core.membership.person(person).filter(|known| !known.revoked);
         Ok(known.map(|known| (known.role, known.caseloads.clone())))
     }

@@ -16,6 +16,7 @@ use karwan_form::model::Form;
 use karwan_proto::{CaseloadId, Cursor, Hash, LogEntry, RecordId};
 use karwan_record::Shape;
 
+use crate::database::place::Place;
 use crate::database::{Connection, OptionalExtension, Transaction, params};
 use crate::organisation::Organisation;
 use crate::organisation::folder::Folder;
@@ -48,7 +49,11 @@ impl Projector {
             schema::clear(&transaction)?;
             transaction.commit()?;
         }
-        Ok(Self { writer: Mutex::new(connection), readers: Readers::of(path), forms: Mutex::default() })
+        Ok(Self {
+            writer: Mutex::new(connection),
+            readers: Readers::of(Arc::new(Place::File(path, &[]))),
+            forms: Mutex::default(),
+        })
     }
 
     /// Reads what the logs have now and the tables have not; gives how many entries that were. Callers take turns, batch by batch.

@@ -1,0 +1,173 @@
+//! A PostgreSQL of the tests' own, from the system's package: a cluster in a temporary folder, which ends with whoever holds it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// How long the database may take to answer after it was started.
+const START_PATIENCE: Duration = Duration::from_secs(30);
+/// Names the whole-system tests' database where it is not the folder's own files: `postgresql`.
+pub const DATABASE_VARIABLE: &str = "KARWAN_TEST_DATABASE";
+
+/// A running cluster.
+#[derive(Debug)]
+pub struct Cluster {
+    folder: TempDir,
+    programs: PathBuf,
+    server: Option<Child>,
+    port: u16,
+    databases: AtomicU64,
+}
+
+impl Cluster {
+    /// Makes a cluster and starts it; `None`, with a line that says so, where PostgreSQL is not installed.
+    ///
+    /// # Panics
+    /// Where it is installed and does not start.
+    #[allow(clippy::expect_used)]
+    pub fn start() -> Option<Self> {
+        let Some(programs) = programs() else {
+            println!("skipped: PostgreSQL is not installed (Debian: apt-get install postgresql)");
+            return None;
+        };
+        // Not in the folder for temporary files of this user: the database's own user must reach it.
+        let folder = tempfile::Builder::new().prefix("karwan-postgres-").tempdir_in("/tmp").expect("a temporary folder");
+        std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("it can be opened");
+        if is_root() {
+            let owned = Command::new("chown").arg("postgres:").arg(folder.path()).status().expect("chown runs");
+            assert!(owned.success(), "there is no user postgres");
+        }
+        let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|port| port.local_addr()).expect("a free port").port();
+        let mut cluster = Self { folder, programs, server: None, port, databases: AtomicU64::new(0) };
+        let data = cluster.data();
+        let made = cluster
+            .program("initdb")
+            .arg("-D")
+            .arg(data)
+            .args(["-U", "karwan", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"])
+            .output()
+            .expect("initdb runs");
+        assert!(made.status.success(), "{made:?}");
+        cluster.go_on();
+        Some(cluster)
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// One of PostgreSQL's programs, as a user that it accepts.
+    fn program(&self, name: &str) -> Command {
+        let program = self.programs.join(name);
+        let mut command = if is_root() {
+            let mut command = Command::new("setpriv");
+            command.args(["--reuid=postgres", "--regid=postgres", "--init-groups", "--reset-env", "--"]).arg(program);
+            command
+        } else {
+            Command::new(program)
+        };
+        command.current_dir("/").stdin(Stdio::null());
+        command
+    }
+
+    /// Starts the database, where it was made or ended before, and waits until it answers.
+    ///
+    /// # Panics
+    /// Where it does not.
+    #[allow(clippy::expect_used, clippy::panic)]
+    pub fn go_on(&mut self) {
+        let log = std::fs::File::create(self.folder.path().join("log")).expect("its log is made");
+        let server = self
+            .program("postgres")
+            .arg("-D")
+            .arg(self.data())
+            .args(["-k", "", "-c", "listen_addresses=127.0.0.1", "-c", &format!("port={}", self.port)])
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("postgres starts");
+        self.server = Some(server);
+        let since = Instant::now();
+        while std::net::TcpStream::connect(("127.0.0.1", self.port)).is_err() || !self.answers() {
+            assert!(since.elapsed() < START_PATIENCE, "the database does not answer");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    #[allow(clippy::expect_used)]
+    fn answers(&self) -> bool {
+        let asked = self.program("pg_isready").args(["-q", "-h", "127.0.0.1", "-p", &self.port.to_string()]).status();
+        asked.expect("pg_isready runs").success()
+    }
+
+    /// Ends the database as a crash would.
+    pub fn go_away(&mut self) {
+        if let Some(mut server) = self.server.take() {
+            let id = i32::try_from(server.id()).unwrap_or_default();
+            // SIGQUIT: at once, without writing anything; SIGKILL would leave its children.
+            Command::new("kill").args(["-QUIT", &id.to_string()]).status().ok();
+            server.wait().ok();
+        }
+    }
+
+    /// A new database; gives its address.
+    ///
+    /// # Panics
+    /// Where it cannot be made.
+    #[allow(clippy::expect_used)]
+    pub fn database(&self) -> String {
+        let name = format!("karwan{}", self.databases.fetch_add(1, Ordering::Relaxed));
+        let port = self.port.to_string();
+        let made = self.program("createdb").args(["-h", "127.0.0.1", "-p", &port, "-U", "karwan", &name]).output();
+        let made = made.expect("createdb runs");
+        assert!(made.status.success(), "{made:?}");
+        format!("postgres://karwan@127.0.0.1:{port}/{name}")
+    }
+
+    /// What a query answers, a line a row.
+    ///
+    /// # Panics
+    /// Where it is not answered.
+    #[allow(clippy::expect_used)]
+    pub fn ask(&self, address: &str, query: &str) -> Vec<String> {
+        let asked = self.program("psql").args([address, "-AtXc", query]).output().expect("psql runs");
+        assert!(asked.status.success(), "{asked:?}");
+        String::from_utf8_lossy(&asked.stdout).lines().map(str::to_owned).collect()
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.go_away();
+        // What the database's user made there goes as that user.
+        let data = self.data();
+        let mut removing = if is_root() { Command::new("rm") } else { self.program("rm") };
+        removing.arg("-rf").arg(data).status().ok();
+    }
+}
+
+fn is_root() -> bool {
+    std::fs::metadata("/proc/self").is_ok_and(|process| std::os::unix::fs::MetadataExt::uid(&process) == 0)
+}
+
+/// Where the newest PostgreSQL's programs are.
+fn programs() -> Option<PathBuf> {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").ok()?;
+    let newest = versions.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok()).max()?;
+    Some(Path::new("/usr/lib/postgresql").join(newest.to_string()).join("bin"))
+        .filter(|programs| programs.join("initdb").exists())
+}
+
+/// A cluster for a world, where [`DATABASE_VARIABLE`] asks for one.
+///
+/// # Panics
+/// Where one is asked for that there is not.
+#[allow(clippy::panic)]
+pub fn asked_for() -> Option<Cluster> {
+    let asked = std::env::var(DATABASE_VARIABLE).ok()?;
+    assert_eq!(asked, "postgresql", "{DATABASE_VARIABLE} names another database than postgresql");
+    Some(Cluster::start().unwrap_or_else(|| panic!("{DATABASE_VARIABLE} asks for a PostgreSQL that is not installed")))
+}
