@@ -15,7 +15,8 @@ use karwan_proto::{
 };
 use karwan_record::generation::{self, LeftOut, Standing};
 
-use super::ingest::{Brought, Sealing, Writer, accepted_whole, decide, verdict_on};
+use super::ingest::{Brought, Writer, decide, verdict_on};
+use super::sealing::{Sealing, accepted_whole};
 use super::{append, parts, payload, placed};
 use crate::clock::now_ms;
 use crate::database::{Connection, Transaction, params};

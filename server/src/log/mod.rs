@@ -6,6 +6,7 @@ pub(crate) mod decided;
 pub mod ingest;
 mod payload;
 pub mod recovery;
+mod sealing;
 
 use std::collections::{BTreeMap, BTreeSet};
 
