@@ -35,7 +35,8 @@ impl Readers {
     /// Reads, beside the writer and other readers. What reads must not begin to read again in between: it might wait for itself.
     pub(crate) fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Problem>) -> Result<T, Problem> {
         let mut reading = Reading { readers: self, connection: self.take()? };
-        if reading.connection.is_none() {
+        // One that waited may have lost its database meanwhile.
+        if !reading.connection.as_ref().is_some_and(Connection::is_usable) {
             reading.connection = Some(self.place.open_to_read()?);
         }
         let connection = reading.connection.as_ref().ok_or_else(|| Error::Away("no connection".to_owned()))?;
