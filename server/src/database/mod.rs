@@ -55,6 +55,8 @@ pub enum Sharing {
     WithAppenders,
     /// All, but none reads a record to decide about it.
     WithAllButDeciders,
+    /// All, but none reads logs into tables.
+    WithAllButProjectors,
 }
 
 /// What a transaction is for.

@@ -32,6 +32,8 @@ const IDLE_TRANSACTION_MS: u64 = 15_000;
 const WRITING: i64 = 0x6b61_7277_616e_0001;
 /// The advisory lock under which one process decides about records.
 const DECIDING: i64 = 0x6b61_7277_616e_0003;
+/// The advisory lock under which one process reads logs into tables.
+const PROJECTING: i64 = 0x6b61_7277_616e_0004;
 /// The advisory lock under which one process makes tables.
 const MIGRATING: i64 = 0x6b61_7277_616e_0002;
 
@@ -377,6 +379,7 @@ impl Driver for Postgres {
             Sharing::Alone => ("SELECT pg_advisory_lock(?1)", WRITING),
             Sharing::WithAppenders => ("SELECT pg_advisory_lock_shared(?1)", WRITING),
             Sharing::WithAllButDeciders => ("SELECT pg_advisory_lock(?1)", DECIDING),
+            Sharing::WithAllButProjectors => ("SELECT pg_advisory_lock(?1)", PROJECTING),
         };
         self.query(text, &[ValueRef::Integer(lock)], 1).map(drop)
     }
@@ -386,6 +389,7 @@ impl Driver for Postgres {
             Sharing::Alone => ("SELECT pg_advisory_unlock(?1)", WRITING),
             Sharing::WithAppenders => ("SELECT pg_advisory_unlock_shared(?1)", WRITING),
             Sharing::WithAllButDeciders => ("SELECT pg_advisory_unlock(?1)", DECIDING),
+            Sharing::WithAllButProjectors => ("SELECT pg_advisory_unlock(?1)", PROJECTING),
         };
         self.query(text, &[ValueRef::Integer(lock)], 1).map(drop)
     }

@@ -8,6 +8,8 @@ pub(crate) mod body;
 pub(crate) mod people;
 pub(crate) mod rows;
 mod schema;
+pub(crate) mod search;
+mod tables_postgres;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -17,7 +19,7 @@ use karwan_proto::{CaseloadId, Cursor, Hash, LogEntry, RecordId};
 use karwan_record::Shape;
 
 use crate::database::place::Place;
-use crate::database::{Connection, OptionalExtension, Transaction, params};
+use crate::database::{Connection, OptionalExtension, Sharing, Transaction, params, postgres};
 use crate::organisation::Organisation;
 use crate::organisation::folder::Folder;
 use crate::organisation::readers::Readers;
@@ -28,6 +30,7 @@ const BATCH_ENTRIES: usize = 256;
 
 /// The tables and how far they are.
 pub struct Projector {
+    place: Arc<Place>,
     writer: Mutex<Connection>,
     readers: Readers,
     forms: Mutex<BTreeMap<Hash, Arc<KnownForm>>>,
@@ -42,27 +45,42 @@ pub(crate) struct KnownForm {
 impl Projector {
     /// Opens the tables of an organisation; makes them where there are none, and anew where they are of another log.
     pub fn open(organisation: &Organisation) -> Result<Self, Problem> {
-        let path = Folder(organisation.folder().to_path_buf()).projection();
-        let connection = schema::open(&path)?;
-        if !is_of(&connection, organisation)? {
-            let transaction = connection.transaction()?;
-            schema::clear(&transaction)?;
-            transaction.commit()?;
+        let folder = Folder(organisation.folder().to_path_buf());
+        let place = Arc::new(match folder.database_address()? {
+            Some(address) => {
+                Place::Server(Box::new(postgres::Place::of(&address, tables_postgres::SCHEMA)?), tables_postgres::TABLES)
+            }
+            None => Place::File(folder.projection(), schema::TABLES),
+        });
+        let writer = Mutex::new(schema::open(&place)?);
+        let projector = Self { readers: Readers::of(place.clone()), place, writer, forms: Mutex::default() };
+        {
+            let connection = projector.writing()?;
+            if !is_of(&connection, organisation)? {
+                let transaction = connection.transaction()?;
+                schema::clear(&transaction)?;
+                transaction.commit()?;
+            }
         }
-        Ok(Self {
-            writer: Mutex::new(connection),
-            readers: Readers::of(Arc::new(Place::File(path, &[]))),
-            forms: Mutex::default(),
-        })
+        Ok(projector)
+    }
+
+    /// Whether other processes keep the same tables.
+    pub(crate) fn is_shared(&self) -> bool {
+        matches!(*self.place, Place::Server(..))
     }
 
     /// Reads what the logs have now and the tables have not; gives how many entries that were. Callers take turns, batch by batch.
     pub fn catch_up(&self, organisation: &Organisation) -> Result<u64, Problem> {
         let (mut entries, mut closed) = (0, false);
         // Up to where the logs are now: this ends also while envelopes keep coming.
+        let known = self.read(cursors)?;
         for (caseload, head) in organisation.heads()? {
+            if known.get(&caseload).is_some_and(|known| *known >= head.sequence) {
+                continue;
+            }
             loop {
-                let connection = self.writing();
+                let connection = self.writing()?;
                 let from = cursor(&connection, caseload)?;
                 if from.sequence >= head.sequence {
                     break;
@@ -103,7 +121,7 @@ impl Projector {
 
     /// Drops all tables and reads the logs again from the first entry. Who reads meanwhile sees the old tables.
     pub fn rebuild(&self, organisation: &Organisation) -> Result<u64, Problem> {
-        let connection = self.writing();
+        let connection = self.writing()?;
         let transaction = connection.transaction()?;
         schema::clear(&transaction)?;
         let mut entries = 0;
@@ -122,8 +140,8 @@ impl Projector {
 
     /// Leaves nothing of what was deleted in the index and the write-ahead log.
     fn scrub(&self) -> Result<(), Problem> {
-        let connection = self.writing();
-        connection.execute("INSERT INTO search(search) VALUES('optimize')", ())?;
+        let connection = self.writing()?;
+        search::optimise(&connection)?;
         connection.scrub()?;
         Ok(())
     }
@@ -138,9 +156,15 @@ impl Projector {
         self.readers.read(work)
     }
 
-    fn writing(&self) -> MutexGuard<'_, Connection> {
+    /// The only one who writes the tables, here and in every other process.
+    fn writing(&self) -> Result<Projecting<'_>, Problem> {
         // A transaction that a panic interrupted was rolled back.
-        self.writer.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        let mut connection = self.writer.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if !connection.is_usable() {
+            *connection = self.place.open()?;
+        }
+        connection.keep_others_out(Sharing::WithAllButProjectors)?;
+        Ok(Projecting(connection))
     }
 
     /// A form as records are projected under it; `None` where it has not come or cannot be read.
@@ -206,6 +230,26 @@ impl Projector {
     }
 }
 
+/// The writer's place, held until this is dropped.
+struct Projecting<'p>(MutexGuard<'p, Connection>);
+
+impl std::ops::Deref for Projecting<'_> {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        &self.0
+    }
+}
+
+impl Drop for Projecting<'_> {
+    fn drop(&mut self) {
+        // A connection that is gone has let others in.
+        if let Err(error) = self.0.let_others_in(Sharing::WithAllButProjectors) {
+            tracing::warn!(%error, "the projector's place is free when this connection ends");
+        }
+    }
+}
+
 /// What was read of a log.
 #[derive(Default)]
 struct Read {
@@ -231,6 +275,13 @@ fn cursor(connection: &Connection, caseload: CaseloadId) -> Result<Cursor, Probl
         .query_row([caseload.0], |row| Ok(Cursor { sequence: row.get::<i64>(0)? as u64, chain: Hash(row.get(1)?) }))
         .optional()?;
     Ok(row.unwrap_or_else(|| Cursor::start_of(caseload)))
+}
+
+/// How far each log was read.
+fn cursors(connection: &Connection) -> Result<BTreeMap<CaseloadId, u64>, Problem> {
+    let statement = connection.prepare("SELECT caseload, sequence FROM cursor");
+    let rows = statement.query_map((), |row| Ok((CaseloadId(row.get(0)?), row.get::<i64>(1)? as u64)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// Whether all that was read is still in the logs: a folder that was restored from a backup has logs that are shorter.

@@ -131,15 +131,7 @@ type Index = BTreeMap<i64, Option<String>>;
 /// Writes what a batch makes of the search index. At its end: each statement that may have to be taken back by itself makes the index write
 /// out what it holds so far, and hundreds of small pieces are then merged again and again.
 fn write_index(transaction: &Transaction<'_>, index: Index) -> Result<(), Problem> {
-    let put = transaction.prepare("INSERT OR REPLACE INTO search(rowid, folded) VALUES(?1, ?2)");
-    let take = transaction.prepare("DELETE FROM search WHERE rowid = ?1");
-    for (number, folded) in index {
-        match folded {
-            Some(folded) => put.execute(params![number, folded])?,
-            None => take.execute([number])?,
-        };
-    }
-    Ok(())
+    index.into_iter().try_for_each(|(number, folded)| super::search::write(transaction, number, folded.as_deref()))
 }
 
 fn put_interview(

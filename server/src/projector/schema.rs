@@ -1,12 +1,13 @@
 //! The tables: made from the logs, in a database of their own that can be dropped.
 
-use crate::database::{Connection, Transaction, sqlite};
+use crate::database::place::Place;
+use crate::database::{Connection, OptionalExtension, Sharing, Transaction, sqlite};
 use crate::problem::Problem;
 
 /// Version of the tables and of what is written to them: a database of another one is dropped.
 const VERSION: i64 = 2;
 
-const TABLES: &[&str] = &["
+pub(super) const TABLES: &[&str] = &["
 -- How far each log was read.
 CREATE TABLE cursor(caseload BLOB PRIMARY KEY, sequence INTEGER NOT NULL, chain BLOB NOT NULL) STRICT, WITHOUT ROWID;
 -- What lists show: a row an interview or entity.
@@ -104,7 +105,35 @@ const DUMPED: [(&str, &str, &str); 7] = [
 ];
 
 /// Opens the database; one that is damaged or of another version is made anew.
-pub(super) fn open(path: &std::path::Path) -> Result<Connection, Problem> {
+pub(super) fn open(place: &Place) -> Result<Connection, Problem> {
+    match place {
+        Place::File(path, _) => open_file(path),
+        Place::Server(..) => open_shared(place),
+    }
+}
+
+fn open_shared(place: &Place) -> Result<Connection, Problem> {
+    let connection = place.open()?;
+    connection.keep_others_out(Sharing::WithAllButProjectors)?;
+    let found = connection.query_row("SELECT version FROM made", (), |row| row.get::<i64>(0)).optional()?;
+    match found {
+        Some(VERSION) => {}
+        None => drop(connection.execute("INSERT INTO made(version) VALUES(?1)", [VERSION])?),
+        Some(newer) if newer > VERSION => {
+            let error = format!("the tables are of version {newer}, this program knows {VERSION}");
+            return Err(Problem::new(Problem::FOLDER, "newer-database", error, "Use the newer karwan that made them."));
+        }
+        Some(_) => {
+            connection.execute(&format!("DROP SCHEMA {} CASCADE", super::tables_postgres::SCHEMA), ())?;
+            drop(connection);
+            return open_shared(place);
+        }
+    }
+    connection.let_others_in(Sharing::WithAllButProjectors)?;
+    Ok(connection)
+}
+
+fn open_file(path: &std::path::Path) -> Result<Connection, Problem> {
     match attempt(path) {
         Ok(Some(connection)) => return Ok(connection),
         Ok(None) => {}
@@ -143,8 +172,7 @@ pub(super) fn clear(transaction: &Transaction<'_>) -> Result<(), Problem> {
     for (table, _, _) in DUMPED {
         transaction.execute(&format!("DELETE FROM {table}"), ())?;
     }
-    transaction.execute("INSERT INTO search(search) VALUES('delete-all')", ())?;
-    Ok(())
+    super::search::clear(transaction)
 }
 
 /// All rows of all tables as text, in an order that does not depend on how they came.

@@ -10,6 +10,7 @@ use crate::database::{Row, Value};
 use crate::host::Host;
 use crate::problem::Problem;
 use crate::projector::rows::{APPROVED, RETURNED};
+use crate::projector::search;
 
 /// Words of a search that are used.
 const SEARCH_WORDS_MAX: usize = 16;
@@ -105,9 +106,8 @@ fn conditions(host: &Host, scope: &Scope, query: &RecordsQuery) -> Result<(Strin
     let words = search_words(&query.search).into_iter().take(SEARCH_WORDS_MAX);
     let (long, short): (Vec<String>, Vec<String>) = words.partition(|word| word.chars().count() >= TRIGRAM);
     if !long.is_empty() {
-        let matched: Vec<String> = long.iter().map(|word| format!("\"{}\"", word.replace('"', "\"\""))).collect();
-        text.push_str(" AND number IN (SELECT rowid FROM search WHERE search MATCH ?)");
-        parameters.push(Value::Text(matched.join(" AND ")));
+        let found = search::condition("number", &long, host.projector.is_shared(), &mut parameters);
+        text.push_str(&format!(" AND {found}"));
     }
     for word in short {
         // Too short for the index: looked for in titles.
