@@ -3,7 +3,7 @@
 //!     cargo bench -p karwan-tests --bench forms
 //!
 //! The five forms of the shared folder, where it is at hand, and three big ones: 5,000 questions, 500 instances, 100,000 external choices.
-//! Memory is a process's own and so is measured by `figures` and `peers`.
+//! Memory is what the form, its lists and one interview hold; a process's own is measured by `figures` and `peers`.
 
 #![allow(clippy::panic, reason = "a form that cannot be read ends the bench")]
 
@@ -17,6 +17,10 @@ use karwan_form::interview::{Context, Interview, Lists};
 use karwan_form::model::{Form, Table};
 use karwan_tests::form_oracle::shared;
 use karwan_tests::form_speed::{SHAPES, places, text};
+use karwan_tests::fuzzing::memory::{Counting, live_bytes};
+
+#[global_allocator]
+static MEMORY: Counting = Counting;
 
 const FORMS: [&str; 5] = ["expert_profile", "health_assessment", "orientation_session", "rapid_needs", "return_registration"];
 /// 2026-11-23T10:00:00Z.
@@ -53,6 +57,7 @@ fn bench(criterion: &mut Criterion, name: &str, bytes: &[u8], file: &str, lists:
     let mut group = criterion.benchmark_group(name);
     group.sample_size(20).warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2));
     group.bench_function("load", |bencher| bencher.iter(|| karwan_form::read(bytes, file).map(|form| form.nodes.len())));
+    let before = live_bytes();
     let form: Arc<Form> = match karwan_form::read(bytes, file) {
         Ok(form) => Arc::new(form),
         Err(faults) => panic!("{name}: {faults:?}"),
@@ -60,6 +65,7 @@ fn bench(criterion: &mut Criterion, name: &str, bytes: &[u8], file: &str, lists:
     let start = || Interview::start(form.clone(), context(&lists)).unwrap_or_else(|error| panic!("{name}: {error}"));
     group.bench_function("start", |bencher| bencher.iter_batched(|| (), |()| start(), BatchSize::LargeInput));
     let mut interview = start();
+    println!("{name}/memory: {} KiB", live_bytes().saturating_sub(before) / 1024);
     let places = askable(&mut interview);
     if !places.is_empty() {
         let mut number = 0;

@@ -63,6 +63,21 @@ DIFFERENCES = [
     ),
 ]
 
+# The same, where ODK Validate refuses what pyxform makes of the workbook.
+REFUSED = [
+    (
+        "other meaning",
+        r"/meta/entity/@(baseVersion|branchId|trunkVersion) (calculate|readonly)",
+        "the versions of an entity would be looked up in a list that is not in the form",
+    ),
+    (
+        "other meaning",
+        r"setvalue /data/a on \['odk-instance-first-load'\] |instance/data/a ",
+        "a default that is no expression, though it may look like one, is a text",
+    ),
+    ("other meaning", r"languages \[", "a header that ends in `::` names no language"),
+]
+
 # What pyxform warns of and what we say of the same.
 WARNINGS = [
     (r"'disabled' column header", r"no part of XLSForm"),
@@ -87,9 +102,9 @@ def reason(kind, lines, refused):
     """Why a difference is right, or nothing. `refused`: what ODK Validate says of pyxform's XForm, where it refuses that."""
     if lines and lines[0].startswith("what pyxform writes is no XML"):
         return "what pyxform writes is no XML"
-    if refused:
+    if refused and kind == "only pyxform accepts":
         return "ODK Validate refuses what pyxform makes of it"
-    for of, pattern, why in DIFFERENCES:
+    for of, pattern, why in DIFFERENCES + (REFUSED if refused else []):
         if of == kind and all(re.search(pattern, line) for line in lines):
             return why
     return None

@@ -496,7 +496,20 @@ impl Maker {
         self.remember(&name, of);
     }
 
+    /// A list that an expression looks into is one of the form's.
+    fn list_of_people(&mut self) {
+        let looks = |row: &BTreeMap<&str, String>| row.values().any(|cell| cell.contains("instance('people')"));
+        let has = |row: &BTreeMap<&str, String>| {
+            row.get("name").is_some_and(|name| name == "people")
+                || row.get("type").is_some_and(|kind| kind.contains("people.csv"))
+        };
+        if self.rows.iter().any(looks) && !self.rows.iter().any(has) {
+            self.row(&[("type", "csv-external"), ("name", "people")]);
+        }
+    }
+
     fn finish(mut self, seed: u64) -> Made {
+        self.list_of_people();
         let entities = seed.is_multiple_of(3);
         if entities {
             for row in self.rows.iter_mut().filter(|row| row.get("name").is_some_and(|name| name == "base_text")) {

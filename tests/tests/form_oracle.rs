@@ -18,7 +18,7 @@ fn real_forms_are_answered_as_odks_engine_answers_them() {
         let xform = shared.join(format!("forms/{name}/{name}.xml")).canonicalize().unwrap();
         let form = karwan_form::read(&std::fs::read(&xform).unwrap(), "form.xml").unwrap();
         let media = shared.join("forms/_attachments").canonicalize().unwrap();
-        let Some(compared) = oracle.compare(&xform, form, &media, Run { seed, events: 40 }, &["VR-"]) else { continue };
+        let compared = oracle.compare(&xform, form, &media, Run { seed, events: 40 }, &["VR-"]).unwrap();
         println!("{name}: {compared}");
         assert!(compared.share() >= SHARE_LEAST, "{name}: {:#?}", compared.differences);
     }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use karwan_form::xlsform;
+use rust_xlsxwriter::{Formula, Workbook};
 use xlsform_made::workbook;
 
 mod xlsform_made;
@@ -170,4 +171,21 @@ fn what_is_hardly_meant_is_told_and_stops_nothing() {
     for text in SILENT {
         assert_eq!(xlsform_made::read(text).warnings, Vec::<String>::new(), "{text}");
     }
+}
+
+#[test]
+fn a_cell_whose_formula_failed_is_told_and_not_read_as_empty() {
+    let mut book = Workbook::new();
+    let sheet = book.add_worksheet().set_name("survey").unwrap();
+    for (column, cell) in ["type", "name", "label"].into_iter().enumerate() {
+        sheet.write_string(0, column as u16, cell).unwrap();
+    }
+    sheet.write_string(1, 0, "text").unwrap().write_string(1, 1, "a").unwrap();
+    sheet.write_formula(1, 2, Formula::new("=1/0").set_result("#DIV/0!")).unwrap();
+    let form = xlsform::read(&book.save_to_buffer().unwrap(), "made.xlsx").unwrap();
+    assert!(
+        form.warnings.iter().any(|warning| warning.contains("column label") && warning.contains("#DIV/0!")),
+        "{:?}",
+        form.warnings
+    );
 }

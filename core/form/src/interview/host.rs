@@ -18,7 +18,7 @@ use crate::xpath::pattern::Pattern;
 use crate::xpath::{Expression, Scope, Value};
 
 /// Units of evaluation that one answer may cost: a second or less of one core.
-const WORK_MAX: u64 = 60_000_000;
+const WORK_MAX: u64 = 40_000_000;
 /// Compiled patterns that are kept.
 const PATTERNS_MAX: usize = 200;
 /// Namespaces of a form's elements.

@@ -53,7 +53,8 @@ pub fn read(sheet: &Sheet, allow_duplicates: bool, report: &mut Report) -> BTree
     let extras: Vec<String> = extra_columns(sheet, report);
     let label_column = sheet.header_text("label");
     for row in &sheet.rows {
-        let list_name = sheet.text(row, "list_name").split_whitespace().collect::<Vec<_>>().join(" ");
+        // As a list's name is read back from an XForm, where it stands in an attribute.
+        let list_name = sheet.text(row, "list_name").replace(char::is_whitespace, " ");
         let list_name = list_name.as_str();
         let name = sheet.text(row, "name");
         let place = |column| Place { sheet: "choices", row: row.number, column };

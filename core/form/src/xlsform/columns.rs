@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::references::distance;
 use super::report::{Place, Report};
-use super::workbook::RawSheet;
+use super::workbook::{CELL_ERRORS, RawSheet};
 
 /// A sheet whose columns are known by one name each.
 #[derive(Debug, Default)]
@@ -237,6 +237,11 @@ pub fn read(raw: RawSheet, kind: Kind, report: &mut Report) -> Sheet {
             break;
         }
         last = row.number;
+        for (column, text) in cells.iter().filter(|(_, text)| CELL_ERRORS.contains(&text.as_str())) {
+            let header = sheet.headers.get(column).map(|header| header.text.as_str()).unwrap_or_default();
+            let message = format!("the formula in this cell has failed and gives `{text}`: mend it, or write the text itself");
+            report.warn(Place { sheet: &sheet.name, row: row.number, column: header }, &message);
+        }
         sheet.rows.push(Row { number: row.number, cells });
     }
     sheet

@@ -39,6 +39,9 @@ pub struct RawRow {
     pub cells: Vec<(u32, String)>,
 }
 
+/// What a spreadsheet shows in a cell whose formula has failed.
+pub const CELL_ERRORS: [&str; 8] = ["#REF!", "#NAME?", "#VALUE!", "#DIV/0!", "#N/A", "#NUM!", "#NULL!", "#DATA!"];
+
 /// Sheets that XLSForm and Karwan know. Others may hold anything and are not read.
 const SHEETS: [&str; 7] = ["survey", "choices", "settings", "entities", "external_choices", "karwan_status", "osm"];
 
@@ -229,7 +232,8 @@ fn text_of(data: &Data) -> String {
         Data::Bool(false) => "FALSE".to_owned(),
         Data::DateTime(moment) => moment_text(moment),
         Data::String(text) | Data::DateTimeIso(text) | Data::DurationIso(text) => text.clone(),
-        Data::Error(_) | Data::Empty => String::new(),
+        Data::Error(error) => error.to_string(),
+        Data::Empty => String::new(),
     }
 }
 
