@@ -109,7 +109,7 @@ const METADATA: [(&str, &str); 12] = [
 ];
 
 /// Names of nodes whose values come from a device and are not compared.
-pub const DEVICE: [&str; 4] = ["deviceid", "username", "phonenumber", "email"];
+pub const DEVICE: [&str; 6] = ["deviceid", "username", "phonenumber", "email", "simserial", "subscriberid"];
 
 /// Types and functions that are dealt to each form, besides what chance adds.
 const DEALT_TYPES: usize = 12;
@@ -510,6 +510,11 @@ impl Maker {
 
     fn finish(mut self, seed: u64) -> Made {
         self.list_of_people();
+        if seed.is_multiple_of(2) {
+            for name in ["simserial", "subscriberid"] {
+                self.row(&[("type", name), ("name", name)]);
+            }
+        }
         let entities = seed.is_multiple_of(3);
         if entities {
             for row in self.rows.iter_mut().filter(|row| row.get("name").is_some_and(|name| name == "base_text")) {
