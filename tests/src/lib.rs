@@ -23,6 +23,7 @@ pub mod home;
 pub mod liar;
 pub mod links;
 pub mod postgres;
+pub mod recorded;
 pub mod relay;
 pub mod scenario;
 pub mod secrets;
