@@ -12,6 +12,7 @@ pub mod hostile;
 pub mod hundred;
 pub mod kills;
 pub mod links;
+pub mod load;
 pub mod sessions;
 pub mod simulation;
 
@@ -31,6 +32,7 @@ pub const MEASUREMENTS: &[Measurement] = &[
     (&["attachment_resume_bytes_ratio"], attachments::resume),
     (&["record_delay_under_upload_rtt"], attachments::record_delay),
     (&["secrets_found"], sessions::secrets),
+    (&["ingest_records_per_s", "ingest_rss_mib"], load::measure),
     (&["lossy_upload_over_line", "lossy_upload_bytes_ratio", "lossy_fair_share"], links::measure),
     (&["hostile_inputs", "hostile_escapes"], hostile::mutated),
     (&["kill_cycles", "kill_acknowledged_lost", "kill_during_commit_share"], kills::measure),

@@ -303,6 +303,9 @@ async fn watch(home: &Home, tally: &Mutex<Tally>, stopped: &AtomicBool) {
         locked(tally).server(behind_ms, peak_mib);
         if stopped.load(Ordering::Relaxed) {
             let until = *until.get_or_insert_with(|| Instant::now() + CATCH_UP_WAIT);
+            if behind_ms == Some(0.0) {
+                locked(tally).caught_up();
+            }
             if behind_ms.is_none_or(|behind_ms| behind_ms <= 0.0) || Instant::now() >= until {
                 return;
             }

@@ -7,6 +7,9 @@ use serde::Serialize;
 
 use super::device::{End, Session};
 
+/// For how long an entry of a log may be in no table: a supervisor does not wait longer.
+const BEHIND_MAX: Duration = Duration::from_secs(5);
+
 /// Everything that was seen so far.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
@@ -24,6 +27,8 @@ pub(super) struct Tally {
     records_down: u64,
     behind_ms: Option<f64>,
     peak_mib: Option<f64>,
+    /// When the tables had everything.
+    caught_up: Option<Instant>,
     /// Records judged by second, from the beginning.
     by_second: BTreeMap<u64, u64>,
 }
@@ -49,6 +54,9 @@ pub(super) struct Report {
     pub(super) seconds: f64,
     /// Durable and judged records in a second.
     pub(super) records_per_s: f64,
+    /// The same at a pace with which the tables keep up: where they fell behind by more than [`BEHIND_MAX`], what they had taken in is counted,
+    /// that much later. Unknown of a server that is not ours.
+    pub(super) kept_up_per_s: Option<f64>,
     /// The most that were judged within one second of the clock.
     pub(super) best_second: u64,
     /// Sessions that were finished.
@@ -117,6 +125,11 @@ impl Tally {
         self.peak_mib = larger(self.peak_mib, peak_mib);
     }
 
+    /// The tables have everything.
+    pub(super) fn caught_up(&mut self) {
+        self.caught_up = Some(Instant::now());
+    }
+
     /// Sessions and records so far, for whoever watches.
     pub(super) fn so_far(&self) -> (u64, u64) {
         (self.sessions_ms.len() as u64, self.judged)
@@ -128,6 +141,14 @@ impl Tally {
             (Some(began), Some(last)) => last.saturating_duration_since(began).as_secs_f64(),
             _ => 0.0,
         };
+        let records_per_s = if seconds > 0.0 { self.judged as f64 / seconds } else { 0.0 };
+        let kept_up_per_s = self.behind_ms.and_then(|behind_ms| {
+            if behind_ms <= BEHIND_MAX.as_secs_f64() * 1000.0 {
+                return Some(records_per_s);
+            }
+            let tables = self.caught_up?.saturating_duration_since(self.began?).saturating_sub(BEHIND_MAX);
+            Some(self.judged as f64 / tables.as_secs_f64().max(seconds))
+        });
         let mut sessions_ms = self.sessions_ms.clone();
         sessions_ms.sort_by(f64::total_cmp);
         Report {
@@ -139,7 +160,8 @@ impl Tally {
             judged: self.judged,
             not_accepted: self.not_accepted,
             seconds,
-            records_per_s: if seconds > 0.0 { self.judged as f64 / seconds } else { 0.0 },
+            records_per_s,
+            kept_up_per_s,
             best_second: self.by_second.values().copied().max().unwrap_or(0),
             sessions: sessions_ms.len(),
             session_ms_p50: percentile(&sessions_ms, 0.50),
@@ -194,6 +216,7 @@ impl Report {
             ("bytes up", format!("{}, {} a record", self.bytes_up, each(self.bytes_up, self.durable))),
             ("bytes down", format!("{}, with {} records of others", self.bytes_down, self.records_down)),
             ("tables behind", self.behind_s.map_or_else(unknown, |seconds| format!("at most {seconds:.1} s"))),
+            ("tables keep up with", self.kept_up_per_s.map_or_else(unknown, |records| format!("{records:.0} records/s"))),
             ("server's memory", self.server_mib.map_or_else(unknown, |mib| format!("at most {mib:.0} MiB"))),
         ];
         let ended = if self.interrupted { "Ended before it was over; so far:\n" } else { "" };

@@ -17,6 +17,9 @@ use crate::query::Query;
 use crate::request::Request;
 use crate::serve::{Running, asked_to_end};
 
+/// Threads of a server that wait for the disk, at most.
+const BLOCKING_THREADS_MAX: usize = 24;
+
 /// Makes an organisation.
 pub(super) fn init(folder: &Path, name: Option<&str>, database: Option<&str>) -> Result<Answer, Problem> {
     let named = folder.file_name().and_then(|name| name.to_str()).unwrap_or("organisation");
@@ -39,7 +42,8 @@ pub(super) fn init(folder: &Path, name: Option<&str>, database: Option<&str>) ->
 
 /// Runs the server until it is asked to end.
 pub(super) fn serve(folder: &Path, listen: SocketAddr, console: SocketAddr, json: bool) -> Result<Answer, Problem> {
-    let runtime = tokio::runtime::Runtime::new()?;
+    // Each holds memory of its own, and more than a few wait for one another: for the one writer, and for the disk.
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(BLOCKING_THREADS_MAX).build()?;
     runtime.block_on(async {
         let ending = asked_to_end();
         let running = Running::start(folder, listen, console).await?;

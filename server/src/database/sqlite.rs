@@ -14,8 +14,6 @@ use crate::problem::Problem;
 const STATEMENTS_MAX: usize = 64;
 /// Page cache of a connection that writes, negative: in KiB. A team that comes home touches the ends of every index.
 const WRITER_CACHE_KIB: i64 = -32_768;
-/// Page cache of one that reads beside it, of which there may be sixteen.
-const READER_CACHE_KIB: i64 = -8_192;
 /// Pages of the write-ahead log at which it is written back: a page that changes with every commit is written back once for many.
 const WRITE_BACK_PAGES: i64 = 4_000;
 /// How long a statement waits for another process.
@@ -66,7 +64,6 @@ pub(crate) fn open_file_to_read(path: &Path) -> Result<rusqlite::Connection, Err
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = rusqlite::Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_WAIT)?;
-    connection.pragma_update(None, "cache_size", READER_CACHE_KIB)?;
     keep_statements(&connection)?;
     Ok(connection)
 }

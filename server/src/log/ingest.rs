@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 use super::decided::{Retired, open_in, standing_generation};
 use super::{accepted, append, head, payload, provenance, recovery, verdict_of};
 use crate::clock::now_ms;
-use crate::database::{OptionalExtension, Transaction, params};
+use crate::database::{Connection, OptionalExtension, Transaction, params};
 use crate::organisation::writing::{heads as all_heads, hold_heads};
 use crate::organisation::{Core, Organisation};
 use crate::problem::Problem;
@@ -346,8 +346,11 @@ impl Writer<'_> {
                 open_in(transaction, stands, hash, *record)?;
             }
         }
+        let something_waits = any_verdict(transaction)?;
         for (record, generation) in accepted {
-            self.retry_waiting(transaction, record)?;
+            if something_waits {
+                self.retry_waiting(transaction, record)?;
+            }
             self.stand(transaction, record, generation)?;
         }
         Ok(Ingested::Durable { sequence })
@@ -568,6 +571,11 @@ fn nominal_role(membership: &Membership, header: &EnvelopeHeader) -> Role {
     let person = membership.person(header.person).map_or(Role::Enumerator, |person| person.role);
     let device = membership.device(header.device).map_or(Role::Enumerator, |device| device.role);
     person.min(device).max(Role::Enumerator)
+}
+
+/// Whether there is anything that does not count: where not, no record need be asked about one by one.
+pub(super) fn any_verdict(db: &Connection) -> Result<bool, Problem> {
+    Ok(db.prepare("SELECT 1 FROM verdict LIMIT 1").exists(())?)
 }
 
 /// The verdict that stands on a record's changes in an envelope.

@@ -307,6 +307,11 @@ impl Organisation {
         self.read(|db| accepted(db, caseload, record, &|generation, payload| self.open_payload(record, generation, payload)))
     }
 
+    /// Whether anything at all is not accepted.
+    pub(crate) fn has_judged(&self) -> Result<bool, Problem> {
+        self.read(ingest::any_verdict)
+    }
+
     /// What of a record is not accepted.
     pub fn judged(&self, record: RecordId) -> Result<Vec<JudgedRow>, Problem> {
         self.read(|db| {

@@ -86,6 +86,7 @@ pub(super) fn put_all(
         }
         here.insert((stands, *id));
     }
+    let has_judged = organisation.has_judged()?;
     for (caseload, id) in &here {
         // What the gate let in may still be something that this version cannot read: it must not stop everything after it.
         let loaded = catch_unwind(AssertUnwindSafe(|| load(projector, organisation, *caseload, *id)));
@@ -102,7 +103,8 @@ pub(super) fn put_all(
             }
         };
         let owner = id.to_string();
-        let quarantined = quarantined(*id, &organisation.judged(*id)?);
+        let judged = if has_judged { organisation.judged(*id)? } else { Vec::new() };
+        let quarantined = quarantined(*id, &judged);
         let (items, writes, closed) = if let Some(loaded) = &loaded {
             put_interview(transaction, *caseload, &owner, loaded, &mut index)?;
             let projection = &loaded.projection;
