@@ -22,6 +22,7 @@ pub mod fuzzing;
 pub mod home;
 pub mod liar;
 pub mod links;
+pub mod meeting;
 pub mod postgres;
 pub mod recorded;
 pub mod relay;

@@ -93,7 +93,7 @@ fn session_fault(error: karwan_proto::error::SessionError) -> ClientError {
     crate::sync::stream::session_error(error)
 }
 
-async fn converse(mut exchange: Exchange, invitation: &Invitation, address: String) -> Result<Told, ClientError> {
+async fn converse(mut exchange: Exchange<DeviceSession>, invitation: &Invitation, address: String) -> Result<Told, ClientError> {
     let mut told = Told {
         membership: Membership::new(invitation.organisation()),
         entries: Vec::new(),

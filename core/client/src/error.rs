@@ -2,7 +2,7 @@
 
 use karwan_form::answer_file::AnswerFileError;
 use karwan_form::interview::{InterviewError, Refused, Violation};
-use karwan_proto::error::{EnvelopeError, InvitationError, MembershipError};
+use karwan_proto::error::{EnvelopeError, InvitationError, MeetingError, MembershipError};
 use karwan_proto::session::Refusal;
 use karwan_store::StoreError;
 
@@ -30,6 +30,38 @@ pub enum ClientError {
         /// Where.
         address: String,
         /// What the network said.
+        reason: String,
+    },
+    /// The text is not what another device shows.
+    #[error(transparent)]
+    Meeting(#[from] MeetingError),
+    /// This device does not sync with the other one.
+    #[error("the other device is not to sync with this one: {}", of_the_other(*.0))]
+    OtherDevice(Refusal),
+    /// The other device does not answer.
+    #[error("the other device does not answer: {reason}")]
+    NotMet {
+        /// What the network said.
+        reason: String,
+    },
+    /// Somebody else answers where the other device should.
+    #[error("who answers at {address} is not the device whose text this is")]
+    NotTheOther {
+        /// Where.
+        address: String,
+    },
+    /// Nobody came while this device listened.
+    #[error("no device came within {minutes} minutes")]
+    NobodyCame {
+        /// How long it listened.
+        minutes: u64,
+    },
+    /// The address is taken, or none of this device's.
+    #[error("cannot listen at {address}: {reason}")]
+    CannotListen {
+        /// Where.
+        address: String,
+        /// What the system said.
         reason: String,
     },
     /// The connection broke in the middle of a session.
@@ -146,6 +178,19 @@ pub enum ClientError {
     Record(String),
 }
 
+/// Why the other of two devices is refused, said of that one.
+fn of_the_other(refusal: Refusal) -> &'static str {
+    match refusal {
+        Refusal::Revoked => "it was revoked",
+        Refusal::UnknownDevice => "it is unknown to this organisation",
+        Refusal::WrongOrganisation => "it belongs to another organisation",
+        Refusal::CloneSuspected => "it is a copy of this one",
+        Refusal::NothingShared => "the two have no caseload in common",
+        Refusal::MembershipDiverged => "each of the two knows decisions of the organisation that the other has not",
+        _ => "what it said was not understood",
+    }
+}
+
 /// Questions and rules, no answers. The form's own words may repeat an answer (`${name} must be …`), so they are not used here.
 fn invalid_words(violations: &[Violation]) -> String {
     const SHOWN_MAX: usize = 3;
@@ -179,6 +224,7 @@ impl ClientError {
     pub fn code(&self) -> String {
         let fixed = match self {
             Self::Refused(refusal) => return kebab(refusal.name()),
+            Self::OtherDevice(refusal) => return format!("other-device-{}", kebab(refusal.name())),
             Self::Store(error) => match error {
                 StoreError::Missing(_) => "no-device",
                 StoreError::Exists(_) => "device-exists",
@@ -196,6 +242,11 @@ impl ClientError {
             Self::Invitation(_) => "not-an-invitation",
             Self::WrongServer { .. } => "wrong-server",
             Self::Unreachable { .. } => "unreachable",
+            Self::Meeting(_) => "not-a-meeting",
+            Self::NotMet { .. } => "not-met",
+            Self::NotTheOther { .. } => "not-the-other",
+            Self::NobodyCame { .. } => "nobody-came",
+            Self::CannotListen { .. } => "cannot-listen",
             Self::Interrupted(_) => "interrupted",
             Self::Transport { .. } => "transport",
             Self::Session(_) => "session",
@@ -243,12 +294,17 @@ impl ClientError {
             Self::Refused(Refusal::Busy { .. }) => Trouble::Unreachable,
             Self::Refused(Refusal::Failed) => Trouble::Failed,
             Self::Refused(_)
+            | Self::OtherDevice(_)
+            | Self::NotTheOther { .. }
             | Self::WrongServer { .. }
             | Self::EnvelopesRefused { .. }
             | Self::NoCaseload
             | Self::WorkAtStake { .. } => Trouble::Refused,
-            Self::Unreachable { .. } | Self::Interrupted(_) => Trouble::Unreachable,
+            Self::Unreachable { .. } | Self::NotMet { .. } | Self::NobodyCame { .. } | Self::Interrupted(_) => {
+                Trouble::Unreachable
+            }
             Self::Invitation(_)
+            | Self::Meeting(_)
             | Self::NoSuchForm(_)
             | Self::SeveralCaseloads(_)
             | Self::NoSuchRecord(_)
@@ -281,6 +337,16 @@ impl ClientError {
                 "Do not go on: another server answers there. Ask for a new invitation if the server was replaced. Your work is kept."
             }
             Self::Unreachable { .. } => "Look at the network and the address, and whether the server runs. Your work is kept.",
+            Self::Meeting(_) => "Read the QR code again, or copy the whole text that karwan device listen shows.",
+            Self::OtherDevice(refusal) => return other_mend(*refusal),
+            Self::NotMet { .. } | Self::NobodyCame { .. } => {
+                "Both must be in one network: join the hotspot of one of the two, keep both screens on, and listen anew. A network that keeps its \
+                 guests apart does not do. Your work is kept."
+            }
+            Self::NotTheOther { .. } => {
+                "Read the text from the other device's screen again: it is another one each time. Your work is kept."
+            }
+            Self::CannotListen { .. } => "Give another address and port: --listen HOST:PORT; port 0 takes a free one.",
             Self::Interrupted(_) => "Sync again when the network is better: what is done is not repeated. Your work is kept.",
             Self::Transport { .. } => "Report this with the version of karwan.",
             Self::Session(_) => {
@@ -334,9 +400,27 @@ fn refusal_mend(refusal: Refusal) -> String {
         Refusal::CloneSuspected => {
             "Sync again: this device writes its unsent work again under a new name. Use only one copy of its folder."
         }
+        Refusal::SecretUnknown => {
+            "Read the QR code on the other device again: it is another one after each meeting. Your work is kept."
+        }
+        Refusal::NothingShared => "Ask the administrator for a caseload that both devices have. Your work is kept.",
+        Refusal::MembershipDiverged => "Sync one of the two devices with the server first. Your work is kept.",
         Refusal::Busy { .. } => "Sync again in a little while. Your work is kept.",
         Refusal::ProtocolVersion(_) => "Update karwan on this device or on the server. Your work is kept.",
         _ => "Sync again; if it stays, tell the administrator. Your work is kept.",
+    }
+    .to_owned()
+}
+
+fn other_mend(refusal: Refusal) -> String {
+    match refusal {
+        Refusal::CloneSuspected => "Use only one copy of a device's folder. Sync both with the server: each keeps its work.",
+        Refusal::NothingShared => "Ask the administrator for a caseload that both have. Your work is kept.",
+        Refusal::MembershipDiverged => "Sync one of the two with the server first. Your work is kept.",
+        Refusal::Revoked | Refusal::UnknownDevice | Refusal::WrongOrganisation => {
+            "Do not go on with that device, and tell the administrator. Your work is kept."
+        }
+        _ => "Try again; if it stays, report this with the versions of karwan on both devices. Your work is kept.",
     }
     .to_owned()
 }

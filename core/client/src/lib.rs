@@ -2,7 +2,8 @@
 //!
 //! [`Device`] is one device's folder: an encrypted database, opened with a key that the platform keeps. [`Device::start`] and
 //! [`Device::edit`] give a [`Collect`], in which every answer is on disk before the call returns. [`Device::sync`] brings all that is
-//! unsent to the server and everything new back. Nothing else needs a network.
+//! unsent to the server and everything new back. Where there is no server, two devices that meet sync with each other: [`Device::listen`] and
+//! [`Device::sync_with`]. Nothing else needs a network.
 
 pub mod attachments;
 pub mod clock;
@@ -11,6 +12,7 @@ mod decided;
 pub mod device;
 mod enrol;
 pub mod error;
+pub mod field;
 pub mod forms;
 mod lists;
 mod observe;
@@ -28,6 +30,7 @@ pub use collect::{Collect, Filling};
 pub use device::Device;
 pub use enrol::EnrolRequest;
 pub use error::{ClientError, Trouble};
+pub use field::Listening;
 pub use forms::FormListed;
 pub use karwan_form::answer_file;
 pub use karwan_form::interview;

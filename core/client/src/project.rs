@@ -77,6 +77,7 @@ impl Inner {
             offset_minutes: projection.offset_minutes,
             open_items: u32::try_from(items.len()).unwrap_or(u32::MAX),
             unsent: !is_new && view.is_unsent(id)?,
+            provisional: !is_new && view.is_provisional(id)?,
         };
         batch.put_listed(&row, folded)?;
         if !is_new || !items.is_empty() {
@@ -217,6 +218,7 @@ fn fold_entity(batch: &Batch<'_>, list: &str, entity: &str, caseload: CaseloadId
         offset_minutes: origin.newest.offset_minutes,
         open_items: u32::try_from(state.items.len()).unwrap_or(u32::MAX),
         unsent: false,
+        provisional: false,
     };
     let texts = values.iter().map(|value| value.value.as_str()).chain([state.label.as_str()]);
     batch.put_listed(&row, &search_text(texts))?;

@@ -65,6 +65,9 @@ pub struct RecordListed {
     pub offset: String,
     /// Review items that nobody has decided.
     pub open_items: u32,
+    /// Something of it came from another device and waits for the server's verdict.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub provisional: bool,
 }
 
 /// One value with where it is from.
@@ -161,6 +164,9 @@ pub struct RecordShown {
     pub title: String,
     /// As in lists.
     pub status: &'static str,
+    /// As in lists.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub provisional: bool,
     /// Why it went back, where it did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub returned: Option<String>,
@@ -298,6 +304,7 @@ impl Device {
             list: None,
             title: projection.title.clone(),
             status: row.as_ref().map_or("sent", |row| status_of(row, draft.is_some())),
+            provisional: row.as_ref().is_some_and(|row| row.provisional),
             returned: match projection.review {
                 karwan_record::ReviewState::Returned { note } => Some(note),
                 _ => None,
@@ -323,6 +330,7 @@ impl Device {
             list: None,
             title: draft.title.clone(),
             status: "draft",
+            provisional: false,
             returned: None,
             values,
             history: Vec::new(),
@@ -357,6 +365,7 @@ fn show_entity(view: &View<'_>, row: Listed) -> Result<RecordShown, ClientError>
         list: Some(row.source),
         title: state.label,
         status,
+        provisional: false,
         returned: None,
         values,
         history,
@@ -476,6 +485,7 @@ fn draft_row(view: &View<'_>, draft: &Draft, form: Option<String>) -> Result<Rec
         updated: rfc3339(draft.updated_ms),
         offset: offset_text(draft.offset_minutes),
         open_items: 0,
+        provisional: false,
     })
 }
 
@@ -503,6 +513,7 @@ fn record_row(view: &View<'_>, row: Listed, edited: bool) -> Result<RecordListed
         updated: rfc3339(row.updated_ms),
         offset: offset_text(row.offset_minutes),
         open_items: row.open_items,
+        provisional: row.provisional,
     })
 }
 

@@ -2,6 +2,7 @@
 
 use crate::ids::Hash;
 use crate::membership::Role;
+use crate::text::TextError;
 
 /// Bytes that are not the CBOR expected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -271,6 +272,46 @@ pub enum InvitationError {
         /// Milliseconds since 1970.
         now_ms: i64,
     },
+}
+
+/// A text that is not what a device shows to another that it is to meet.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MeetingError {
+    /// Not the CBOR expected.
+    #[error(transparent)]
+    Codec(#[from] CodecError),
+    /// The text does not begin as these do.
+    #[error("expected what another device shows, a text that begins with karwan-meet1:")]
+    NotAMeeting,
+    /// A character that the alphabet lacks.
+    #[error("the other device's text has a wrong character at place {at}")]
+    Character {
+        /// Counted from the colon, beginning with 1.
+        at: usize,
+    },
+    /// The text was changed or cut off.
+    #[error("the other device's text is incomplete or mistyped")]
+    Mistyped,
+}
+
+impl From<TextError> for MeetingError {
+    fn from(error: TextError) -> Self {
+        match error {
+            TextError::Prefix => Self::NotAMeeting,
+            TextError::Character { at } => Self::Character { at },
+            TextError::Mistyped => Self::Mistyped,
+        }
+    }
+}
+
+impl From<TextError> for InvitationError {
+    fn from(error: TextError) -> Self {
+        match error {
+            TextError::Prefix => Self::NotAnInvitation,
+            TextError::Character { at } => Self::Character { at },
+            TextError::Mistyped => Self::Mistyped,
+        }
+    }
 }
 
 /// Bytes that are no frame.

@@ -7,13 +7,11 @@ use crate::ids::{CaseloadId, Hash, OrganisationId};
 use crate::keys::PublicKey;
 use crate::limits::{MAX_ADDRESS_BYTES, MAX_ADDRESSES, MAX_CASELOADS, MAX_INVITATION_BYTES, MAX_NAME_BYTES};
 use crate::membership::{Act, Role, SignedEntry};
+use crate::text;
 use std::fmt;
 
 const VERSION: u64 = 1;
 const PREFIX: &str = "karwan1:";
-/// RFC 4648: letters and digits that a QR code packs densely.
-const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-const CHECK_BYTES: usize = 4;
 
 /// What a device needs to join.
 #[derive(Clone, PartialEq, Eq)]
@@ -92,22 +90,7 @@ impl Invitation {
 
     /// The invitation as a text: `karwan1:` and base32 without padding, a check at its end.
     pub fn to_text(&self) -> String {
-        let bytes = codec::encode(self);
-        let check = blake3::hash(&bytes);
-        let mut text = PREFIX.to_owned();
-        let (mut held, mut bits) = (0u32, 0u32);
-        for byte in bytes.iter().chain(check.as_bytes().iter().take(CHECK_BYTES)) {
-            held = (held << 8) | u32::from(*byte);
-            bits += 8;
-            while bits >= 5 {
-                bits -= 5;
-                text.push(letter(held >> bits));
-            }
-        }
-        if bits > 0 {
-            text.push(letter(held << (5 - bits)));
-        }
-        text
+        text::write(PREFIX, &codec::encode(self))
     }
 
     /// Reads [`Invitation::to_text`]: case does not matter, white space and hyphens are passed over.
@@ -115,41 +98,7 @@ impl Invitation {
     /// # Errors
     /// [`InvitationError`] says what is wrong with the text.
     pub fn from_text(text: &str) -> Result<Self, InvitationError> {
-        let text = text.trim();
-        let start = text.get(..PREFIX.len()).ok_or(InvitationError::NotAnInvitation)?;
-        if !start.eq_ignore_ascii_case(PREFIX) {
-            return Err(InvitationError::NotAnInvitation);
-        }
-        let letters = text.get(PREFIX.len()..).unwrap_or_default();
-        if letters.len() > 2 * MAX_INVITATION_BYTES {
-            return Err(InvitationError::Mistyped);
-        }
-        let mut bytes = Vec::new();
-        let (mut held, mut bits) = (0u32, 0u32);
-        for (place, character) in (1..).zip(letters.chars()) {
-            if character.is_whitespace() || character == '-' {
-                continue;
-            }
-            let upper = character.to_ascii_uppercase();
-            let value = ALPHABET.iter().position(|letter| char::from(*letter) == upper);
-            let value = value.ok_or(InvitationError::Character { at: place })?;
-            held = ((held << 5) | value as u32) & 0xfff;
-            bits += 5;
-            if bits >= 8 {
-                bits -= 8;
-                bytes.push((held >> bits) as u8);
-            }
-        }
-        // The bits that fill up the last letter are zeros, and fewer than a letter.
-        if bits >= 5 || held & ((1 << bits) - 1) != 0 {
-            return Err(InvitationError::Mistyped);
-        }
-        let cut = bytes.len().checked_sub(CHECK_BYTES).ok_or(InvitationError::Mistyped)?;
-        let (content, check) = bytes.split_at(cut);
-        if !blake3::hash(content).as_bytes().starts_with(check) {
-            return Err(InvitationError::Mistyped);
-        }
-        Ok(codec::decode(content, "invitation")?)
+        Ok(codec::decode(&text::read(PREFIX, text, MAX_INVITATION_BYTES)?, "invitation")?)
     }
 
     /// The server's key, once it is sure that this invitation's root certified it and that its time is not over.
@@ -179,8 +128,4 @@ impl Invitation {
             act => Err(InvitationError::Certificate(MembershipError::NotAllowed { what: act.name() })),
         }
     }
-}
-
-fn letter(value: u32) -> char {
-    ALPHABET.get((value & 31) as usize).map_or('A', |letter| char::from(*letter))
 }

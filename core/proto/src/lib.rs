@@ -15,8 +15,10 @@ pub mod invitation;
 pub mod keys;
 pub mod limits;
 pub mod log;
+pub mod meeting;
 pub mod membership;
 pub mod session;
+mod text;
 pub mod wire;
 
 pub use attachment::AttachmentName;
@@ -25,5 +27,6 @@ pub use ids::{CaseloadId, DeviceId, Hash, IncarnationId, OrganisationId, PersonI
 pub use invitation::Invitation;
 pub use keys::{PublicKey, Signature, SigningKey};
 pub use log::{Cursor, LogEntry, Reason, Verdict};
+pub use meeting::Meeting;
 pub use membership::{Membership, Role};
 pub use session::{DeviceSession, ServerSession};

@@ -65,6 +65,9 @@ pub const MAX_ADDRESSES: usize = 16;
 /// An invitation, as bytes.
 pub const MAX_INVITATION_BYTES: usize = 4 * 1024;
 
+/// What a device shows to another that it is to meet, as bytes.
+pub const MAX_MEETING_BYTES: usize = 4 * 1024;
+
 /// One chunk of a blob.
 pub const BLOB_CHUNK_BYTES: usize = 64 * 1024;
 /// A whole blob.

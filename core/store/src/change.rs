@@ -220,7 +220,8 @@ impl View<'_> {
 
     /// How many records have changes that the server has not accepted.
     pub fn unsent_records(&self) -> Result<u64, StoreError> {
-        let text = "SELECT count(DISTINCT record) FROM change WHERE own = 1 AND state < 2";
+        let text = "SELECT count(*) FROM (SELECT record FROM change WHERE own = 1 AND state < 2 \
+                    UNION SELECT record FROM change WHERE own = 0 AND state < 2)";
         Ok(self.sql.query_row(text, [], |row| row.get::<_, i64>(0))? as u64)
     }
 
@@ -237,10 +238,10 @@ impl View<'_> {
         Ok(self.sql.query_row(text, [], |row| row.get::<_, i64>(0))? as u64)
     }
 
-    /// Whether a record has changes that the server has not accepted.
+    /// Whether a record has changes that the server has not accepted: made here, or given by another device.
     pub fn is_unsent(&self, record: RecordId) -> Result<bool, StoreError> {
         let mut statement = self.sql.prepare_cached("SELECT 1 FROM change WHERE record = ?1 AND own = 1 AND state < 2")?;
-        Ok(statement.exists([record.0])?)
+        Ok(statement.exists([record.0])? || self.is_provisional(record)?)
     }
 
     /// All records, for rebuilding projections.
@@ -254,9 +255,10 @@ impl View<'_> {
         Ok(self.envelopes("WHERE hash = ?1", [hash.0])?.pop())
     }
 
-    /// Envelopes sealed here, or held for others, that are not known to be at the server, in the order of their counters.
+    /// Envelopes that are not known to be at the server and that no other device has, in the order of their counters.
     pub fn envelopes_to_offer(&self, caseload: CaseloadId) -> Result<Vec<StoredEnvelope>, StoreError> {
-        self.envelopes("WHERE caseload = ?1 AND state = 0 AND earlier IS NULL ORDER BY counter", [caseload.0])
+        let tail = "WHERE caseload = ?1 AND state = 0 AND earlier IS NULL AND shared = 0 ORDER BY counter";
+        self.envelopes(tail, [caseload.0])
     }
 
     /// Names of envelopes that lay in a log which the server has no more, in the order of that log.
@@ -283,7 +285,7 @@ impl View<'_> {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    fn envelopes(&self, tail: &str, parameters: impl rusqlite::Params) -> Result<Vec<StoredEnvelope>, StoreError> {
+    pub(crate) fn envelopes(&self, tail: &str, parameters: impl rusqlite::Params) -> Result<Vec<StoredEnvelope>, StoreError> {
         let text =
             format!("SELECT hash, caseload, bytes, own, state, sequence, counter, changes, role, earlier FROM envelope {tail}");
         let mut statement = self.sql.prepare_cached(&text)?;

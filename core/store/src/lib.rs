@@ -11,6 +11,7 @@ pub mod draft;
 pub mod entity;
 pub mod erase;
 pub mod error;
+pub mod field;
 pub mod folder;
 pub mod form;
 pub mod identity;

@@ -62,6 +62,8 @@ pub struct Listed {
     pub open_items: u32,
     /// Has changes that the server has not accepted.
     pub unsent: bool,
+    /// Something of it came from another device and waits for the server's verdict.
+    pub provisional: bool,
 }
 
 /// What to list.
@@ -98,7 +100,7 @@ pub struct Item {
     pub since_ms: i64,
 }
 
-const COLUMNS: &str = "kind, id, caseload, source, version, title, status, person, device, assigned, updated_ms, offset_minutes, open_items, unsent";
+const COLUMNS: &str = "kind, id, caseload, source, version, title, status, person, device, assigned, updated_ms, offset_minutes, open_items, unsent, provisional";
 
 fn listed(row: &Row<'_>) -> rusqlite::Result<Listed> {
     Ok(Listed {
@@ -116,6 +118,7 @@ fn listed(row: &Row<'_>) -> rusqlite::Result<Listed> {
         offset_minutes: row.get(11)?,
         open_items: row.get(12)?,
         unsent: row.get(13)?,
+        provisional: row.get(14)?,
     })
 }
 
@@ -247,12 +250,12 @@ impl View<'_> {
 impl Batch<'_> {
     /// Writes a row with its search text (see [`folded_text`]).
     pub fn put_listed(&self, row: &Listed, folded: &str) -> Result<(), StoreError> {
-        let text = "INSERT INTO listing(kind, id, caseload, source, version, title, status, person, device, assigned, updated_ms, offset_minutes, open_items, unsent)
-                    VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+        let text = "INSERT INTO listing(kind, id, caseload, source, version, title, status, person, device, assigned, updated_ms, offset_minutes, open_items, unsent, provisional)
+                    VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
                     ON CONFLICT(kind, source, id) DO UPDATE SET caseload = excluded.caseload, version = excluded.version,
                         title = excluded.title, status = excluded.status, person = excluded.person, device = excluded.device,
                         assigned = excluded.assigned, updated_ms = excluded.updated_ms, offset_minutes = excluded.offset_minutes,
-                        open_items = excluded.open_items, unsent = excluded.unsent
+                        open_items = excluded.open_items, unsent = excluded.unsent, provisional = excluded.provisional
                     RETURNING number";
         let mut statement = self.transaction.prepare_cached(text)?;
         let parameters = params![
@@ -270,6 +273,7 @@ impl Batch<'_> {
             row.offset_minutes,
             row.open_items,
             row.unsent,
+            row.provisional,
         ];
         let number: i64 = statement.query_row(parameters, |row| row.get(0))?;
         // The index finds no value that is shorter than what it is made of, and most answers of a survey are.
@@ -314,9 +318,9 @@ impl Batch<'_> {
     }
 
     /// Notes whether an interview has changes that the server has not accepted.
-    pub fn set_unsent(&self, record: RecordId, unsent: bool) -> Result<(), StoreError> {
-        let mut statement = self.transaction.prepare_cached("UPDATE listing SET unsent = ?2 WHERE kind = 0 AND id = ?1")?;
-        statement.execute(params![record.to_string(), unsent])?;
+    pub fn set_unsent(&self, record: RecordId, unsent: bool, provisional: bool) -> Result<(), StoreError> {
+        let text = "UPDATE listing SET unsent = ?2, provisional = ?3 WHERE kind = 0 AND id = ?1";
+        self.transaction.prepare_cached(text)?.execute(params![record.to_string(), unsent, provisional])?;
         Ok(())
     }
 

@@ -243,6 +243,15 @@ CREATE INDEX attachment_use_record ON attachment_use(record);
 -- The newest of all that is listed, whatever it is: a screen of it, and what of it a word finds.
 CREATE INDEX listing_newest ON listing(updated_ms);
 ",
+    "
+-- Devices that meet in the field. shared: another device has the envelope too. provisional: something of the record came from another device and waits
+-- for the server's verdict.
+ALTER TABLE envelope ADD COLUMN shared INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE listing ADD COLUMN provisional INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX change_provisional ON change(record) WHERE own = 0 AND state < 2;
+-- Whether an envelope's number was used before.
+CREATE INDEX envelope_counter ON envelope(caseload, counter);
+",
 ];
 
 /// Newest schema that this program knows.

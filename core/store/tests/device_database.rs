@@ -108,6 +108,7 @@ fn listed(id: &str, title: &str) -> Listed {
         offset_minutes: 210,
         open_items: 0,
         unsent: true,
+        provisional: false,
     }
 }
 

@@ -117,11 +117,27 @@ pub(super) enum DeviceCommand {
         /// Where to; nothing is written over
         file: PathBuf,
     },
-    /// Let other devices on the same network sync with this one
-    #[command(after_help = "Example:\n  karwan device listen phone")]
+    /// Let another device on the same network sync with this one, where there is no server
+    #[command(
+        after_help = "Example:\n  karwan device listen phone\n\nIt shows a QR code and a text; on the other device: karwan device sync OTHER --with TEXT. \
+        What comes is provisional until the server has judged it, and goes there with whichever device comes home first.\n\n\
+        With --json one line when it listens, {\"text\", \"addresses\"}, and the report of karwan device sync after each meeting."
+    )]
     Listen {
         #[command(flatten)]
         device: DeviceFolder,
+        /// Address and port to listen at; port 0 takes a free one
+        #[arg(long, value_name = "HOST:PORT", default_value = "0.0.0.0:0")]
+        listen: std::net::SocketAddr,
+        /// Address under which the other device reaches this one, if it is not one of this machine's
+        #[arg(long, value_name = "ADDRESS")]
+        address: Vec<std::net::IpAddr>,
+        /// How long to wait for a device
+        #[arg(long, value_name = "N", default_value_t = 10)]
+        minutes: u64,
+        /// Go on with another text after each meeting
+        #[arg(long)]
+        many: bool,
     },
     /// Get the key of a device back whose key file is lost, by the organisation's root key
     #[command(after_help = "Example:\n  karwan device recover phone --root-key org-root.key")]
@@ -141,12 +157,12 @@ pub(super) enum DeviceCommand {
         #[arg(long)]
         force: bool,
     },
-    /// Bring what is unsent to the server and what is new back
-    #[command(after_help = "Example:\n  karwan device sync phone")]
+    /// Bring what is unsent to the server and what is new back; or sync with another device that listens
+    #[command(after_help = "Examples:\n  karwan device sync phone\n  karwan device sync phone --with karwan-meet1:AQ…")]
     Sync {
         #[command(flatten)]
         device: DeviceFolder,
-        /// Address of the server, or the text of an invitation of the same organisation
+        /// Address of the server, the text of an invitation of the same organisation, or the text that another device shows
         #[arg(long, value_name = "ADDRESS_OR_QR_TEXT")]
         with: Option<String>,
         /// The network is paid by the byte: large attachments wait for another one

@@ -3,8 +3,6 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use qrcode::render::unicode::Dense1x2;
-use qrcode::{EcLevel, QrCode};
 use serde_json::{Value, json};
 
 use super::arguments::{CaseloadCommand, DevicesArguments, DevicesCommand, EntitleArguments, ProjectionCommand, UserCommand};
@@ -144,7 +142,7 @@ pub(super) fn invite(
     let text = format!(
         "{}\n{invitation}\n\nUsed once, until {}. The device finds the server at {}.\n\
         Next, on the device:\n  karwan device enrol DEV INVITATION --name NAME --person PERSON",
-        qr_code(invitation),
+        terminal::qr_code(invitation),
         value["expires"].as_str().unwrap_or_default(),
         places.join(" or "),
     );
@@ -156,12 +154,6 @@ fn entitle(arguments: EntitleArguments, of_device: bool, granted: bool) -> Resul
     let what = if granted { "has" } else { "has no more" };
     let text = format!("{} {what} {}. Devices hear of it at their next sync.", isolated(&name), isolated(&caseloads.join(", ")));
     Ok(Answer::new(ask(&organisation, &Request::Entitle { of_device, name, caseloads, granted })?, text))
-}
-
-/// A QR code in half blocks; nothing where the text is too long for one.
-fn qr_code(text: &str) -> String {
-    let code = QrCode::with_error_correction_level(text, EcLevel::L);
-    code.map(|code| code.render::<Dense1x2>().build()).unwrap_or_default()
 }
 
 /// Devices.

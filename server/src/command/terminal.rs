@@ -1,8 +1,10 @@
-//! The terminal and the machine around a command: the log, the zone, a secret typed without an echo.
+//! The terminal and the machine around a command: the log, the zone, a QR code, a secret typed without an echo.
 
 use std::io::{BufRead, IsTerminal};
 use std::process::{Command, Stdio};
 
+use qrcode::render::unicode::Dense1x2;
+use qrcode::{EcLevel, QrCode};
 use tracing_subscriber::EnvFilter;
 
 use super::output::hint;
@@ -33,6 +35,12 @@ fn offset_of(text: &str) -> Option<i32> {
 /// Whether a person sits at both ends.
 pub(super) fn is_terminal() -> bool {
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
+/// A QR code in half blocks; nothing where the text is too long for one.
+pub(super) fn qr_code(text: &str) -> String {
+    let code = QrCode::with_error_correction_level(text, EcLevel::L);
+    code.map(|code| code.render::<Dense1x2>().build()).unwrap_or_default()
 }
 
 /// One line of standard input, without its end.

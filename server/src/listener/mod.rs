@@ -12,8 +12,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use karwan_client::sync::tls::peer_key;
 use karwan_proto::{PublicKey, attachment};
-use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::task::JoinSet;
 
@@ -146,7 +146,7 @@ async fn accept(endpoint: quinn::Endpoint, house: House) {
         tokio::spawn(async move {
             let Ok(Ok(connection)) = tokio::time::timeout(HANDSHAKE_WAIT, incoming).await else { return };
             drop(handshake);
-            let Some(key) = peer(&connection) else { return };
+            let Some(key) = peer_key(&connection) else { return };
             // It may move to another address: it counts where it came from.
             let address = network_of(connection.remote_address().ip());
             let line = Line::Quic(connection.clone());
@@ -245,9 +245,4 @@ pub async fn converse(
 ) {
     let peer = Peer { organisation, ingest, quotas: Arc::default(), key };
     peer.converse(send, receive, false).await;
-}
-
-fn peer(connection: &quinn::Connection) -> Option<PublicKey> {
-    let identity = connection.peer_identity()?.downcast::<Vec<CertificateDer<'static>>>().ok()?;
-    PublicKey::from_spki_der(identity.first()?.as_ref()).ok()
 }

@@ -4,12 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use karwan_client::sync::tls::{ALPN, transport};
-use karwan_proto::{PublicKey, SigningKey};
-use rustls::crypto::{CryptoProvider, ring, verify_tls13_signature_with_raw_key};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, SubjectPublicKeyInfoDer, UnixTime};
-use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
+use karwan_client::sync::tls::{listening_tls, transport};
+use karwan_proto::SigningKey;
 
 use crate::problem::Problem;
 
@@ -18,69 +14,9 @@ const CONNECTION_ID_BYTES: usize = 8;
 /// Streams of one connection at once.
 pub(super) const STREAMS_MAX: u8 = 4;
 
-/// Any device may connect: who it is is decided by its key when it says hello.
-#[derive(Debug)]
-struct AnyDevice(Arc<CryptoProvider>);
-
-impl ClientCertVerifier for AnyDevice {
-    fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        &[]
-    }
-
-    fn verify_client_cert(
-        &self,
-        key: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: UnixTime,
-    ) -> Result<ClientCertVerified, Error> {
-        PublicKey::from_spki_der(key.as_ref())
-            .map(|_| ClientCertVerified::assertion())
-            .map_err(|_| Error::InvalidCertificate(rustls::CertificateError::BadEncoding))
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<rustls::client::danger::HandshakeSignatureValid, Error> {
-        Err(Error::General("TLS 1.3 only".into()))
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<rustls::client::danger::HandshakeSignatureValid, Error> {
-        let key = SubjectPublicKeyInfoDer::from(certificate.as_ref());
-        verify_tls13_signature_with_raw_key(message, &key, signature, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        vec![SignatureScheme::ED25519]
-    }
-
-    fn requires_raw_public_keys(&self) -> bool {
-        true
-    }
-}
-
 /// How the server proves itself, and what it takes for a device: over QUIC and over TCP.
 pub fn tls(server: &SigningKey) -> Result<rustls::ServerConfig, Problem> {
-    let fault =
-        |_: Error| Problem::new(Problem::FAILED, "transport", "setting up TLS failed", "Report this with the version of karwan.");
-    let provider = Arc::new(ring::default_provider());
-    let der = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(server.pkcs8_der()));
-    let key = provider.key_provider.load_private_key(der).map_err(fault)?;
-    let certified = Arc::new(rustls::sign::CertifiedKey::new(vec![CertificateDer::from(server.public().spki_der())], key));
-    let mut config = rustls::ServerConfig::builder_with_provider(provider.clone())
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .map_err(fault)?
-        .with_client_cert_verifier(Arc::new(AnyDevice(provider)))
-        .with_cert_resolver(Arc::new(rustls::server::AlwaysResolvesServerRawPublicKeys::new(certified)));
-    config.alpn_protocols = vec![ALPN.to_vec()];
-    Ok(config)
+    listening_tls(server).map_err(|error| Problem::new(Problem::FAILED, "transport", error.to_string(), error.mend()))
 }
 
 /// How the server lets devices connect over QUIC.

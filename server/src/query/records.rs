@@ -48,6 +48,7 @@ pub(super) fn listed(row: &Row, names: &Names<'_>) -> Result<RecordListed, crate
         updated: rfc3339(row.get(8)?),
         offset: offset_text(row.get(9)?),
         open_items: row.get(10)?,
+        provisional: false,
     })
 }
 

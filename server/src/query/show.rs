@@ -105,6 +105,7 @@ fn interview(names: &Names<'_>, row: RecordListed, returned: String, body: &Body
     RecordShown {
         values: values.collect(),
         history: history.collect(),
+        provisional: false,
         returned: (row.status == crate::projector::rows::RETURNED).then_some(returned),
         payable: body.payable.iter().map(ShownPayable::from).collect(),
         record: row.record,
@@ -158,6 +159,7 @@ fn entity(names: &Names<'_>, row: RecordListed, writes: &[EntityWriteBody], item
         list: row.list,
         title: state.label,
         status: row.status,
+        provisional: false,
         returned: None,
         values,
         items,

@@ -173,7 +173,7 @@ impl TcpLine {
 }
 
 /// Any address of this device, of the same version.
-fn any_address(of: SocketAddr) -> SocketAddr {
+pub(crate) fn any_address(of: SocketAddr) -> SocketAddr {
     if of.is_ipv4() { (Ipv4Addr::UNSPECIFIED, 0).into() } else { (Ipv6Addr::UNSPECIFIED, 0).into() }
 }
 
@@ -193,7 +193,7 @@ fn wrong(address: &str) -> ClientError {
 }
 
 /// Our own verifier's refusal comes back as a transport error with a TLS alert.
-fn is_wrong_key(error: &quinn::ConnectionError) -> bool {
+pub(crate) fn is_wrong_key(error: &quinn::ConnectionError) -> bool {
     match error {
         quinn::ConnectionError::TransportError(error) => CERTIFICATE_ALERTS.contains(&u64::from(error.code)),
         _ => false,

@@ -72,7 +72,7 @@ impl<'a> Driver<'a> {
         outcome.and(kept)
     }
 
-    async fn converse(&mut self, exchange: &mut Exchange) -> Result<(), ClientError> {
+    async fn converse(&mut self, exchange: &mut Exchange<DeviceSession>) -> Result<(), ClientError> {
         loop {
             self.effects(exchange)?;
             if self.finished {
@@ -92,7 +92,7 @@ impl<'a> Driver<'a> {
         }
     }
 
-    fn effects(&mut self, exchange: &mut Exchange) -> Result<(), ClientError> {
+    fn effects(&mut self, exchange: &mut Exchange<DeviceSession>) -> Result<(), ClientError> {
         while let Some(effect) = exchange.session.poll() {
             if !matches!(effect, DeviceEffect::Receipt { .. } | DeviceEffect::Send(_) | DeviceEffect::NextOffer) {
                 self.keep_receipts()?;
@@ -136,7 +136,7 @@ impl<'a> Driver<'a> {
         Ok(DeviceStart { hello, enrolment: None, introductions, blobs: Vec::new() })
     }
 
-    fn act(&mut self, effect: DeviceEffect, exchange: &mut Exchange) -> Result<(), ClientError> {
+    fn act(&mut self, effect: DeviceEffect, exchange: &mut Exchange<DeviceSession>) -> Result<(), ClientError> {
         match effect {
             DeviceEffect::Send(bytes) => exchange.send(bytes),
             DeviceEffect::NextOffer => self.offer(exchange)?,
@@ -209,7 +209,7 @@ impl<'a> Driver<'a> {
         Ok(())
     }
 
-    fn offer(&mut self, exchange: &mut Exchange) -> Result<(), ClientError> {
+    fn offer(&mut self, exchange: &mut Exchange<DeviceSession>) -> Result<(), ClientError> {
         match self.outbox.next(self.inner)? {
             Next::Offer(bytes, None) => exchange.session.offer(bytes),
             Next::Offer(bytes, Some(testimony)) => exchange.session.reoffer(bytes, testimony),
@@ -225,7 +225,7 @@ impl<'a> Driver<'a> {
         .map_err(session_error)
     }
 
-    fn settled(&mut self, heads: &[Head], exchange: &mut Exchange) -> Result<(), ClientError> {
+    fn settled(&mut self, heads: &[Head], exchange: &mut Exchange<DeviceSession>) -> Result<(), ClientError> {
         let missing = {
             let mut store = locked(&self.inner.store);
             let introduced = std::mem::take(&mut self.introduced);
@@ -300,7 +300,7 @@ impl<'a> Driver<'a> {
         outgoing::keep_receipts(self.inner, &receipts, &mut self.report)
     }
 
-    fn count(&mut self, exchange: &Exchange) {
+    fn count(&mut self, exchange: &Exchange<DeviceSession>) {
         let summary = exchange.session.summary();
         self.report.round_trips = summary.round_trips;
         self.report.bytes_up = summary.traffic.bytes_out;
@@ -308,7 +308,7 @@ impl<'a> Driver<'a> {
         self.report.envelopes_down = summary.envelopes;
     }
 
-    fn tell(&mut self, exchange: &Exchange) -> bool {
+    fn tell(&mut self, exchange: &Exchange<DeviceSession>) -> bool {
         self.count(exchange);
         self.listener.progress(&Progress {
             envelopes_up: self.report.envelopes_up,

@@ -3,6 +3,7 @@
 
 mod ahead;
 mod aside;
+pub(crate) mod given;
 mod page;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,7 +16,7 @@ use karwan_proto::limits::MAX_DEFINITIONS_BYTES;
 use karwan_proto::log::{Cursor, LogEntry};
 use karwan_proto::membership::{Act, Membership, SignedEntry};
 use karwan_proto::session::Delivered;
-use karwan_store::Batch;
+use karwan_store::{Batch, Store};
 
 use super::directory_kind;
 use super::report::SyncReport;
@@ -39,6 +40,15 @@ pub(crate) struct Incoming<'a> {
     definitions: BTreeMap<Hash, Vec<u8>>,
     /// Something was erased or let go: nothing of it is to stay in the file.
     scrub: bool,
+}
+
+/// Entries of the membership log that are to be kept.
+struct Entries {
+    /// Those held from here on were others.
+    forget_from: Option<u64>,
+    kept: Vec<(u64, Vec<u8>)>,
+    /// Records of which they decide something.
+    decided: BTreeSet<RecordId>,
 }
 
 impl<'a> Incoming<'a> {
@@ -92,19 +102,30 @@ impl<'a> Incoming<'a> {
             }
             kept.push((position, entry.encode()));
         }
+        self.keep_membership(&mut store, &mut membership, next, Entries { forget_from, kept, decided })
+    }
+
+    /// Keeps entries of the membership log that were checked, and carries out what they decide of records.
+    fn keep_membership(
+        &mut self,
+        store: &mut Store,
+        membership: &mut Membership,
+        next: Membership,
+        entries: Entries,
+    ) -> Result<(), ClientError> {
         let granted = next.readable(self.inner.device).unwrap_or_default();
         let inner: &Inner = self.inner;
         let touched = store.write(|batch| {
-            if let Some(position) = forget_from {
+            if let Some(position) = entries.forget_from {
                 batch.forget_membership_from(position)?;
             }
-            for (position, bytes) in &kept {
+            for (position, bytes) in &entries.kept {
                 batch.put_membership(*position, bytes)?;
             }
             for caseload in granted {
                 batch.add_caseload(caseload, Cursor::start_of(caseload).chain)?;
             }
-            inner.obey(batch, &next, decided)
+            inner.obey(batch, &next, entries.decided)
         })?;
         *membership = next;
         self.people = true;

@@ -7,10 +7,10 @@
 
 pub(crate) mod dial;
 mod driver;
-mod incoming;
+pub(crate) mod incoming;
 pub(crate) mod networks;
-mod outgoing;
-mod repair;
+pub(crate) mod outgoing;
+pub(crate) mod repair;
 pub mod report;
 pub(crate) mod stream;
 pub mod tls;

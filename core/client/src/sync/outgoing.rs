@@ -76,13 +76,13 @@ impl Outbox {
                 }
             }
             let Some(caseload) = self.caseloads.front().copied() else { return Ok(Next::End) };
-            let again: Vec<Hash> = locked(&inner.store)
-                .view()?
-                .envelopes_to_offer_again(caseload)?
-                .into_iter()
-                .filter(|name| !self.asked_before.contains(name))
-                .take(MAX_PREFIXES_PER_FRAME)
-                .collect();
+            let again: Vec<Hash> = {
+                let store = locked(&inner.store);
+                let view = store.view()?;
+                // What another device has too may have come home with that one.
+                let again = view.envelopes_to_offer_again(caseload)?.into_iter().chain(view.envelopes_to_ask_about(caseload)?);
+                again.filter(|name| !self.asked_before.contains(name)).take(MAX_PREFIXES_PER_FRAME).collect()
+            };
             if !again.is_empty() {
                 self.asked_before.extend(again.iter().copied());
                 let prefixes = again.iter().copied().map(Prefix::of).collect();
@@ -122,7 +122,16 @@ impl Outbox {
 
 /// What the log in which an envelope lay said of it; `None` where it lay in none.
 fn testimony(view: &View<'_>, envelope: &StoredEnvelope) -> Result<Option<Testimony>, ClientError> {
-    let (Some(sequence), Some(role)) = (envelope.earlier, envelope.role) else { return Ok(None) };
+    told_of(view, envelope, envelope.earlier)
+}
+
+/// What a log said of an envelope that it had at this place.
+pub(crate) fn told_of(
+    view: &View<'_>,
+    envelope: &StoredEnvelope,
+    sequence: Option<u64>,
+) -> Result<Option<Testimony>, ClientError> {
+    let (Some(sequence), Some(role)) = (sequence, envelope.role) else { return Ok(None) };
     let mut refused = Vec::new();
     for (record, word, reason) in view.verdicts_on(envelope.hash)? {
         if let Some(verdict) = verdict::in_words(&word, &reason).filter(|verdict| !verdict.is_accepted()) {
@@ -133,7 +142,7 @@ fn testimony(view: &View<'_>, envelope: &StoredEnvelope) -> Result<Option<Testim
 }
 
 /// Seals the oldest unsealed changes of a caseload that one envelope may hold; `None` where there are none.
-fn seal_next(inner: &Inner, caseload: CaseloadId) -> Result<Option<Hash>, ClientError> {
+pub(crate) fn seal_next(inner: &Inner, caseload: CaseloadId) -> Result<Option<Hash>, ClientError> {
     let mut store = locked(&inner.store);
     // What another incarnation left unsealed is written again first, and that waits until all that the server has is here.
     if store.rewrite_pending()? || store.begin_again_asked()? {
@@ -235,6 +244,17 @@ pub(crate) fn rejected(inner: &Inner, envelope: Hash, rejection: Rejection, repo
                 batch.ask_to_begin_again()
             })?;
             report.copied = true;
+        }
+        // What another device gave, and the server has something else in its place.
+        Rejection::Equivocation | Rejection::Malformed | Rejection::Signature if !held.own && held.earlier.is_none() => {
+            store.write(|batch| {
+                batch.set_envelope_state(envelope, EnvelopeState::Refused, None)?;
+                for record in batch.set_envelope_changes(envelope, None, ChangeState::Quarantined)? {
+                    inner.project_again(batch, record)?;
+                }
+                Ok::<_, ClientError>(())
+            })?;
+            report.refused.push(RefusedEnvelope { envelope: envelope.to_string(), reason: rejection.to_string() });
         }
         // What others made and this device brought back.
         Rejection::Equivocation | Rejection::Malformed | Rejection::Signature if !held.own => {

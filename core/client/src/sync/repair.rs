@@ -22,15 +22,27 @@ fn points(inner: &Inner) -> Result<Vec<Cursor>, ClientError> {
     Ok(points)
 }
 
+/// Whether this point is one of our membership log.
+pub(crate) fn knows_membership(inner: &Inner, point: Cursor) -> Result<bool, ClientError> {
+    Ok(membership_common(inner, &[point])?.is_some())
+}
+
+/// The newest of these points that is one of our membership log.
+pub(crate) fn membership_common(inner: &Inner, theirs: &[Cursor]) -> Result<Option<Cursor>, ClientError> {
+    let ours = points(inner)?;
+    let is_ours = |point: &&Cursor| usize::try_from(point.sequence).ok().and_then(|place| ours.get(place)) == Some(*point);
+    Ok(theirs.iter().filter(is_ours).max_by_key(|point| point.sequence).copied())
+}
+
 /// Points of the membership log for the server to choose from, newest first.
-pub(super) fn membership_points(inner: &Inner) -> Result<Vec<Cursor>, ClientError> {
+pub(crate) fn membership_points(inner: &Inner) -> Result<Vec<Cursor>, ClientError> {
     let points = points(inner)?;
     let chosen = point_sequences(points.len() as u64 - 1).into_iter().take(MAX_POINTS);
     Ok(chosen.filter_map(|sequence| points.get(usize::try_from(sequence).ok()?).copied()).collect())
 }
 
 /// Membership entries after a point; all, where the point is none of ours.
-pub(super) fn membership_after(inner: &Inner, after: Cursor) -> Result<Vec<SignedEntry>, ClientError> {
+pub(crate) fn membership_after(inner: &Inner, after: Cursor) -> Result<Vec<SignedEntry>, ClientError> {
     let held =
         usize::try_from(after.sequence).ok().filter(|place| points(inner).is_ok_and(|points| points.get(*place) == Some(&after)));
     let entries = locked(&inner.store).view()?.membership()?;
@@ -38,15 +50,15 @@ pub(super) fn membership_after(inner: &Inner, after: Cursor) -> Result<Vec<Signe
 }
 
 /// What a device knows besides the logs' envelopes.
-pub(super) struct Known {
-    pub(super) names: Vec<DirectoryRow>,
-    pub(super) forms: Vec<(CaseloadId, LogEntry)>,
-    pub(super) files: Vec<(Hash, u64)>,
+pub(crate) struct Known {
+    pub(crate) names: Vec<DirectoryRow>,
+    pub(crate) forms: Vec<(CaseloadId, LogEntry)>,
+    pub(crate) files: Vec<(Hash, u64)>,
 }
 
 impl Known {
     /// What this device knows.
-    pub(super) fn of(inner: &Inner) -> Result<Self, ClientError> {
+    pub(crate) fn of(inner: &Inner) -> Result<Self, ClientError> {
         let store = locked(&inner.store);
         let view = store.view()?;
         let mut names = Vec::new();
@@ -78,7 +90,7 @@ impl Known {
 }
 
 /// A piece of a form's file, with the length of the whole; `None` where it is not here.
-pub(super) fn piece_of_file(inner: &Inner, hash: Hash, offset: u64, limit: usize) -> Result<Option<(u64, Vec<u8>)>, ClientError> {
+pub(crate) fn piece_of_file(inner: &Inner, hash: Hash, offset: u64, limit: usize) -> Result<Option<(u64, Vec<u8>)>, ClientError> {
     let Some(bytes) = locked(&inner.store).view()?.blob(hash)? else { return Ok(None) };
     let from = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
     let piece = bytes.get(from..bytes.len().min(from.saturating_add(limit))).unwrap_or_default().to_vec();

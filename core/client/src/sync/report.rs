@@ -145,6 +145,9 @@ pub struct SyncReport {
     /// What it ran over; `None` for a stream that the caller made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub over: Option<Over>,
+    /// The device that it was with, by its name where that is known; `None` for a server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub with: Option<String>,
     /// What was refused; it is kept.
     pub refused: Vec<RefusedEnvelope>,
     /// What came and does not pass this device's own gate: kept, not applied.

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use karwan_proto::error::SessionError;
-use karwan_proto::session::DeviceSession;
+use karwan_proto::session::{DeviceSession, ServerSession};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -16,9 +16,46 @@ const READ_BYTES: usize = 128 * 1024;
 /// How long the last bytes may take on their way out.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// A side of a session: the machine that says what to do.
+pub(crate) trait Side {
+    /// When to look at the clock if nothing comes before.
+    fn deadline_ms(&self) -> u64;
+    /// Looks at the clock.
+    fn tick(&mut self, now_ms: u64) -> Result<(), SessionError>;
+    /// The other side ended the stream.
+    fn ended(&mut self) -> Result<(), SessionError>;
+    /// Takes in bytes.
+    fn receive(&mut self, now_ms: u64, bytes: &[u8]) -> Result<(), SessionError>;
+}
+
+macro_rules! side {
+    ($session:ty) => {
+        impl Side for $session {
+            fn deadline_ms(&self) -> u64 {
+                <$session>::deadline_ms(self)
+            }
+
+            fn tick(&mut self, now_ms: u64) -> Result<(), SessionError> {
+                <$session>::tick(self, now_ms)
+            }
+
+            fn ended(&mut self) -> Result<(), SessionError> {
+                <$session>::ended(self)
+            }
+
+            fn receive(&mut self, now_ms: u64, bytes: &[u8]) -> Result<(), SessionError> {
+                <$session>::receive(self, now_ms, bytes)
+            }
+        }
+    };
+}
+
+side!(DeviceSession);
+side!(ServerSession);
+
 /// A session and its stream.
-pub(crate) struct Exchange {
-    pub(crate) session: DeviceSession,
+pub(crate) struct Exchange<S> {
+    pub(crate) session: S,
     out: Option<mpsc::UnboundedSender<Vec<u8>>>,
     writer: JoinHandle<()>,
     receive: Box<dyn AsyncRead + Send + Unpin>,
@@ -26,9 +63,9 @@ pub(crate) struct Exchange {
     began: Instant,
 }
 
-impl Exchange {
+impl<S: Side> Exchange<S> {
     /// Begins.
-    pub(crate) fn new(stream: Stream, session: DeviceSession) -> Self {
+    pub(crate) fn new(stream: Stream, session: S) -> Self {
         let Stream { mut send, receive } = stream;
         let (out, mut bytes) = mpsc::unbounded_channel::<Vec<u8>>();
         let writer = tokio::spawn(async move {

@@ -1,5 +1,5 @@
 //! The transport: QUIC with raw public keys (RFC 7250). The server proves the key that the organisation's root certified, the
-//! device proves its own; no public name or certificate authority is needed, and nothing expires.
+//! device proves its own, and so do two devices that meet; no public name or certificate authority is needed, and nothing expires.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,8 @@ use karwan_proto::limits::SESSION_IDLE_MS;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls13_signature_with_raw_key};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
-use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 
 use crate::error::ClientError;
 
@@ -90,6 +91,76 @@ pub fn client_tls(device: &SigningKey, servers: &[PublicKey]) -> Result<rustls::
         .with_client_cert_resolver(Arc::new(rustls::client::AlwaysResolvesClientRawPublicKeys::new(certified)));
     config.alpn_protocols = vec![ALPN.to_vec()];
     Ok(config)
+}
+
+/// Any device may connect: who it is is decided by its key when it says hello.
+#[derive(Debug)]
+struct AnyDevice(Arc<CryptoProvider>);
+
+impl ClientCertVerifier for AnyDevice {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        key: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        PublicKey::from_spki_der(key.as_ref())
+            .map(|_| ClientCertVerified::assertion())
+            .map_err(|_| Error::InvalidCertificate(CertificateError::BadEncoding))
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Err(Error::General("TLS 1.3 only".into()))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let key = SubjectPublicKeyInfoDer::from(certificate.as_ref());
+        verify_tls13_signature_with_raw_key(message, &key, signature, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        vec![SignatureScheme::ED25519]
+    }
+
+    fn requires_raw_public_keys(&self) -> bool {
+        true
+    }
+}
+
+/// How somebody who listens proves itself, and what it takes for a device: over QUIC and over TCP.
+pub fn listening_tls(own: &SigningKey) -> Result<rustls::ServerConfig, ClientError> {
+    let provider = Arc::new(ring::default_provider());
+    let fault = |_: Error| ClientError::Transport { what: "setting up TLS" };
+    let der = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(own.pkcs8_der()));
+    let key = provider.key_provider.load_private_key(der).map_err(fault)?;
+    let certified = Arc::new(rustls::sign::CertifiedKey::new(vec![CertificateDer::from(own.public().spki_der())], key));
+    let mut config = rustls::ServerConfig::builder_with_provider(provider.clone())
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(fault)?
+        .with_client_cert_verifier(Arc::new(AnyDevice(provider)))
+        .with_cert_resolver(Arc::new(rustls::server::AlwaysResolvesServerRawPublicKeys::new(certified)));
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    Ok(config)
+}
+
+/// The key that a connection's other side has proved.
+pub fn peer_key(connection: &quinn::Connection) -> Option<PublicKey> {
+    let identity = connection.peer_identity()?.downcast::<Vec<CertificateDer<'static>>>().ok()?;
+    PublicKey::from_spki_der(identity.first()?.as_ref()).ok()
 }
 
 /// How a device connects over QUIC.

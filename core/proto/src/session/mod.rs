@@ -51,6 +51,12 @@ pub enum Refusal {
     TooMuch,
     /// The server failed; nothing that it did not confirm is to be taken for done.
     Failed,
+    /// A device that listens for others: this is not the secret that it shows.
+    SecretUnknown,
+    /// A device that listens for others: no caseload is granted to both.
+    NothingShared,
+    /// A device that listens for others: each of the two knows decisions of the organisation that the other has not.
+    MembershipDiverged,
     /// A reason of a newer version.
     Other(u64),
 }
@@ -71,6 +77,9 @@ impl Refusal {
             Self::Busy { retry_after_ms } => (11, retry_after_ms),
             Self::TooMuch => (12, 0),
             Self::Failed => (13, 0),
+            Self::SecretUnknown => (14, 0),
+            Self::NothingShared => (15, 0),
+            Self::MembershipDiverged => (16, 0),
             Self::Other(code) => (code, 0),
         }
     }
@@ -90,6 +99,9 @@ impl Refusal {
             11 => Self::Busy { retry_after_ms: number },
             12 => Self::TooMuch,
             13 => Self::Failed,
+            14 => Self::SecretUnknown,
+            15 => Self::NothingShared,
+            16 => Self::MembershipDiverged,
             other => Self::Other(other),
         }
     }
@@ -110,6 +122,9 @@ impl Refusal {
             Self::Busy { .. } => "Busy",
             Self::TooMuch => "TooMuch",
             Self::Failed => "Failed",
+            Self::SecretUnknown => "SecretUnknown",
+            Self::NothingShared => "NothingShared",
+            Self::MembershipDiverged => "MembershipDiverged",
             Self::Other(_) => "Other",
         }
     }
@@ -131,6 +146,11 @@ impl std::fmt::Display for Refusal {
             Self::Busy { retry_after_ms } => write!(f, "the server is busy, try again in {retry_after_ms} ms"),
             Self::TooMuch => f.write_str("more came than a session may bring"),
             Self::Failed => f.write_str("the server failed"),
+            Self::SecretUnknown => f.write_str("this is not what the other device shows now"),
+            Self::NothingShared => f.write_str("the two devices have no caseload in common"),
+            Self::MembershipDiverged => {
+                f.write_str("each of the two devices knows decisions of the organisation that the other has not")
+            }
             Self::Other(code) => write!(f, "refusal {code}"),
         }
     }

@@ -2,6 +2,7 @@
 
 mod attach;
 mod fill;
+mod listen;
 mod question;
 mod sync;
 
@@ -62,7 +63,9 @@ pub(super) fn run(command: DeviceCommand, json: bool) -> Result<Answer, Problem>
         DeviceCommand::DataSaver { device, bytes } => attach::data_saver(&device, bytes.as_deref()),
         DeviceCommand::Attach { device, record, reference, file } => attach::attach(&device, &record, &reference, &file),
         DeviceCommand::Save { device, record, reference, file } => attach::save(&device, &record, &reference, &file),
-        DeviceCommand::Listen { .. } => Err(Problem::later("syncing between devices")),
+        DeviceCommand::Listen { device, listen, address, minutes, many } => {
+            listen::listen(&device, &listen::Listen { at: listen, addresses: address, minutes, many }, json)
+        }
         DeviceCommand::Recover { device, root_key } => recover(&device, &root_key),
         DeviceCommand::Wipe { device, force } => {
             open(&device)?.wipe(&key_of(&device), force)?;

@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use karwan_client::{ClientError, Listener, Network, Phase, Progress, SyncReport};
+use karwan_proto::Meeting;
 
 use super::super::device_arguments::DeviceFolder;
-use super::super::output::{Answer, hint};
+use super::super::output::{Answer, hint, isolated};
 use super::super::terminal;
 use super::open;
 use crate::problem::Problem;
@@ -15,15 +16,49 @@ use crate::problem::Problem;
 /// A device clock that is further off is said.
 const CLOCK_OFF_MS: u64 = 3_600_000;
 
-struct Shown {
+/// Shows progress, and ends at Ctrl-C.
+pub(super) struct Shown {
     bar: ProgressBar,
     ended: Arc<AtomicBool>,
+    /// Who is reached, as it is called.
+    reaching: &'static str,
+}
+
+impl Shown {
+    pub(super) fn new(json: bool, reaching: &'static str) -> Self {
+        let bar = if json || !terminal::is_terminal() { ProgressBar::hidden() } else { ProgressBar::new_spinner() };
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
+            bar.set_style(style);
+        }
+        Self { bar, ended: Arc::default(), reaching }
+    }
+
+    /// When this returns Ctrl-C ends the sync in order.
+    pub(super) async fn hear_ctrl_c(&self) {
+        let mut pressed = Box::pin(tokio::signal::ctrl_c());
+        // It listens from when it is first asked.
+        tokio::select! {
+            biased;
+            _ = &mut pressed => self.ended.store(true, Ordering::Relaxed),
+            () = std::future::ready(()) => {}
+        }
+        let ended = self.ended.clone();
+        tokio::spawn(async move {
+            if pressed.await.is_ok() {
+                ended.store(true, Ordering::Relaxed);
+            }
+        });
+    }
+
+    pub(super) fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
 }
 
 impl Listener for Shown {
     fn progress(&self, progress: &Progress) -> bool {
         let phase = match progress.phase {
-            Phase::Connecting => "reaching the server",
+            Phase::Connecting => self.reaching,
             Phase::Sending => "sending",
             Phase::Receiving => "taking in",
             Phase::Fetching => "fetching forms",
@@ -43,25 +78,23 @@ impl Listener for Shown {
     }
 }
 
-/// Syncs with the server.
+/// Syncs with the server, or with another device that listens.
 pub(super) fn sync(folder: &DeviceFolder, with: Option<&str>, metered: bool, tries: u32, json: bool) -> Result<Answer, Problem> {
     let device = open(folder)?;
-    let bar = if json || !terminal::is_terminal() { ProgressBar::hidden() } else { ProgressBar::new_spinner() };
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
-        bar.set_style(style);
-    }
-    let shown = Shown { bar, ended: Arc::default() };
+    let with_device = with.filter(|text| Meeting::is_meant(text));
+    let shown = Shown::new(json, if with_device.is_some() { "reaching the other device" } else { "reaching the server" });
     let runtime = tokio::runtime::Runtime::new()?;
     let outcome = runtime.block_on(async {
-        let ended = shown.ended.clone();
-        tokio::spawn(async move {
-            if tokio::signal::ctrl_c().await.is_ok() {
-                ended.store(true, Ordering::Relaxed);
-            }
-        });
-        device.sync_patiently(with, if metered { Network::Metered } else { Network::Free }, &shown, tries).await
+        shown.hear_ctrl_c().await;
+        match with_device {
+            Some(text) => device.sync_with(text, &shown).await,
+            None => device.sync_patiently(with, if metered { Network::Metered } else { Network::Free }, &shown, tries).await,
+        }
     });
-    shown.bar.finish_and_clear();
+    shown.clear();
+    if with_device.is_some() {
+        return met(&outcome?);
+    }
     if let Some(ahead) = device.clock_ahead_ms()?.filter(|ahead| ahead.unsigned_abs() > CLOCK_OFF_MS) {
         let (hours, side) = (ahead.unsigned_abs() / CLOCK_OFF_MS, if ahead > 0 { "behind" } else { "ahead of" });
         hint(&format!("This device's clock is {hours} h {side} the server's. Set it: it shows in every time that is told."));
@@ -78,6 +111,30 @@ pub(super) fn sync(folder: &DeviceFolder, with: Option<&str>, metered: bool, tri
         ));
     }
     let mut answer = Answer::new(serde_json::to_value(&report)?, told(&report));
+    if !report.refused.is_empty() {
+        answer.problem = Some(ClientError::EnvelopesRefused { count: report.refused.len() }.into());
+    }
+    Ok(answer)
+}
+
+/// What is told of a meeting.
+pub(super) fn met(report: &SyncReport) -> Result<Answer, Problem> {
+    let with = report.with.as_deref().map(isolated).unwrap_or_default();
+    let mut text = format!(
+        "Met {with}: gave {} changes in {} envelopes, took {} in {}. {} bytes up, {} bytes down, {} ms.",
+        report.changes_up,
+        report.envelopes_up,
+        report.changes_down,
+        report.envelopes_down,
+        report.bytes_up,
+        report.bytes_down,
+        report.ms
+    );
+    if report.changes_down > 0 {
+        text.push_str("\nWhat came is provisional until the server has judged it; karwan device sync DEV brings it there.");
+    }
+    add_forms_and_conflicts(report, &mut text);
+    let mut answer = Answer::new(serde_json::to_value(report)?, text);
     if !report.refused.is_empty() {
         answer.problem = Some(ClientError::EnvelopesRefused { count: report.refused.len() }.into());
     }
@@ -106,6 +163,11 @@ fn told(report: &SyncReport) -> String {
     if carried.declined > 0 {
         text.push_str(&format!("\n{} attachments were declined by the server and are kept here.", carried.declined));
     }
+    add_forms_and_conflicts(report, &mut text);
+    text
+}
+
+fn add_forms_and_conflicts(report: &SyncReport, text: &mut String) {
     if report.forms > 0 {
         text.push_str(&format!("\n{} forms are new: karwan device forms DEV", report.forms));
     }
@@ -118,5 +180,4 @@ fn told(report: &SyncReport) -> String {
     for kept in &report.not_applied {
         text.push_str(&format!("\nkept and not applied {}: {}", kept.envelope, kept.reason));
     }
-    text
 }

@@ -2,6 +2,7 @@
 
 use karwan_proto::envelope::Envelope;
 use karwan_proto::membership::Role;
+use karwan_store::change::{ChangeState, EnvelopeState};
 
 use super::page::Page;
 use crate::error::ClientError;
@@ -19,10 +20,14 @@ impl Page<'_, '_> {
                 let Some(stored) = self.batch.view().envelope(name)? else { continue };
                 let Ok(envelope) = Envelope::decode(&stored.bytes) else { continue };
                 let (role, sequence) = (stored.role.unwrap_or(Role::Enumerator), stored.sequence.unwrap_or(0));
+                let judged = stored.state == EnvelopeState::Judged;
+                let as_before =
+                    std::mem::replace(&mut self.counts, if judged { ChangeState::Accepted } else { ChangeState::New });
                 let failed_before = self.not_applied.len();
                 for item in envelope.items().iter().filter(|item| item.record() == Some(record)) {
                     self.admit(&envelope, item, role, sequence)?;
                 }
+                self.counts = as_before;
                 if self.not_applied.len() == failed_before {
                     self.batch.apply_aside(name, record, ACCEPTED)?;
                     progress = true;

@@ -42,6 +42,8 @@ pub(super) struct Page<'a, 'b> {
     /// Records that are projected already, unless something else of them changes.
     pub(super) projected: BTreeSet<RecordId>,
     pub(super) project: BTreeSet<RecordId>,
+    /// As what changes count: accepted by the log, or given by another device and not judged.
+    pub(super) counts: ChangeState,
     pub(super) retired: bool,
     pub(super) sent: BTreeSet<RecordId>,
     /// Something of them does not count: what was made here on top of it is written again.
@@ -64,6 +66,7 @@ impl<'a, 'b> Page<'a, 'b> {
     ) -> Self {
         Self {
             incarnation,
+            counts: ChangeState::Accepted,
             retired: false,
             inner,
             batch,
@@ -112,6 +115,7 @@ impl<'a, 'b> Page<'a, 'b> {
                 }
                 match &delivered.envelope {
                     Some(bytes) => {
+                        self.given_envelope(envelope, point.sequence, role, &refused)?;
                         if !self.envelope(bytes, point.sequence, role)? {
                             let body = Some(delivered.entry.as_slice());
                             self.batch.put_entry(self.caseload, point.sequence, point.chain, INCOMPLETE, body)?;
@@ -119,7 +123,15 @@ impl<'a, 'b> Page<'a, 'b> {
                         self.not_accepted(envelope, &refused)?;
                     }
                     None if let Some(held) = self.batch.view().envelope(envelope)? => {
-                        self.own_envelope(envelope, point.sequence, role, &refused)?;
+                        if held.own {
+                            self.own_envelope(envelope, point.sequence, role, &refused)?;
+                        } else {
+                            // Another copy of this database wrote it, and another device gave it.
+                            self.batch.ask_to_begin_again()?;
+                            self.given_envelope(envelope, point.sequence, role, &refused)?;
+                            self.envelope(&held.bytes, point.sequence, role)?;
+                            self.not_accepted(envelope, &refused)?;
+                        }
                         // Another copy's: by the log of a caseload where a record moved came that record only.
                         if Envelope::decode(&held.bytes).is_ok_and(|held| held.items().iter().any(|item| item.record().is_none()))
                         {
@@ -202,6 +214,34 @@ impl<'a, 'b> Page<'a, 'b> {
             self.batch.set_envelope_changes(envelope, Some(*record), state_of(*verdict))?;
             self.again(*record);
             self.judged.insert(*record);
+            self.tell_refused(envelope, *verdict);
+        }
+        Ok(())
+    }
+
+    /// An envelope that another device may have given before, judged.
+    fn given_envelope(
+        &mut self,
+        envelope: Hash,
+        sequence: u64,
+        role: Role,
+        refused: &[RecordVerdict],
+    ) -> Result<(), ClientError> {
+        let held = self.batch.view().envelope(envelope)?;
+        let unjudged = |held: &StoredEnvelope| matches!(held.state, EnvelopeState::ToOffer | EnvelopeState::Durable);
+        if !held.is_some_and(|held| !held.own && held.earlier.is_none() && unjudged(&held)) {
+            return Ok(());
+        }
+        let mut concerned = self.batch.set_envelope_judged(envelope, sequence, role)?;
+        let records: BTreeSet<RecordId> =
+            self.batch.view().changes_in(envelope)?.into_iter().map(|placed| placed.record).collect();
+        for record in records.into_iter().filter(|record| self.is_told_here(*record)) {
+            concerned.extend(self.batch.set_envelope_changes(envelope, Some(record), ChangeState::Accepted)?);
+        }
+        for record in concerned {
+            self.again(record);
+        }
+        for RecordVerdict { verdict, .. } in refused {
             self.tell_refused(envelope, *verdict);
         }
         Ok(())
@@ -328,7 +368,11 @@ impl<'a, 'b> Page<'a, 'b> {
                 ..origin
             };
         }
-        self.batch.put_record(*record, RecordPlace { caseload: self.caseload, generation: *generation })?;
+        let caseload = match self.counts {
+            ChangeState::Accepted => self.caseload,
+            _ => self.membership.records().caseload(*record, self.caseload),
+        };
+        self.batch.put_record(*record, RecordPlace { caseload, generation: *generation })?;
         let made = self.ahead.as_mut().filter(|_| place.is_none()).and_then(|ahead| ahead.take(envelope.hash(), *record));
         if let Some(made) = made {
             let stored = StoredChange {
@@ -347,9 +391,14 @@ impl<'a, 'b> Page<'a, 'b> {
         let sourced = SourcedChange { bytes: change.clone(), provenance: provenance(&origin) };
         let actor = header.incarnation.0;
         let mut admitted = gate::admit(self.document(*record, *generation)?, sourced.clone(), actor);
-        let same_name = matches!(&admitted, Err(failure) if matches!(failure.reason, Reason::Sequence | Reason::Shape));
-        if same_name && self.batch.set_pending_aside(*record)? {
-            // What counts comes first; what was made here is written again on top of it.
+        let same_name = |admitted: &Result<Hash, gate::Failure>| matches!(admitted, Err(failure) if matches!(failure.reason, Reason::Sequence | Reason::Shape));
+        let counts = self.counts == ChangeState::Accepted;
+        // What counts comes first: before what another device gave, and before what was made here, which is written again on top of it.
+        if counts && same_name(&admitted) && self.batch.set_provisional_aside(*record)? {
+            self.again(*record);
+            admitted = gate::admit(self.document(*record, *generation)?, sourced.clone(), actor);
+        }
+        if counts && same_name(&admitted) && self.batch.set_pending_aside(*record)? {
             self.batch.ask_to_begin_again()?;
             self.again(*record);
             admitted = gate::admit(self.document(*record, *generation)?, sourced, actor);
@@ -359,12 +408,12 @@ impl<'a, 'b> Page<'a, 'b> {
                 let stored = StoredChange {
                     hash,
                     bytes: change.clone(),
-                    own: header.device == self.inner.device,
+                    own: counts && header.device == self.inner.device,
                     envelope: Some(envelope.hash()),
-                    state: ChangeState::Accepted,
+                    state: self.counts,
                     origin,
                 };
-                if !self.batch.put_change(*record, *generation, &stored)? {
+                if !self.batch.put_change(*record, *generation, &stored)? && counts {
                     self.batch.set_change_state(*record, hash, ChangeState::Accepted)?;
                 }
                 self.project.insert(*record);
@@ -455,8 +504,8 @@ impl<'a, 'b> Page<'a, 'b> {
         }
         self.project.extend(self.projected.iter());
         for record in self.sent.difference(&self.project) {
-            let unsent = self.batch.view().is_unsent(*record)?;
-            self.batch.set_unsent(*record, unsent)?;
+            let view = self.batch.view();
+            self.batch.set_unsent(*record, view.is_unsent(*record)?, view.is_provisional(*record)?)?;
         }
         Ok(self.project.union(&self.sent).copied().collect())
     }
