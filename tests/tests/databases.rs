@@ -47,6 +47,18 @@ fn keeps_the_contract(db: &Connection, beside: &Connection) {
         }
     }
     assert_eq!((size(beside, "a"), size(beside, "b")), (Some(Some(1)), Some(Some(1))));
+    // What is put is seen by what follows in its transaction, and a failure is told at the latest when that is committed.
+    let transaction = db.transaction().unwrap();
+    transaction.put("UPDATE thing SET size = 5 WHERE name = 'a'", ()).unwrap();
+    assert_eq!((size(&transaction, "a"), size(beside, "a")), (Some(Some(5)), Some(Some(1))));
+    transaction.put("UPDATE thing SET size = 1 WHERE name = 'a'", ()).unwrap();
+    transaction.commit().unwrap();
+    let transaction = db.transaction().unwrap();
+    transaction.put("UPDATE thing SET size = 6 WHERE name = 'a'", ()).unwrap();
+    let told = transaction.put("INSERT INTO thing(name) VALUES('a')", ()).and_then(|()| transaction.commit());
+    let told = told.unwrap_err().to_string();
+    assert!(told.contains("UNIQUE") || told.contains("23505"), "{told}");
+    assert_eq!((size(db, "a"), size(beside, "a")), (Some(Some(1)), Some(Some(1))));
     // A snapshot does not see what came after it began.
     let snapshot = beside.snapshot().unwrap();
     assert_eq!(size(&snapshot, "b"), Some(Some(1)));

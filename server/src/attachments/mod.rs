@@ -109,7 +109,7 @@ pub(crate) fn note_references(
 ) -> Result<(), Problem> {
     for hash in karwan_proto::attachment::references_in(change) {
         let text = "INSERT INTO attachment_reference(attachment, envelope, position) VALUES(?1, ?2, ?3) ON CONFLICT DO NOTHING";
-        transaction.prepare(text).execute(params![hash.0, envelope.0, position as i64])?;
+        transaction.prepare(text).put(params![hash.0, envelope.0, position as i64])?;
     }
     Ok(())
 }

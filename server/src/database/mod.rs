@@ -18,6 +18,11 @@ pub use value::{FromValue, Parameters, ToValue, Value, ValueRef};
 pub trait Driver: Send {
     /// Runs a statement; gives how many rows it changed.
     fn execute(&self, text: &str, parameters: &[ValueRef<'_>]) -> Result<usize, Error>;
+    /// Runs a statement of which only matters that it is done. In a transaction it may be told with a later statement that it failed, at the
+    /// latest when that is committed.
+    fn put(&self, text: &str, parameters: &[ValueRef<'_>]) -> Result<(), Error> {
+        self.execute(text, parameters).map(drop)
+    }
     /// Runs a query; gives its rows, at most so many.
     fn query(&self, text: &str, parameters: &[ValueRef<'_>], rows_max: usize) -> Result<Vec<Row>, Error>;
     /// Begins a transaction.
@@ -116,6 +121,11 @@ impl Connection {
         self.driver.execute(text, &parameters.values())
     }
 
+    /// As [`Driver::put`].
+    pub fn put(&self, text: &str, parameters: impl Parameters) -> Result<(), Error> {
+        self.driver.put(text, &parameters.values())
+    }
+
     /// The first row of a query.
     pub fn query_row<T>(
         &self,
@@ -172,6 +182,11 @@ impl Statement<'_> {
     /// Runs it; gives how many rows it changed.
     pub fn execute(&self, parameters: impl Parameters) -> Result<usize, Error> {
         self.connection.execute(&self.text, parameters)
+    }
+
+    /// As [`Driver::put`].
+    pub fn put(&self, parameters: impl Parameters) -> Result<(), Error> {
+        self.connection.put(&self.text, parameters)
     }
 
     /// The first row.

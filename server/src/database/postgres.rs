@@ -5,7 +5,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
@@ -17,7 +17,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 use tokio_postgres::{Client, Config, NoTls};
 
-use super::{Connection, Driver, Error, Row, Scope, Sharing, Value, ValueRef};
+use super::{Connection, Driver, Error, Row, Scope, Sharing, ToValue, Value, ValueRef};
 use crate::problem::Problem;
 
 /// How long a statement may take to be answered.
@@ -94,7 +94,14 @@ impl Place {
             // Whoever uses it is told at its next statement.
             connection.await.ok();
         });
-        Ok(Postgres { client, statements: RefCell::default(), hung: Cell::new(false), failed: Cell::new(false) })
+        Ok(Postgres {
+            client: Arc::new(client),
+            statements: RefCell::default(),
+            hung: Cell::new(false),
+            failed: Cell::new(false),
+            sent: RefCell::default(),
+            in_transaction: Cell::new(false),
+        })
     }
 
     /// Connects and brings the schema to the newest: the table `migration` counts the steps.
@@ -198,14 +205,23 @@ fn away_or_refused(error: tokio_postgres::Error) -> Error {
     }
 }
 
+/// What a statement that was sent will be answered.
+type Sent = Pin<Box<dyn Future<Output = Result<u64, tokio_postgres::Error>> + Send>>;
+
+/// Statements that are sent before the first of them is looked after.
+const SENT_MAX: usize = 256;
+
 struct Postgres {
-    client: Client,
+    client: Arc<Client>,
     /// Statements by the text that was asked for.
     statements: RefCell<BTreeMap<String, tokio_postgres::Statement>>,
     /// A statement was not answered: what the connection is in the middle of is not known.
     hung: Cell<bool>,
     /// A statement of the transaction failed: PostgreSQL rolls it back whatever is asked of it.
     failed: Cell<bool>,
+    /// Statements of the transaction that were sent and not looked after yet.
+    sent: RefCell<Vec<Sent>>,
+    in_transaction: Cell<bool>,
 }
 
 /// Statements that a connection keeps.
@@ -222,8 +238,29 @@ impl Postgres {
         };
         if answered.is_err() {
             self.failed.set(true);
+            // After the first that failed all others are refused: that one says why.
+            self.look_after_sent()?;
         }
         answered
+    }
+
+    /// Waits for what was sent; the error of the first that failed.
+    fn look_after_sent(&self) -> Result<(), Error> {
+        for sent in self.sent.take() {
+            match wait(sent) {
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => {
+                    self.failed.set(true);
+                    return Err(classified(error));
+                }
+                Err(error) => {
+                    self.hung.set(true);
+                    self.failed.set(true);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
     }
 
     fn statement(&self, text: &str) -> Result<tokio_postgres::Statement, Error> {
@@ -330,6 +367,31 @@ impl Driver for Postgres {
         Ok(self.asked(self.client.execute(&statement, &as_parameters(&given)))? as usize)
     }
 
+    fn put(&self, text: &str, parameters: &[ValueRef<'_>]) -> Result<(), Error> {
+        if !self.in_transaction.get() {
+            return self.execute(text, parameters).map(drop);
+        }
+        if self.sent.borrow().len() >= SENT_MAX {
+            self.look_after_sent()?;
+        }
+        let (client, statement) = (self.client.clone(), self.statement(text)?);
+        let kept: Vec<Value> = parameters.iter().map(|value| Value::from(*value)).collect();
+        let mut sent: Sent = Box::pin(async move {
+            let given: Vec<Given<'_>> = kept.iter().map(|value| Given(value.to_value())).collect();
+            client.execute(&statement, &as_parameters(&given)).await
+        });
+        // Begun, which sends it; the answer is looked after later.
+        match sent.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Pending => self.sent.borrow_mut().push(sent),
+            Poll::Ready(Ok(_)) => {}
+            Poll::Ready(Err(error)) => {
+                self.failed.set(true);
+                return Err(classified(error));
+            }
+        }
+        Ok(())
+    }
+
     fn query(&self, text: &str, parameters: &[ValueRef<'_>], rows_max: usize) -> Result<Vec<Row>, Error> {
         let statement = self.statement(text)?;
         let given = given(parameters);
@@ -350,18 +412,24 @@ impl Driver for Postgres {
         self.run_all(match scope {
             Scope::Write => "BEGIN",
             Scope::Snapshot => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-        })
+        })?;
+        self.in_transaction.set(true);
+        Ok(())
     }
 
     fn commit(&self) -> Result<(), Error> {
+        self.look_after_sent()?;
         if self.failed.get() {
             // It would be rolled back without a word.
             return Err(Error::Postgres("a statement of the transaction failed".to_owned()));
         }
+        self.in_transaction.set(false);
         self.run_all("COMMIT")
     }
 
     fn roll_back(&self) -> Result<(), Error> {
+        self.in_transaction.set(false);
+        self.sent.take();
         self.run_all("ROLLBACK")
     }
 

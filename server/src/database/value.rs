@@ -38,6 +38,17 @@ pub enum ValueRef<'a> {
     Blob(&'a [u8]),
 }
 
+impl From<ValueRef<'_>> for Value {
+    fn from(value: ValueRef<'_>) -> Self {
+        match value {
+            ValueRef::Null => Self::Null,
+            ValueRef::Integer(number) => Self::Integer(number),
+            ValueRef::Text(text) => Self::Text(text.to_owned()),
+            ValueRef::Blob(bytes) => Self::Blob(bytes.to_vec()),
+        }
+    }
+}
+
 /// What can be given as a parameter.
 pub trait ToValue {
     /// The value.

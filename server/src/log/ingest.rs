@@ -497,7 +497,7 @@ impl Writer<'_> {
                 "INSERT INTO envelope(hash, caseload, sequence, device, incarnation, counter, header, signature, role) \
                  VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
             )
-            .execute(params![
+            .put(params![
                 hash.0,
                 header.caseload.0,
                 sequence as i64,
@@ -526,7 +526,7 @@ impl Writer<'_> {
         let (record, generation, change) = match item {
             Item::Change { record, generation, change } => (*record, *generation, change),
             Item::Pruned { leaf } => {
-                transaction.prepare("INSERT INTO pruned(envelope, position, leaf) VALUES(?1, ?2, ?3)").execute(params![
+                transaction.prepare("INSERT INTO pruned(envelope, position, leaf) VALUES(?1, ?2, ?3)").put(params![
                     envelope.0,
                     position as i64,
                     leaf.0
@@ -541,7 +541,7 @@ impl Writer<'_> {
             .prepare(
                 "INSERT INTO change(envelope, position, caseload, record, generation, payload) VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
             )
-            .execute(params![envelope.0, position as i64, stands.0, record.0, generation, sealed])?;
+            .put(params![envelope.0, position as i64, stands.0, record.0, generation, sealed])?;
         crate::attachments::note_references(transaction, envelope, position, change)
     }
 }
@@ -562,7 +562,7 @@ fn is_of_a_clone(transaction: &Transaction<'_>, header: &EnvelopeHeader) -> Resu
 }
 
 fn set_testified(transaction: &Transaction<'_>, envelope: Hash) -> Result<(), Problem> {
-    transaction.prepare("UPDATE envelope SET testified = 1 WHERE hash = ?1").execute([envelope.0])?;
+    transaction.prepare("UPDATE envelope SET testified = 1 WHERE hash = ?1").put([envelope.0])?;
     Ok(())
 }
 
@@ -608,7 +608,7 @@ pub(super) fn put_verdict(
     let (kind, reason) = match verdict {
         Verdict::Accepted => {
             let statement = transaction.prepare("DELETE FROM verdict WHERE envelope = ?1 AND record = ?2");
-            statement.execute(params![envelope.0, record.0])?;
+            statement.put(params![envelope.0, record.0])?;
             return Ok(());
         }
         Verdict::Waiting(reason) => (1, reason.number()),
@@ -620,7 +620,7 @@ pub(super) fn put_verdict(
         "INSERT INTO verdict(envelope, record, verdict, reason) VALUES(?1, ?2, ?3, ?4) \
                 ON CONFLICT(envelope, record) DO UPDATE SET verdict = excluded.verdict, reason = excluded.reason",
     );
-    statement.execute(params![envelope.0, record.0, kind as i64, reason as i64])?;
+    statement.put(params![envelope.0, record.0, kind as i64, reason as i64])?;
     Ok(())
 }
 

@@ -58,9 +58,9 @@ pub(crate) fn append(
     let next = head.after(&bytes);
     let statement =
         transaction.prepare("INSERT INTO entry(caseload, sequence, bytes, chain, envelope) VALUES(?1, ?2, ?3, ?4, ?5)");
-    statement.execute(params![caseload.0, next.sequence as i64, bytes, next.chain.0, envelope.map(|hash| hash.0)])?;
+    statement.put(params![caseload.0, next.sequence as i64, bytes, next.chain.0, envelope.map(|hash| hash.0)])?;
     let statement = transaction.prepare("UPDATE caseload SET head = ?2, chain = ?3 WHERE id = ?1");
-    statement.execute(params![caseload.0, next.sequence as i64, next.chain.0])?;
+    statement.put(params![caseload.0, next.sequence as i64, next.chain.0])?;
     Ok(next.sequence)
 }
 

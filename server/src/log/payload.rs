@@ -69,7 +69,7 @@ pub(super) fn keep_salts(keys: &Connection, envelope: Hash, salts: &Salts) -> Re
     keys.prepare(
         "INSERT INTO envelope_salt(envelope, secret) VALUES(?1, ?2) ON CONFLICT(envelope) DO UPDATE SET secret = excluded.secret",
     )
-    .execute(params![envelope.0, bytes])?;
+    .put(params![envelope.0, bytes])?;
     Ok(())
 }
 

@@ -224,7 +224,7 @@ impl Projector {
                 "INSERT INTO cursor(caseload, sequence, chain) VALUES(?1, ?2, ?3) \
                 ON CONFLICT(caseload) DO UPDATE SET sequence = excluded.sequence, chain = excluded.chain",
             )
-            .execute(params![caseload.0, to.sequence as i64, to.chain.0])?;
+            .put(params![caseload.0, to.sequence as i64, to.chain.0])?;
         let closed = entries.iter().any(|(_, entry)| matches!(entry, LogEntry::Closed { .. } | LogEntry::Generation { .. }));
         Ok(Read { entries: entries.len() as u64, closed })
     }
@@ -264,7 +264,7 @@ fn arrived(transaction: &Transaction<'_>, caseload: CaseloadId, record: RecordId
         "INSERT INTO arrival(caseload, owner, at_ms) VALUES(?1, ?2, ?3) \
          ON CONFLICT(caseload, owner) DO UPDATE SET at_ms = excluded.at_ms WHERE arrival.at_ms < excluded.at_ms",
     );
-    statement.execute(params![caseload.0, record.to_string(), at_ms])?;
+    statement.put(params![caseload.0, record.to_string(), at_ms])?;
     Ok(())
 }
 

@@ -89,21 +89,21 @@ pub(super) fn put(
     };
     let (old, new) = (keys(&before), keys(&now));
     if now == People::default() {
-        transaction.prepare("DELETE FROM people WHERE record = ?1").execute([record.0])?;
+        transaction.prepare("DELETE FROM people WHERE record = ?1").put([record.0])?;
     } else {
         transaction
             .prepare(
                 "INSERT INTO people(record, caseload, body) VALUES(?1, ?2, ?3) \
                 ON CONFLICT(record) DO UPDATE SET caseload = excluded.caseload, body = excluded.body",
             )
-            .execute(params![record.0, caseload.0, serde_json::to_string(&now)?])?;
+            .put(params![record.0, caseload.0, serde_json::to_string(&now)?])?;
     }
-    transaction.prepare("DELETE FROM link WHERE record = ?1").execute([record.0])?;
+    transaction.prepare("DELETE FROM link WHERE record = ?1").put([record.0])?;
     let statement =
         transaction.prepare("INSERT INTO link(caseload, key, record, place) VALUES(?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING");
     for registration in &now.registrations {
         for key in &registration.keys {
-            statement.execute(params![caseload.0, key, record.0, registration.place])?;
+            statement.put(params![caseload.0, key, record.0, registration.place])?;
         }
     }
     // A key that has become too common, or is it no more, changes the pairs of everybody who shares it.
@@ -121,9 +121,9 @@ pub(super) fn put(
 pub(super) fn pair(transaction: &Transaction<'_>, caseload: CaseloadId, record: RecordId) -> Result<(), Problem> {
     let owner = record.to_string();
     let statement = transaction.prepare("DELETE FROM item WHERE caseload = ?1 AND owner = ?2 AND kind = 'duplicate'");
-    statement.execute(params![caseload.0, owner])?;
+    statement.put(params![caseload.0, owner])?;
     let statement = transaction.prepare("DELETE FROM item WHERE caseload = ?1 AND other = ?2");
-    statement.execute(params![caseload.0, owner])?;
+    statement.put(params![caseload.0, owner])?;
     let Some(people) = read(transaction, record)? else { return Ok(()) };
     let mut pairs: BTreeMap<[(RecordId, String); 2], BTreeSet<String>> = BTreeMap::new();
     for registration in &people.registrations {

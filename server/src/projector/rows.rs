@@ -82,7 +82,7 @@ pub(super) fn put_all(
             // It moved: what it was here goes, and its rows are those of where it is.
             remove_listed(transaction, *caseload, &id.to_string(), &mut index)?;
             let items = "DELETE FROM item WHERE caseload = ?1 AND (owner = ?2 OR other = ?2)";
-            transaction.prepare(items).execute(params![caseload.0, id.to_string()])?;
+            transaction.prepare(items).put(params![caseload.0, id.to_string()])?;
         }
         here.insert((stands, *id));
     }
@@ -314,7 +314,7 @@ fn put_items<'a>(
     items: impl Iterator<Item = &'a ReviewItem>,
 ) -> Result<(), Problem> {
     let statement = transaction.prepare("DELETE FROM item WHERE caseload = ?1 AND owner = ?2 AND kind != 'duplicate'");
-    statement.execute(params![caseload.0, owner])?;
+    statement.put(params![caseload.0, owner])?;
     for item in items {
         put_item(transaction, caseload, owner, None, &StoredItem { item: item.clone(), records: Vec::new() })?;
     }
@@ -336,7 +336,7 @@ pub(super) fn put_item(
              ON CONFLICT(caseload, owner, id) DO UPDATE SET other = excluded.other, kind = excluded.kind, \
              since_ms = excluded.since_ms, body = excluded.body",
         )
-        .execute(params![caseload.0, owner, item.id, other, item.kind.as_str(), item.since_ms, serde_json::to_string(stored)?])?;
+        .put(params![caseload.0, owner, item.id, other, item.kind.as_str(), item.since_ms, serde_json::to_string(stored)?])?;
     Ok(())
 }
 
@@ -361,11 +361,11 @@ fn put_writes(
     if before == now {
         return Ok(Vec::new());
     }
-    transaction.prepare("DELETE FROM entity_write WHERE record = ?1").execute([record.0])?;
+    transaction.prepare("DELETE FROM entity_write WHERE record = ?1").put([record.0])?;
     let statement =
         transaction.prepare("INSERT INTO entity_write(caseload, list, entity, record, body) VALUES(?1, ?2, ?3, ?4, ?5)");
     for (caseload, list, entity, body) in &now {
-        statement.execute(params![caseload.0, list, entity, record.0, body])?;
+        statement.put(params![caseload.0, list, entity, record.0, body])?;
     }
     Ok(before.into_iter().chain(now).map(|(caseload, list, entity, _)| (caseload, list, entity)).collect())
 }

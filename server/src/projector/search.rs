@@ -6,18 +6,15 @@ use crate::problem::Problem;
 
 /// Puts a row's text into the index, or takes the row out.
 pub(super) fn write(transaction: &Transaction<'_>, number: i64, folded: Option<&str>) -> Result<(), Problem> {
-    match folded {
-        None => transaction.execute("DELETE FROM search WHERE rowid = ?1", [number])?,
-        Some(folded) if transaction.is_shared() => {
-            let text =
-                "INSERT INTO search(rowid, folded) VALUES(?1, ?2) ON CONFLICT(rowid) DO UPDATE SET folded = excluded.folded";
-            transaction.execute(text, params![number, folded])?
-        }
-        Some(folded) => {
-            transaction.execute("INSERT OR REPLACE INTO search(rowid, folded) VALUES(?1, ?2)", params![number, folded])?
-        }
+    let Some(folded) = folded else {
+        return Ok(transaction.put("DELETE FROM search WHERE rowid = ?1", [number])?);
     };
-    Ok(())
+    let text = if transaction.is_shared() {
+        "INSERT INTO search(rowid, folded) VALUES(?1, ?2) ON CONFLICT(rowid) DO UPDATE SET folded = excluded.folded"
+    } else {
+        "INSERT OR REPLACE INTO search(rowid, folded) VALUES(?1, ?2)"
+    };
+    Ok(transaction.put(text, params![number, folded])?)
 }
 
 /// Empties the index.
