@@ -130,6 +130,17 @@ fn silence_ends_a_session_on_both_sides_and_not_before_its_time() {
 }
 
 #[test]
+fn a_device_that_takes_pages_for_minutes_is_not_silent() {
+    let mut server = ServerSession::new(1_000);
+    server.sent(1_000 + SESSION_IDLE_MS - 1);
+    assert_eq!(server.tick(1_000 + SESSION_IDLE_MS), Ok(()));
+    // A clock that is asked a little later than another does not go back.
+    server.sent(1_000);
+    assert_eq!(server.tick(1_000 + 2 * SESSION_IDLE_MS - 2), Ok(()));
+    assert_eq!(server.tick(1_000 + 2 * SESSION_IDLE_MS - 1), Err(SessionError::Idle { idle_ms: 120_000 }));
+}
+
+#[test]
 fn a_server_that_forgot_is_given_again_all_that_it_lacks() {
     let (mut device, mut other, mut server) = (Device::new(1), Device::new(2), Server::default());
     for (writer, content) in [(1, "a"), (2, "b"), (1, "c")] {

@@ -69,6 +69,7 @@ impl Session {
                         if send.write_all(&bytes).await.is_err() {
                             break 'session;
                         }
+                        session.sent(clock());
                     }
                     ServerEffect::Ingest { number, envelope, testimony, .. } => {
                         if let Err(retry_after_ms) = self.quotas.count(self.device, envelope.len(), self.organisation.now_ms()) {

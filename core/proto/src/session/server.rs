@@ -340,6 +340,11 @@ impl ServerSession {
         self.heard_at_ms.saturating_add(SESSION_IDLE_MS)
     }
 
+    /// Says that the stream took what was to be sent, at this moment. A device that takes pages for minutes is there, and says nothing meanwhile.
+    pub fn sent(&mut self, now_ms: u64) {
+        self.heard_at_ms = self.heard_at_ms.max(now_ms);
+    }
+
     /// Looks at the clock. Not to be called while the driver itself keeps the device waiting.
     ///
     /// # Errors
