@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use karwan_form::external;
 use karwan_form::interview::{Context, Lists};
@@ -106,8 +107,13 @@ impl Oracle {
         &self.folder
     }
 
-    /// The engine, where its folder, Node and its packages are at hand.
+    /// The engine, where its folder, Node and its packages are at hand; installed once, whoever asks first.
     pub fn find() -> Option<Self> {
+        static FOLDER: OnceLock<Option<PathBuf>> = OnceLock::new();
+        FOLDER.get_or_init(Self::install).clone().map(|folder| Self { folder })
+    }
+
+    fn install() -> Option<PathBuf> {
         let source = shared()?.join("tools/form-oracle");
         let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/form-oracle"));
         std::fs::create_dir_all(&folder).ok()?;
@@ -131,13 +137,16 @@ impl Oracle {
             }
             std::fs::write(&whole, "").ok()?;
         }
-        Some(Self { folder })
+        Some(folder)
     }
 
     /// Lets the reference invent events for a form and compares. `xform` is what the reference reads, `form` what we read;
     /// `masked`: words that differ from run to run begin so.
     pub fn compare(&self, xform: &Path, form: Form, media: &Path, run: Run, masked: &[&str]) -> Option<Compared> {
-        let events = self.folder.join(format!("events-{}.jsonl", std::process::id()));
+        // Several forms may be compared at once.
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let file = self.folder.join(format!("events-{}-{number}.jsonl", std::process::id()));
         let output = Command::new("node")
             .current_dir(&self.folder)
             .arg("oracle.mjs")
@@ -145,7 +154,7 @@ impl Oracle {
             .arg("--media")
             .arg(media)
             .args(["--now", NOW, "--invent", &run.seed.to_string(), &run.events.to_string(), "--events"])
-            .arg(&events)
+            .arg(&file)
             .output()
             .ok()?;
         if !output.status.success() {
@@ -153,7 +162,8 @@ impl Oracle {
             println!("passed over: {}: the reference gave {}", xform.display(), told.lines().next().unwrap_or_default());
             return None;
         }
-        let events = std::fs::read(&events).ok()?;
+        let events = std::fs::read(&file).ok()?;
+        std::fs::remove_file(&file).ok();
         let context = Context { lists: Arc::new(Folder(media.to_owned())), ..Context::at(NOW_MS, [7; 32]) };
         let counted = counted_repeats(&form);
         let mut ours = Vec::new();
