@@ -19,6 +19,8 @@ pub const SEARCH_WORDS_MAX: usize = 16;
 const TRIGRAM: usize = 3;
 /// Rows that a query gives unless told otherwise.
 pub const ROWS_MAX: usize = 1_000_000;
+/// An interview's rows. Without the `+` SQLite takes the index that begins with the kind, and reads every interview there is.
+pub(crate) const OF_INTERVIEW: &str = "+kind = 0 AND id = ?1";
 /// Stands between values in the folded text, so that a word is not found across two of them.
 const BETWEEN: &str = "\n";
 
@@ -314,13 +316,13 @@ impl Batch<'_> {
 
     /// Takes an interview's rows away, whichever form they name.
     pub fn remove_interview(&self, record: RecordId) -> Result<(), StoreError> {
-        self.remove_rows("kind = 0 AND id = ?1", [record.to_string()])
+        self.remove_rows(OF_INTERVIEW, [record.to_string()])
     }
 
     /// Notes whether an interview has changes that the server has not accepted.
     pub fn set_unsent(&self, record: RecordId, unsent: bool, provisional: bool) -> Result<(), StoreError> {
-        let text = "UPDATE listing SET unsent = ?2, provisional = ?3 WHERE kind = 0 AND id = ?1";
-        self.transaction.prepare_cached(text)?.execute(params![record.to_string(), unsent, provisional])?;
+        let text = format!("UPDATE listing SET unsent = ?2, provisional = ?3 WHERE {OF_INTERVIEW}");
+        self.transaction.prepare_cached(&text)?.execute(params![record.to_string(), unsent, provisional])?;
         Ok(())
     }
 

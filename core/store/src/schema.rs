@@ -329,4 +329,15 @@ mod tests {
             connection.prepare(&format!("SELECT rowid FROM {table}")).unwrap();
         }
     }
+
+    #[test]
+    fn an_interview_is_looked_up_by_its_id_and_not_among_all() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection).unwrap();
+        for statement in ["UPDATE listing SET unsent = 0", "DELETE FROM listing"] {
+            let explained = format!("EXPLAIN QUERY PLAN {statement} WHERE {}", crate::listing::OF_INTERVIEW);
+            let plan: String = connection.query_row(&explained, [""], |row| row.get("detail")).unwrap();
+            assert!(plan.contains("listing_id (id=?)"), "{statement}: {plan}");
+        }
+    }
 }
