@@ -29,5 +29,6 @@ pub mod relay;
 pub mod scenario;
 pub mod secrets;
 pub mod simulation;
+pub mod sum;
 pub mod workbook;
 pub mod world;

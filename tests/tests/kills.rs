@@ -18,15 +18,15 @@ fn holds(what: &str, toll: Toll) {
 
 #[test]
 fn a_device_killed_inside_an_interview_keeps_every_answer_after_which_it_asked_on() {
-    holds("interviews", interviews(CYCLES_SHORT));
+    holds("interviews", interviews(11, CYCLES_SHORT));
 }
 
 #[test]
 fn a_device_killed_in_its_sync_brings_everything_home_with_the_next() {
-    holds("syncs", syncs(CYCLES_SHORT));
+    holds("syncs", syncs(12, CYCLES_SHORT));
 }
 
 #[test]
 fn a_server_killed_while_a_device_syncs_keeps_what_it_acknowledged() {
-    holds("servers", servers(CYCLES_SHORT));
+    holds("servers", servers(13, CYCLES_SHORT));
 }

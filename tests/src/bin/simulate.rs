@@ -16,8 +16,9 @@ use karwan_tests::home::Template;
 use karwan_tests::simulation::canary::{CANARIES, Canary};
 use karwan_tests::simulation::schedule::{PHONES, Pace, Step, schedule};
 use karwan_tests::simulation::shrink::shrink;
-use karwan_tests::simulation::tally::{self, Span, Tally};
+use karwan_tests::simulation::tally::{Span, Tally, total};
 use karwan_tests::simulation::world::{run, template};
+use karwan_tests::sum;
 
 /// Runs that shrinking may take.
 const SHRINK_TRIES: usize = 120;
@@ -124,14 +125,14 @@ impl Wanted {
     fn run_spans(&self) -> Result<Tally, Failure> {
         let template = template();
         let Some(path) = &self.sum else { return Ok(self.run(&template, self.seeds.clone())) };
-        let (commit, mut all) = (tally::commit(), Tally::default());
+        let (commit, mut all) = (sum::commit(), Tally::default());
         let mut first_seed = self.seeds.start;
         while first_seed < self.seeds.end {
             let end_seed = self.seeds.end.min(first_seed + SPAN_WORLDS);
             let tally = self.run(&template, first_seed..end_seed);
             all.add(&tally);
             let span = Span { commit: commit.clone(), pace: self.pace, days: self.days, first_seed, end_seed, tally };
-            tally::append(path, &span)?;
+            sum::append(path, &span)?;
             first_seed = end_seed;
         }
         Ok(all)
@@ -172,8 +173,8 @@ fn main() -> Result<ExitCode, Failure> {
         all.failed.is_empty()
     };
     if let Some(path) = &wanted.sum {
-        let spans = tally::read(path)?;
-        println!("{} holds together {}", path.display(), tally::total(&spans)?);
+        let spans = sum::read(path)?;
+        println!("{} holds together {}", path.display(), total(&spans)?);
     }
     Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

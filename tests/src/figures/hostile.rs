@@ -13,11 +13,12 @@ use sha2::{Digest, Sha256};
 use super::{Figure, Gate, Scale};
 use crate::corpus::words::{MEASURED, MET};
 use crate::corpus::{Dice, Team};
+use crate::sum::{self, run_parts};
 
 /// About an hour of one core; `--size` takes fewer.
 const INPUTS_FULL: u64 = 100_000_000;
-/// Inputs between two lines of progress.
-const TOLD_EVERY: u64 = 1_000_000;
+/// Inputs of a part of the full run, which goes on where it was stopped.
+const INPUTS_PART: u64 = 1_000_000;
 const INPUTS_SHORT: u64 = 20_000;
 
 /// Damages some bytes.
@@ -89,16 +90,39 @@ fn attachments(dice: &mut Dice, frames: &[Vec<u8>]) {
 }
 
 /// Mutates frames, envelopes, log entries, invitations and changes.
+pub fn mutated(scale: Scale) -> Vec<Figure> {
+    // The gate catches automerge's panics itself: what they would print says nothing here.
+    let said = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let escaped = match scale {
+        Scale::Full => {
+            let parts = run_parts(&sum::file("hostile"), INPUTS_FULL / INPUTS_PART, |part| escapes(part, INPUTS_PART));
+            parts.map(|parts| (parts.len() as u64 * INPUTS_PART, parts.iter().sum()))
+        }
+        _ => Ok((scale.of(INPUTS_SHORT, INPUTS_FULL), escapes(0, scale.of(INPUTS_SHORT, INPUTS_FULL)))),
+    };
+    std::panic::set_hook(said);
+    let (inputs, escapes) = escaped.unwrap_or_else(|error| {
+        eprintln!("{error}");
+        (0, 0)
+    });
+    let figure = |name, value: u64, gate, correctness| Figure { name, value: value as f64, unit: "", gate, correctness, scale };
+    vec![
+        figure("hostile_inputs", inputs, Gate::AtLeast(INPUTS_FULL as f64), false),
+        figure("hostile_escapes", escapes, Gate::Exactly(0.0), true),
+    ]
+}
+
+/// How many of so many inputs got a panic out of what reads them; each part draws others.
 ///
 /// # Panics
 /// Where the corpus cannot be made.
 #[allow(clippy::expect_used)]
-pub fn mutated(scale: Scale) -> Vec<Figure> {
-    let inputs = scale.of(INPUTS_SHORT, INPUTS_FULL);
+fn escapes(part: u64, inputs: u64) -> u64 {
     let mut team = Team::new(31, &MET, &MEASURED);
     let (envelopes, records) = team.collect(1, 2);
     let envelope = envelopes[0].encode();
-    let Item::Change { change, .. } = &envelopes[0].items()[0] else { return Vec::new() };
+    let Item::Change { change, .. } = &envelopes[0].items()[0] else { return 1 };
     let mut edited = records[0].clone();
     let edit = team.edit(&mut edited);
     let actor = envelopes[0].header().incarnation.0;
@@ -106,12 +130,8 @@ pub fn mutated(scale: Scale) -> Vec<Figure> {
         Provenance { device: DeviceId([1; 16]), person: PersonId([2; 16]), role: Role::Enumerator, at_ms: 0, offset_minutes: 0 };
     let frame = Frame::Offer { number: 0, envelope: envelope.clone() }.encode();
     let transfer = transfer_frames();
-    let mut dice = Dice::new(99);
-    let mut escapes = 0u64;
-    let began = std::time::Instant::now();
-    // The gate catches automerge's panics itself: what they would print says nothing here.
-    let said = std::panic::take_hook();
-    std::panic::set_hook(Box::new(|_| {}));
+    let mut dice = Dice::new(99 + part);
+    let mut escapes = 0;
     for number in 0..inputs {
         let outcome = catch_unwind(AssertUnwindSafe(|| match number % 7 {
             0 => {
@@ -145,15 +165,6 @@ pub fn mutated(scale: Scale) -> Vec<Figure> {
             }
         }));
         escapes += u64::from(outcome.is_err());
-        if (number + 1).is_multiple_of(TOLD_EVERY) {
-            let rate = (number + 1) as f64 / began.elapsed().as_secs_f64();
-            eprintln!("{} inputs, {rate:.0} a second, {escapes} escaped", number + 1);
-        }
     }
-    std::panic::set_hook(said);
-    let figure = |name, value: u64, gate, correctness| Figure { name, value: value as f64, unit: "", gate, correctness, scale };
-    vec![
-        figure("hostile_inputs", inputs, Gate::AtLeast(INPUTS_FULL as f64), false),
-        figure("hostile_escapes", escapes, Gate::Exactly(0.0), true),
-    ]
+    escapes
 }

@@ -9,25 +9,27 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use self::witness::{Death, Witness, sees_commits};
 use super::{Figure, Gate, Scale};
 use crate::command::karwan;
 use crate::corpus::Dice;
+use crate::sum::{self, run_parts};
 use crate::workbook::household_form;
 use crate::world::{Device, Server, World};
 
-/// Cycles of each kind in the tests, and of each of the three kinds at the size of the gate.
+/// Cycles of each kind in the tests.
 pub const CYCLES_SHORT: u64 = 40;
-pub const CYCLES_FULL: u64 = 16_667;
-/// Cycles after which it is told how far it is.
-const TOLD_EVERY: u64 = 100;
+/// Cycles of all kinds at the size of the gate, and of one part of that run, which goes on where it was stopped.
+const CYCLES_FULL: u64 = 50_000;
+const CYCLES_PART: u64 = 100;
 /// How long a process may take to answer before the harness gives up.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What became of killed processes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Toll {
     pub cycles: u64,
     /// Died before anything was committed.
@@ -66,11 +68,8 @@ impl Toll {
         }
     }
 
-    fn count(&mut self, what: &str, death: Death) {
+    fn count(&mut self, death: Death) {
         self.cycles += 1;
-        if self.cycles.is_multiple_of(TOLD_EVERY) {
-            eprintln!("{what}: {} killed, {} lost", self.cycles, self.lost);
-        }
         match death {
             Death::Before => self.before += 1,
             Death::During => self.during += 1,
@@ -189,10 +188,10 @@ fn drafts(device: &Device) -> BTreeSet<String> {
 }
 
 /// Kills a device inside interviews, at any question; goes on with each draft afterwards.
-pub fn interviews(cycles: u64) -> Toll {
+pub fn interviews(seed: u64, cycles: u64) -> Toll {
     let world = one_form();
     let device = world.device("phone", "Laila");
-    let mut dice = Dice::new(11);
+    let mut dice = Dice::new(seed);
     let mut toll = Toll::of(&world);
     let mut span = Duration::from_millis(5);
     for _ in 0..cycles {
@@ -219,7 +218,7 @@ pub fn interviews(cycles: u64) -> Toll {
         });
         acknowledged = acknowledged || interview.prompts.try_recv().is_ok();
         interview.kill();
-        toll.count("interviews", witness.death(acknowledged));
+        toll.count(witness.death(acknowledged));
         let must_be_there = last + usize::from(acknowledged);
         let new: Vec<String> = drafts(&device).difference(&known).cloned().collect();
         let Some(record) = new.first() else {
@@ -260,10 +259,10 @@ fn fill(device: &Device, number: u64) -> String {
 }
 
 /// Kills a device in its sync; a later one brings everything home.
-pub fn syncs(cycles: u64) -> Toll {
+pub fn syncs(seed: u64, cycles: u64) -> Toll {
     let world = one_form();
     let device = world.device("phone", "Laila");
-    let mut dice = Dice::new(12);
+    let mut dice = Dice::new(seed);
     let mut toll = Toll::of(&world);
     let mut written = BTreeSet::new();
     let mut span = Duration::from_millis(50);
@@ -282,7 +281,7 @@ pub fn syncs(cycles: u64) -> Toll {
         }
         child.kill().ok();
         child.wait().ok();
-        toll.count("syncs", witness.death(ended));
+        toll.count(witness.death(ended));
     }
     device.sync();
     toll.lost += written.difference(&arrived(&world)).count() as u64;
@@ -290,10 +289,10 @@ pub fn syncs(cycles: u64) -> Toll {
 }
 
 /// Kills the server while a device syncs; what was acknowledged is there when it is back, and the rest comes with the next sync.
-pub fn servers(cycles: u64) -> Toll {
+pub fn servers(seed: u64, cycles: u64) -> Toll {
     let mut world = one_form();
     let device = world.device("phone", "Laila");
-    let mut dice = Dice::new(13);
+    let mut dice = Dice::new(seed);
     let mut toll = Toll::of(&world);
     let mut written = BTreeSet::new();
     let mut acknowledged = BTreeSet::new();
@@ -317,7 +316,7 @@ pub fn servers(cycles: u64) -> Toll {
         if let Some(server) = world.server.take() {
             server.kill();
         }
-        toll.count("servers", witness.death(done));
+        toll.count(witness.death(done));
         // Without its server the device would wait for it.
         child.kill().ok();
         child.wait().ok();
@@ -331,14 +330,31 @@ pub fn servers(cycles: u64) -> Toll {
     toll
 }
 
+/// A way to kill, a seed and cycles.
+type Kind = fn(u64, u64) -> Toll;
+const KINDS: [(&str, Kind); 3] = [("interviews", interviews), ("syncs", syncs), ("servers", servers)];
+
 /// All three, as figures.
 pub fn measure(scale: Scale) -> Vec<Figure> {
-    let cycles = scale.of(CYCLES_SHORT / 4, CYCLES_FULL);
-    let mut all = Toll::default();
-    for (what, toll) in [("interviews", interviews(cycles)), ("syncs", syncs(cycles)), ("servers", servers(cycles))] {
-        eprintln!("{what}: {toll:?}");
-        all = all.and(toll);
-    }
+    let all = match scale {
+        // Each part is of one kind, in a world of its own.
+        Scale::Full => run_parts(&sum::file("kills"), CYCLES_FULL / CYCLES_PART, |part| {
+            KINDS[part as usize % KINDS.len()].1(part, CYCLES_PART)
+        }),
+        _ => Ok(KINDS
+            .iter()
+            .map(|(what, kill)| {
+                let toll = kill(11, scale.of(CYCLES_SHORT / 4, CYCLES_FULL));
+                eprintln!("{what}: {toll:?}");
+                toll
+            })
+            .collect()),
+    };
+    let all = all.unwrap_or_else(|error| {
+        eprintln!("{error}");
+        Vec::new()
+    });
+    let all = all.into_iter().fold(Toll::default(), Toll::and);
     let figure = |name, value, gate, correctness| Figure { name, value, unit: "", gate, correctness, scale };
     vec![
         figure("kill_cycles", all.cycles as f64, Gate::AtLeast(50_000.0), false),

@@ -2,27 +2,24 @@
 //!
 //! In full it counts what `simulate --sum target/simulation.sum` has run already, and runs what is missing.
 
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::{Figure, Gate, Scale};
 use crate::simulation::canary::{CANARIES, is_caught};
 use crate::simulation::schedule::{PHONES, Pace, schedule};
-use crate::simulation::tally::{self, Span, Tally};
+use crate::simulation::tally::{Span, Tally, total};
 use crate::simulation::world::{run, template};
+use crate::sum;
 
 const DEVICE_DAYS_FULL: u64 = 1_000_000;
 const DEVICE_DAYS_SHORT: u64 = 504;
-const TOLD_EVERY: Duration = Duration::from_secs(20);
-
 /// Where runs of several days add up.
-fn sum_file() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/simulation.sum")
-}
+const SUM: &str = "simulation";
+const TOLD_EVERY: Duration = Duration::from_secs(20);
 
 /// Worlds that ran before; a file that cannot be used is told and counts nothing.
 fn ran_before() -> (Tally, u64) {
-    let spans = tally::read(&sum_file()).and_then(|spans| Ok((tally::total(&spans)?, spans)));
+    let spans = sum::read(&sum::file(SUM)).and_then(|spans| Ok((total(&spans)?, spans)));
     match spans {
         Ok((total, spans)) => {
             let commits: std::collections::BTreeSet<&str> = spans.iter().map(|span| span.commit.as_str()).collect();
@@ -44,7 +41,7 @@ pub fn measure(scale: Scale) -> Vec<Figure> {
     let wanted = scale.of(DEVICE_DAYS_SHORT, DEVICE_DAYS_FULL);
     let (mut all, first) = if scale == Scale::Full { ran_before() } else { (Tally::default(), 1) };
     let (began, mut told, before) = (Instant::now(), Instant::now(), all.device_days);
-    let (pace, commit) = (Pace::Usual, tally::commit());
+    let (pace, commit) = (Pace::Usual, sum::commit());
     let days = pace.days();
     for seed in first.. {
         if all.device_days >= wanted {
@@ -57,7 +54,7 @@ pub fn measure(scale: Scale) -> Vec<Figure> {
         all.add(&world);
         if scale == Scale::Full {
             let span = Span { commit: commit.clone(), pace, days, first_seed: seed, end_seed: seed + 1, tally: world };
-            tally::append(&sum_file(), &span).unwrap_or_else(|error| eprintln!("{error}"));
+            sum::append(&sum::file(SUM), &span).unwrap_or_else(|error| eprintln!("{error}"));
         }
         if told.elapsed() > TOLD_EVERY {
             told = Instant::now();

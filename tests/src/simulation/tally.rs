@@ -1,17 +1,12 @@
-//! What simulated worlds came to, counted, and a file in which several runs add up.
-//!
-//! Each line of the file is one span of seeds, written whole when its worlds have run, so that runs may go on in several processes and on
-//! several days, and one that is stopped loses only the span it was at.
+//! What simulated worlds came to, counted, and spans of seeds that add up.
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::schedule::Pace;
+use crate::sum::SumError;
 
 /// What happened in worlds, and what did not hold there.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,52 +103,6 @@ impl Span {
     }
 }
 
-/// Why a file of spans cannot be used.
-#[derive(Debug)]
-pub enum SumError {
-    File(std::io::Error),
-    /// A line, counted from 1, that is no span.
-    Line(usize, serde_json::Error),
-    /// A world that would be counted twice.
-    Twice(u64),
-}
-
-impl fmt::Display for SumError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File(error) => write!(f, "the file of the sum: {error}"),
-            Self::Line(line, error) => write!(f, "line {line} of the sum: expected a span of seeds, and {error}"),
-            Self::Twice(seed) => write!(f, "the world of seed {seed} is counted twice"),
-        }
-    }
-}
-
-impl std::error::Error for SumError {}
-
-impl From<std::io::Error> for SumError {
-    fn from(error: std::io::Error) -> Self {
-        Self::File(error)
-    }
-}
-
-/// The spans of a file; none where it is not there.
-pub fn read(path: &Path) -> Result<Vec<Span>, SumError> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error.into()),
-    };
-    let lines = BufReader::new(file).lines().enumerate();
-    lines.map(|(number, line)| serde_json::from_str(&line?).map_err(|error| SumError::Line(number + 1, error))).collect()
-}
-
-/// Adds a span to a file, in one write.
-pub fn append(path: &Path, span: &Span) -> Result<(), SumError> {
-    let mut line = serde_json::to_string(span).map_err(|error| SumError::Line(0, error))?;
-    line.push('\n');
-    Ok(File::options().create(true).append(true).open(path)?.write_all(line.as_bytes())?)
-}
-
 /// All spans together; refused where a world is in two of them.
 pub fn total(spans: &[Span]) -> Result<Tally, SumError> {
     let mut total = Tally::default();
@@ -166,20 +115,10 @@ pub fn total(spans: &[Span]) -> Result<Tally, SumError> {
     Ok(total)
 }
 
-/// The state of the program that this is.
-pub fn commit() -> String {
-    let asked = std::process::Command::new("git")
-        .args(["-C", env!("CARGO_MANIFEST_DIR"), "rev-parse", "--short=12", "HEAD"])
-        .output()
-        .ok()
-        .filter(|output| output.status.success())
-        .and_then(|output| String::from_utf8(output.stdout).ok());
-    asked.map_or_else(|| "unknown".to_owned(), |name| name.trim().to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sum::{append, read};
 
     fn span(first_seed: u64, end_seed: u64) -> Span {
         let tally = Tally { device_days: end_seed - first_seed, faults: [("lost".to_owned(), 2)].into(), ..Tally::default() };
@@ -190,12 +129,12 @@ mod tests {
     fn runs_add_up_and_no_world_counts_twice() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("sum");
-        assert_eq!(read(&path).expect("nothing yet"), []);
+        assert_eq!(read::<Span>(&path).expect("nothing yet"), []);
         let spans = [span(1, 5), span(5, 9)];
         for span in &spans {
             append(&path, span).expect("a line");
         }
-        let found = read(&path).expect("the lines");
+        let found: Vec<Span> = read(&path).expect("the lines");
         assert_eq!(found, spans);
         let sum = total(&found).expect("a sum");
         assert_eq!((sum.device_days, sum.faults["lost"]), (8, 4));
