@@ -3,7 +3,7 @@
 
 use karwan_tests::home::Template;
 use karwan_tests::simulation::canary::{CANARIES, is_caught};
-use karwan_tests::simulation::line::Line;
+use karwan_tests::simulation::line::{Harm, Line};
 use karwan_tests::simulation::schedule::{Pace, Step, schedule};
 use karwan_tests::simulation::world::{run, template};
 
@@ -76,6 +76,22 @@ fn found_after_restores() -> Vec<Found> {
                 Step::Settle,
             ],
         ),
+        // Seed 2438: a phone that was put back syncs with a server that recovers, keeps its edits back and says so, and is put back again.
+        (
+            2438,
+            vec![
+                Step::Create { phone: 0 },
+                Step::Backup,
+                Step::CopyPhone { phone: 0 },
+                edit,
+                Step::Restore,
+                Step::RestorePhone { phone: 0 },
+                edit,
+                sync(0),
+                Step::RestorePhone { phone: 0 },
+                Step::Settle,
+            ],
+        ),
     ]
 }
 
@@ -95,6 +111,12 @@ fn found_where_records_move() -> Vec<Found> {
     for before in [&[][..], &[Step::KillServer]] {
         found.push((66, [before, &waits].concat()));
         found.push((98, [before, &copied].concat()));
+        // Seeds 205 and 622 with moves: the frame with a record's move is lost, and what the logs say of the record after it comes.
+        for frame in 1..5 {
+            let mut unheard = vec![create, Step::Create { phone: 1 }, sync(1), Step::Move { record: 1 }];
+            unheard.extend([Step::Sync { phone: 0, line: Line::Down(Harm::Lost, frame) }, Step::Settle]);
+            found.push((205, [before, &unheard].concat()));
+        }
     }
     found
 }

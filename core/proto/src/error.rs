@@ -159,6 +159,14 @@ pub enum LogError {
         /// Where.
         sequence: u64,
     },
+    /// Of the membership log less came than was told. What was written under the rest may not be taken in.
+    #[error("membership log: told to entry {told}, of which {came} came")]
+    Membership {
+        /// The number of the last entry told.
+        told: u64,
+        /// The number of the last one that came.
+        came: u64,
+    },
     /// An envelope was delivered that its entry does not name.
     #[error("log: the envelope delivered with entry {sequence} is not the one that it names")]
     WrongEnvelope {

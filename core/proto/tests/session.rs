@@ -3,14 +3,16 @@
 
 mod common;
 
-use common::{CASELOAD, Device, Fault, ONE_WAY_MS, Server, run};
-use karwan_proto::error::SessionError;
+use common::{CASELOAD, Device, Fault, ONE_WAY_MS, ORGANISATION, Server, run};
+use karwan_proto::codec::Extra;
+use karwan_proto::error::{LogError, SessionError};
 use karwan_proto::limits::{MAX_DEFINITION_BYTES, MAX_INTRODUCTIONS, SESSION_IDLE_MS};
+use karwan_proto::membership::{Act, MembershipEntry, SignedEntry};
 use karwan_proto::session::{
     Admission, DeviceEffect, DeviceSession, Frame, Ingested, Introduction, Refusal, ServerEffect, ServerSession, Welcome,
 };
 use karwan_proto::wire::FrameReader;
-use karwan_proto::{PersonId, SignedHeader};
+use karwan_proto::{PersonId, SignedHeader, SigningKey};
 
 #[test]
 fn nothing_new_is_one_round_trip() {
@@ -239,6 +241,49 @@ fn a_definition_comes_before_the_entries_that_name_it_and_a_large_one_not_at_all
         }
     }
     assert_eq!(came, ["definition of 6 B", "1 entries"]);
+}
+
+#[test]
+fn membership_lost_on_the_way_ends_the_session_before_anything_that_was_written_under_it() {
+    let key = SigningKey::from_seed(&[3; 32]);
+    let (signer, act) = (key.public(), Act::Root { key: key.public() });
+    let entry =
+        MembershipEntry { organisation: ORGANISATION, signer, seen: None, decided_at_ms: 1, act, extra: Extra::default() };
+    let decided = SignedEntry::sign(entry, &key);
+    for is_lost in [false, true] {
+        let (mut ours, mut theirs) = (DeviceSession::new(Device::new(1).start(), 0).unwrap(), ServerSession::new(0));
+        while let Some(effect) = ours.poll() {
+            match effect {
+                DeviceEffect::Send(bytes) => theirs.receive(0, &bytes).unwrap(),
+                _ => ours.offers_end().unwrap(),
+            }
+        }
+        let mut sent = FrameReader::new();
+        while let Some(effect) = theirs.poll() {
+            match effect {
+                ServerEffect::Send(bytes) => sent.push(&bytes),
+                ServerEffect::Admit { .. } => {
+                    let welcome = Welcome { epoch: 1, clock_ms: 0, recovering: false };
+                    theirs.admit(Admission { welcome, caseloads: [CASELOAD].into() }).unwrap();
+                }
+                ServerEffect::ReadMembership { .. } => theirs.membership(1, vec![decided.clone()], false).unwrap(),
+                ServerEffect::ReadDirectory { .. } => theirs.directory(1, false, Vec::new(), false).unwrap(),
+                ServerEffect::ReadEntries { caseload, .. } => theirs.entries(caseload, Vec::new(), 0, 0, 1).unwrap(),
+                _ => {}
+            }
+        }
+        let mut heard = Ok(());
+        while let Some(payload) = sent.next_payload().unwrap() {
+            let is_membership = matches!(Frame::decode(&payload).unwrap(), Frame::Membership { .. });
+            if heard.is_ok() && !(is_lost && is_membership) {
+                heard = ours.receive(0, &karwan_proto::wire::write_frame(&payload));
+            }
+        }
+        let missing = SessionError::Log(LogError::Membership { told: 1, came: 0 });
+        assert_eq!(heard, if is_lost { Err(missing) } else { Ok(()) });
+        let settled = std::iter::from_fn(|| ours.poll()).any(|effect| matches!(effect, DeviceEffect::Settled { .. }));
+        assert_eq!(settled, !is_lost);
+    }
 }
 
 #[test]

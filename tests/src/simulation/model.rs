@@ -68,6 +68,11 @@ impl Model {
         self.again.extend(ids);
     }
 
+    /// The record that a write is of, by its number in the world.
+    pub fn record_of(&self, id: WriteId) -> Option<usize> {
+        self.writes.get(&id).map(|write| write.question.0)
+    }
+
     /// The writes that these values are.
     pub fn of_values<'a>(&self, values: impl IntoIterator<Item = &'a String>) -> BTreeSet<WriteId> {
         values.into_iter().filter_map(|value| self.named.get(value).copied()).collect()

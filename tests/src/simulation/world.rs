@@ -384,6 +384,17 @@ impl World {
         });
     }
 
+    /// Writes of records that a phone shows as not sent: what it said that it keeps back is among them.
+    fn shown_as_unsent(&self, number: usize) -> BTreeSet<WriteId> {
+        let phone = &self.phones[number];
+        let is_unsent = |record: usize| {
+            let id = self.records[record].to_string();
+            let shown = phone.device.as_ref().and_then(|device| device.show(&id).ok());
+            shown.is_some_and(|shown| matches!(shown.status, "finalised" | "draft"))
+        };
+        phone.unsent.iter().copied().filter(|write| self.model.record_of(*write).is_some_and(is_unsent)).collect()
+    }
+
     /// One session; says whether all that was offered is durable at the server.
     pub(super) fn sync(&mut self, number: usize, line: Line) -> Result<(), String> {
         let line = match (self.canary, line) {
@@ -403,17 +414,18 @@ impl World {
         let done = match outcome {
             // What had to be written again goes with the next session.
             Ok(report) if report.unfinished => Err("not finished".to_owned()),
-            Ok(report) if report.refused.is_empty() => Ok(report.recovering),
+            Ok(report) if report.refused.is_empty() => Ok((report.recovering, report.kept_back > 0)),
             Ok(report) => Err(format!("{} refused: {}", report.refused.len(), report.refused[0].reason)),
             Err(error) => Err(error.to_string()),
         };
         self.note(&format!("  sync of {number}: {}", if done.is_ok() { "done" } else { "not done" }));
-        if let Ok(recovering) = done {
+        if let Ok((recovering, keeps_back)) = done {
+            let kept_back = if keeps_back { self.shown_as_unsent(number) } else { BTreeSet::new() };
             let phone = &mut self.phones[number];
             if !phone.outlaw {
-                self.server_held.extend(phone.held.iter().copied());
+                self.server_held.extend(phone.held.difference(&kept_back));
                 self.server_knows.extend(phone.knows.iter().copied());
-                phone.unsent.clear();
+                phone.unsent = kept_back;
                 if !recovering {
                     phone.held.extend(self.server_held.iter().copied());
                     phone.knows.extend(self.server_knows.iter().copied());

@@ -194,8 +194,9 @@ impl Device {
                 let waited = locked(&self.inner.store).rewrite_pending()? && !report.recovering;
                 report.written_again =
                     if report.recovering { rewrite::settle(&self.inner)? } else { rewrite::settle_all(&self.inner)? };
-                let unsealed = !locked(&self.inner.store).view()?.all_unsealed()?.is_empty();
-                report.unfinished |= report.written_again > 0 || (waited && unsealed);
+                let unsealed = locked(&self.inner.store).view()?.all_unsealed()?.len() as u64;
+                report.unfinished |= report.written_again > 0 || (waited && unsealed > 0);
+                report.kept_back = if report.recovering { unsealed } else { 0 };
                 Ok(report)
             }
             Err(error) => {

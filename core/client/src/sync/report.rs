@@ -165,6 +165,10 @@ pub struct SyncReport {
     /// Edits that were written again, by value.
     #[serde(skip_serializing_if = "is_none")]
     pub written_again: u64,
+    /// Changes of a copied or restored database that are written again before they go anywhere, and that waits for a server that tells everything, as
+    /// one that recovers does not: until then this device alone holds them, and shows their records as not sent.
+    #[serde(skip_serializing_if = "is_none")]
+    pub kept_back: u64,
     /// There is more to send than this session could.
     #[serde(skip)]
     pub unfinished: bool,
@@ -203,6 +207,7 @@ impl SyncReport {
         self.copied |= other.copied;
         self.clock_ahead_ms = other.clock_ahead_ms;
         self.recovering = other.recovering;
+        self.kept_back = other.kept_back;
         self.unfinished = other.unfinished;
     }
 }

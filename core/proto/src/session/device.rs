@@ -232,6 +232,8 @@ pub struct DeviceSession {
     reader: FrameReader,
     effects: VecDeque<DeviceEffect>,
     cursors: BTreeMap<CaseloadId, Cursor>,
+    /// The last entry of the membership log that is here.
+    membership: u64,
     clock_ms: i64,
     started_at_ms: u64,
     heard_at_ms: u64,
@@ -269,6 +271,7 @@ impl DeviceSession {
             reader: FrameReader::new(),
             effects: VecDeque::new(),
             cursors: start.hello.caseloads.iter().map(|held| (held.caseload, held.cursor)).collect(),
+            membership: start.hello.membership.sequence,
             clock_ms: start.hello.clock_ms,
             started_at_ms: now_ms,
             heard_at_ms: now_ms,
@@ -549,7 +552,15 @@ impl DeviceSession {
                 self.summary.rejected.push((envelope, rejection));
                 self.effects.push_back(DeviceEffect::Rejected { envelope, rejection });
             }
-            Frame::Membership { first, entries } => self.effects.push_back(DeviceEffect::Membership { first, entries }),
+            Frame::Membership { first, entries } => {
+                // Whether it goes on from what is here is the driver's to check, with the entries.
+                self.membership = first.saturating_sub(1).saturating_add(entries.len() as u64);
+                self.effects.push_back(DeviceEffect::Membership { first, entries });
+            }
+            Frame::MembershipTold { last } if last > self.membership => {
+                return Err(LogError::Membership { told: last, came: self.membership }.into());
+            }
+            Frame::MembershipTold { .. } => {}
             Frame::Directory { version, reset, rows } => {
                 self.effects.push_back(DeviceEffect::Directory { version, reset, rows });
             }

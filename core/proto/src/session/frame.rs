@@ -234,6 +234,11 @@ pub enum Frame {
         /// The entries.
         entries: Vec<SignedEntry>,
     },
+    /// Server: the membership log was told up to here; nothing that was written under it comes before. A device that has less ends the session.
+    MembershipTold {
+        /// The number of its last entry.
+        last: u64,
+    },
     /// Server: rows of the directory.
     Directory {
         /// The version that the device holds once it has taken them in.
@@ -363,6 +368,7 @@ const DONE: u64 = 44;
 const BLOB_WANTED: u64 = 60;
 const BLOB_STORED: u64 = 61;
 const DEFINITION: u64 = 62;
+const MEMBERSHIP_TOLD: u64 = 63;
 
 impl Wire for CaseloadCursor {
     fn write(&self, writer: &mut Writer) {
@@ -460,6 +466,7 @@ impl Frame {
             Self::Receipt { .. } => "Receipt",
             Self::Rejected { .. } => "Rejected",
             Self::Membership { .. } => "Membership",
+            Self::MembershipTold { .. } => "MembershipTold",
             Self::Directory { .. } => "Directory",
             Self::Entries { .. } => "Entries",
             Self::ChainMismatch { .. } => "ChainMismatch",
@@ -536,6 +543,9 @@ impl Wire for Frame {
             Self::Membership { first, entries } => {
                 writer.array(3).uint(MEMBERSHIP).uint(*first).list(entries);
             }
+            Self::MembershipTold { last } => {
+                writer.array(2).uint(MEMBERSHIP_TOLD).uint(*last);
+            }
             Self::Directory { version, reset, rows } => {
                 writer.array(4).uint(DIRECTORY).uint(*version).boolean(*reset).list(rows);
             }
@@ -595,7 +605,7 @@ impl Wire for Frame {
             ENROL | RECEIPT | DIRECTORY => 3,
             OFFER | POINTS | WANT_ENVELOPES | REFUSED | REJECTED | MEMBERSHIP | COMMON | EVICT | ENVELOPES | BLOB_WANTED => 2,
             INTRODUCE | OFFER_BLOBS | WANT_BLOBS | CHAIN_MISMATCH | WITHDRAWN | EVICTED | DONE | NO_BLOB | BLOB_STORED
-            | DEFINITION => 1,
+            | DEFINITION | MEMBERSHIP_TOLD => 1,
             other => RepairFrame::elements(other).unwrap_or(0),
         };
         let more = after_kind.checked_sub(known).ok_or(CodecError::TooShort {
@@ -644,6 +654,7 @@ impl Wire for Frame {
             RECEIPT => Self::Receipt { number: reader.uint()?, envelope: reader.value()?, sequence: reader.uint()? },
             REJECTED => Self::Rejected { number: reader.uint()?, rejection: Rejection::of_number(reader.uint()?) },
             MEMBERSHIP => Self::Membership { first: reader.uint()?, entries: reader.list(MAX_MEMBERSHIP_PER_PAGE)? },
+            MEMBERSHIP_TOLD => Self::MembershipTold { last: reader.uint()? },
             DIRECTORY => {
                 Self::Directory { version: reader.uint()?, reset: reader.boolean()?, rows: reader.list(MAX_DIRECTORY_PER_PAGE)? }
             }

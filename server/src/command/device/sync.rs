@@ -103,6 +103,12 @@ pub(super) fn sync(folder: &DeviceFolder, with: Option<&str>, metered: bool, tri
     if report.recovering {
         hint("The server was restored and gives nothing out until an administrator closes recovery. Your work is kept.");
     }
+    if report.kept_back > 0 {
+        hint(&format!(
+            "{} edits were made on a copy of this device's folder and go to the server once recovery is closed. Until then they are here alone.",
+            report.kept_back
+        ));
+    }
     if report.copied {
         hint(&format!(
             "Another copy of this device's folder has synced under its name. {} edits made here were written again under a new one; none is lost.\n\

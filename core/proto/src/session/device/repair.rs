@@ -121,6 +121,7 @@ impl DeviceSession {
                 self.effects.push_back(DeviceEffect::ReadMembershipPoints);
             }
             RepairFrame::MembershipCommon(after) if self.repairing.membership => {
+                self.membership = after.sequence;
                 self.effects.push_back(DeviceEffect::OfferMembership { after });
             }
             RepairFrame::Deferred { number } => {

@@ -28,6 +28,9 @@ impl ServerSession {
         }
         if !entries.is_empty() {
             self.send(&Frame::Membership { first, entries });
+            if !more {
+                self.send(&Frame::MembershipTold { last: self.membership.sequence });
+            }
         }
         self.membership_told = !more;
         self.advance();
