@@ -8,7 +8,8 @@ use karwan_tests::simulation::schedule::{Pace, Step, schedule};
 use karwan_tests::simulation::world::{run, template};
 
 /// Worlds with a comparison each; `simulate` runs longer ones.
-const WORLDS: [(u64, u64, Pace); 3] = [(101, 3, Pace::Busy), (102, 3, Pace::Busy), (103, 28, Pace::Usual)];
+const WORLDS: [(u64, u64, Pace); 4] =
+    [(101, 3, Pace::Busy), (102, 3, Pace::Busy), (103, 28, Pace::Usual), (104, 28, Pace::Meeting)];
 
 #[test]
 fn simulation() {
@@ -121,10 +122,23 @@ fn found_where_records_move() -> Vec<Found> {
     found
 }
 
+/// Meetings: what is given comes home with whoever comes home, and waits where its author has lost the right before.
+fn where_phones_meet() -> Vec<Found> {
+    let meet = |guest, host| Step::Meet { guest, host, session: 0, line: Line::Good };
+    let edit = |phone| Step::Edit { phone, record: 0, question: "phone" };
+    let create = Step::Create { phone: 2 };
+    let given = vec![Step::CopyPhone { phone: 2 }, create, meet(2, 1), edit(1), Step::RestorePhone { phone: 2 }, Step::Settle];
+    // Seed 34 of the pace with meetings.
+    let waiting = vec![create, meet(2, 1), edit(1), Step::Revoke { phone: 2 }, Step::Settle];
+    let known = vec![create, Step::Settle, edit(2), meet(2, 1), edit(1), Step::Revoke { phone: 2 }, meet(1, 0), Step::Settle];
+    vec![(0, given), (34, waiting), (34, known)]
+}
+
 #[test]
 fn what_was_lost_once_is_not_lost_again() {
     let template = template();
-    for (seed, steps) in found_after_restores().into_iter().chain(found_where_records_move()) {
+    let found = found_after_restores().into_iter().chain(found_where_records_move()).chain(where_phones_meet());
+    for (seed, steps) in found {
         let steps: Vec<(usize, Step)> = steps.into_iter().enumerate().collect();
         let outcome = run(&template, seed, &steps, None);
         assert!(outcome.broken.is_empty(), "seed {seed}, {steps:?}:\n{}", outcome.broken.join("\n"));

@@ -1,6 +1,6 @@
 //! Simulates worlds.
 //!
-//!     simulate [--seed N] [--worlds N] [--seeds A..B] [--pace usual|decided|busy] [--days N] [--processes N] [--sum FILE]
+//!     simulate [--seed N] [--worlds N] [--seeds A..B] [--pace usual|decided|meeting|busy] [--days N] [--processes N] [--sum FILE]
 //!              [--canary NAME] [--without KIND]… [--shrink]
 //!
 //! Without more it prints each world's trace. With `--sum` each hundred worlds are a line of that file, so that runs of several processes and
@@ -64,8 +64,9 @@ fn wanted(mut arguments: impl Iterator<Item = String>) -> Result<Wanted, Failure
                 wanted.pace = match value()?.as_str() {
                     "usual" => Pace::Usual,
                     "decided" => Pace::Decided,
+                    "meeting" => Pace::Meeting,
                     "busy" => Pace::Busy,
-                    other => return Err(format!("no pace {other}; they are usual, decided and busy").into()),
+                    other => return Err(format!("no pace {other}; they are usual, decided, meeting and busy").into()),
                 }
             }
             "--days" => days = Some(value()?.parse()?),

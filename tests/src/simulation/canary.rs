@@ -1,12 +1,14 @@
 //! Planted faults: what a wrong program would do, done from outside. A simulation that does not find them proves nothing.
 
+use std::path::Path;
+
 use karwan_client::Folder;
 use karwan_store::{Store, StoreError};
 
 use super::line::Line;
 use super::schedule::{Step, Whose};
 use super::world::{World, run};
-use crate::home::{Template, phone_key};
+use crate::home::{Template, phone_key, restore_folder};
 
 /// A planted fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,10 +27,12 @@ pub enum Canary {
     ErasureForgotten,
     /// A disk says that it synced when it had not.
     LyingDisk,
+    /// A phone that another met confirms what that gave, and does not keep it.
+    MeetingForgotten,
 }
 
 /// All of them.
-pub const CANARIES: [Canary; 7] = [
+pub const CANARIES: [Canary; 8] = [
     Canary::EarlyAcknowledgement,
     Canary::SkippingCursor,
     Canary::CopyForgets,
@@ -36,6 +40,7 @@ pub const CANARIES: [Canary; 7] = [
     Canary::RevocationForgotten,
     Canary::ErasureForgotten,
     Canary::LyingDisk,
+    Canary::MeetingForgotten,
 ];
 
 /// A schedule in which the fault has occasion to show.
@@ -59,6 +64,11 @@ fn occasion(canary: Canary) -> Vec<(usize, Step)> {
             steps.extend([edit(0); 8]);
             steps.push(Step::Settle);
             steps
+        }
+        Canary::MeetingForgotten => {
+            // Who made it loses it: only who was met can bring it home.
+            let met = Step::Meet { guest: 0, host: 1, session: 0, line: Line::Good };
+            vec![Step::CopyPhone { phone: 0 }, Step::Create { phone: 0 }, met, Step::RestorePhone { phone: 0 }, Step::Settle]
         }
     };
     steps.into_iter().enumerate().collect()
@@ -110,6 +120,26 @@ impl World {
             });
             drop(written);
         }
+    }
+
+    pub(super) fn plant_before_meeting(&mut self, host: usize) {
+        if self.canary == Some(Canary::MeetingForgotten) {
+            self.replace(host, restore_folder);
+        }
+    }
+
+    pub(super) fn plant_after_meeting(&mut self, host: usize) {
+        if self.canary == Some(Canary::MeetingForgotten) {
+            self.replace(host, |folder, kept| restore_folder(kept, folder));
+        }
+    }
+
+    /// Does something with a closed phone's folder and the place where it is kept.
+    fn replace(&mut self, number: usize, work: impl FnOnce(&Path, &Path)) {
+        let phone = &mut self.phones[number];
+        phone.device = None;
+        work(&phone.folder, &phone.folder.with_extension("kept"));
+        self.open_phone(number);
     }
 
     pub(super) fn plant_in_copy(&mut self, number: usize) {

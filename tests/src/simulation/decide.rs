@@ -7,6 +7,7 @@ use karwan_server::decisions::{self, Decide, DecideAct};
 use karwan_server::host::Host;
 
 use super::canary::Canary;
+use super::model::WriteId;
 use super::world::World;
 
 /// A decision by the number of its step.
@@ -20,7 +21,8 @@ pub(super) struct Decided {
     revocation: Option<DecisionId>,
     /// Records that were erased, by which decision.
     erasures: BTreeMap<usize, DecisionId>,
-    /// Records whose erasure everybody may have forgotten: nobody can say whether they are there, and still all must say the same.
+    /// Records whose erasure everybody may have forgotten, or that somebody made who has lost the right: nobody can say whether they are there, and
+    /// still all must say the same.
     doubtful: BTreeSet<usize>,
 }
 
@@ -58,6 +60,19 @@ impl World {
         self.server_knows.insert(number);
         self.tally.decision("phone revoked");
         self.phones.iter_mut().filter(|phone| phone.key == key).for_each(|phone| phone.outlaw = true);
+        self.doubt_unsent_of(key);
+    }
+
+    /// What a phone made that loses its rights, and gave to others who have not brought it home, waits for a supervisor, and with it what others write in a
+    /// record that began so.
+    fn doubt_unsent_of(&mut self, key: usize) {
+        let made = self.phones.iter().filter(|phone| phone.key == key).flat_map(|phone| phone.unsent.iter().copied());
+        let waiting: BTreeSet<WriteId> = made.filter(|write| !self.server_held.contains(write)).collect();
+        self.phones.iter_mut().filter(|phone| !phone.outlaw).for_each(|phone| phone.holds_no_more(&waiting));
+        let begun: Vec<usize> = (0..self.records.len())
+            .filter(|record| self.model.beginning_of(*record).is_some_and(|begun| waiting.contains(&begun)))
+            .collect();
+        self.decided.doubtful.extend(begun);
     }
 
     pub(super) fn move_record(&mut self, wanted: u64) {

@@ -21,9 +21,14 @@ use crate::home::{Server, quiesce};
 /// What a stream in memory holds before its writer waits.
 const PIPE_BYTES: usize = 1 << 20;
 const READ_BYTES: usize = 64 * 1024;
+/// What a phone shows that another is to meet.
+const SECRET: [u8; 16] = [1; 16];
 /// After a frame was harmed: rounds in which everybody could have said something and nobody did, after which the line is given up. More than the
 /// server does one after the other without a word.
 const SILENT_ROUNDS: u32 = 16;
+
+/// Sessions of a meeting: the greeting, then each phone gives.
+pub const MEETING_SESSIONS: usize = 3;
 
 /// What happens to one frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -186,36 +191,65 @@ impl Way<'_> {
 pub fn sync_over(runtime: &Runtime, phone: &Device, server: &Server, line: Line) -> (Result<SyncReport, ClientError>, bool) {
     let (phone_end, near) = duplex(PIPE_BYTES);
     let (far, server_end) = duplex(PIPE_BYTES);
-    let swallowed = RefCell::new(Vec::new());
-    let (moved, struck) = (&Cell::new(0), &Cell::new(false));
+    let (moved, struck) = (Cell::new(0), Cell::new(false));
     runtime.block_on(async {
         let (receive, send) = split(phone_end);
-        let between = async {
-            let ((near_in, near_out), (far_in, far_out)) = (split(near), split(far));
-            let swallowed = (line == Line::Boastful).then_some(&swallowed);
-            let (harm_up, harm_down) = match line {
-                Line::Up(harm, at) => (Some((harm, at)), None),
-                Line::Down(harm, at) => (None, Some((harm, at))),
-                Line::Good | Line::Boastful => (None, None),
-            };
-            let is_offers_end = |frame: &Frame| matches!(frame, Frame::OffersEnd);
-            let is_done = |frame: &Frame| matches!(frame, Frame::Done { .. });
-            let up = Way {
-                struck,
-                moved,
-                from: near_in,
-                to: far_out,
-                harm: harm_up,
-                silent: false,
-                is_last: is_offers_end,
-                swallowed,
-            };
-            let silent = harm_up.is_some();
-            let down = Way { struck, moved, from: far_in, to: near_out, harm: harm_down, silent, is_last: is_done, swallowed };
-            tokio::join!(up.carry(), down.carry())
-        };
+        let between = carry_both(near, far, line, (&moved, &struck));
         let outcome = tokio::join!(phone.sync_over(send, receive, &Quiet), between, server.serve(phone.id(), server_end)).0;
         quiesce().await;
         (outcome, struck.get())
     })
+}
+
+/// Carries what is said between two ends, each way, over a line of this kind.
+async fn carry_both(near: DuplexStream, far: DuplexStream, line: Line, (moved, struck): (&Cell<u64>, &Cell<bool>)) {
+    let swallowed = RefCell::new(Vec::new());
+    let ((near_in, near_out), (far_in, far_out)) = (split(near), split(far));
+    let swallowed = (line == Line::Boastful).then_some(&swallowed);
+    let (harm_up, harm_down) = match line {
+        Line::Up(harm, at) => (Some((harm, at)), None),
+        Line::Down(harm, at) => (None, Some((harm, at))),
+        Line::Good | Line::Boastful => (None, None),
+    };
+    let is_offers_end = |frame: &Frame| matches!(frame, Frame::OffersEnd);
+    let is_done = |frame: &Frame| matches!(frame, Frame::Done { .. });
+    let up = Way { struck, moved, from: near_in, to: far_out, harm: harm_up, silent: false, is_last: is_offers_end, swallowed };
+    let silent = harm_up.is_some();
+    let down = Way { struck, moved, from: far_in, to: near_out, harm: harm_down, silent, is_last: is_done, swallowed };
+    tokio::join!(up.carry(), down.carry());
+}
+
+/// A meeting of two phones, of which one session has a line of this kind; what each came to, the guest first, and whether the harm that was ordered
+/// struck.
+pub fn meet_over(
+    runtime: &Runtime,
+    (guest, host): (&Device, &Device),
+    (harmed, line): (usize, Line),
+) -> ([Result<SyncReport, ClientError>; 2], bool) {
+    let (moved, struck) = (Cell::new(0), Cell::new(false));
+    let (mut of_guest, mut of_host, mut carried) = (Vec::new(), Vec::new(), Vec::new());
+    for session in 0..MEETING_SESSIONS {
+        let (guest_end, guest_side) = duplex(PIPE_BYTES);
+        let (host_side, host_end) = duplex(PIPE_BYTES);
+        of_guest.push(sent_and_received(guest_end));
+        of_host.push(sent_and_received(host_end));
+        // In the session in the middle the host is the device, which goes up.
+        let (near, far) = if session == 1 { (host_side, guest_side) } else { (guest_side, host_side) };
+        carried.push(carry_both(near, far, if session == harmed { line } else { Line::Good }, (&moved, &struck)));
+    }
+    runtime.block_on(async {
+        let comes = guest.sync_with_over(host.id(), SECRET, of_guest, &Quiet);
+        let listens = host.meet_over(guest.id(), SECRET, of_host, &Quiet);
+        let mut carried = carried.into_iter();
+        let mut next = || carried.next().expect("a line for each session");
+        let (greeting, first, second) = (next(), next(), next());
+        let (came, listened, ..) = tokio::join!(comes, listens, greeting, first, second);
+        quiesce().await;
+        ([came, listened], struck.get())
+    })
+}
+
+fn sent_and_received(end: DuplexStream) -> (WriteHalf<DuplexStream>, ReadHalf<DuplexStream>) {
+    let (receive, send) = split(end);
+    (send, receive)
 }

@@ -9,6 +9,7 @@ pub mod canary;
 mod decide;
 mod entropy;
 pub mod line;
+mod meet;
 pub mod model;
 pub mod schedule;
 mod settle;

@@ -68,6 +68,11 @@ impl Model {
         self.again.extend(ids);
     }
 
+    /// The write that began a record.
+    pub fn beginning_of(&self, record: usize) -> Option<WriteId> {
+        self.writes.iter().find(|(_, write)| write.question.0 == record).map(|(id, _)| *id)
+    }
+
     /// The record that a write is of, by its number in the world.
     pub fn record_of(&self, id: WriteId) -> Option<usize> {
         self.writes.get(&id).map(|write| write.question.0)

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::line::{Harm, Line};
+use super::line::{Harm, Line, MEETING_SESSIONS};
 use crate::corpus::Dice;
 
 /// Phones of a world.
@@ -22,6 +22,8 @@ pub enum Pace {
     Usual,
     /// As usual, and a data manager moves and erases records.
     Decided,
+    /// As decided, and every other day a phone meets another where no server is.
+    Meeting,
     /// 20 interviews and a fault every day; everything is compared every third day.
     Busy,
 }
@@ -30,7 +32,7 @@ impl Pace {
     /// Days of a world, unless one is asked for with others.
     pub fn days(self) -> u64 {
         match self {
-            Self::Usual | Self::Decided => 28,
+            Self::Usual | Self::Decided | Self::Meeting => 28,
             Self::Busy => 6,
         }
     }
@@ -38,7 +40,7 @@ impl Pace {
     /// Days between two moments at which everybody comes home and everything is compared.
     fn days_between_settling(self) -> u64 {
         match self {
-            Self::Usual | Self::Decided => 7,
+            Self::Usual | Self::Decided | Self::Meeting => 7,
             Self::Busy => 3,
         }
     }
@@ -46,7 +48,7 @@ impl Pace {
     /// Most commits before a disk fails.
     fn commits_max(self) -> u64 {
         match self {
-            Self::Usual | Self::Decided => 12,
+            Self::Usual | Self::Decided | Self::Meeting => 12,
             Self::Busy => 40,
         }
     }
@@ -54,7 +56,7 @@ impl Pace {
     /// Interviews of a day.
     fn edits(self, dice: &mut Dice) -> u64 {
         match self {
-            Self::Usual | Self::Decided => USUAL_EDITS[dice.below(USUAL_EDITS.len() as u64) as usize],
+            Self::Usual | Self::Decided | Self::Meeting => USUAL_EDITS[dice.below(USUAL_EDITS.len() as u64) as usize],
             Self::Busy => 20,
         }
     }
@@ -65,7 +67,7 @@ impl Pace {
 
     fn syncs(self, dice: &mut Dice) -> bool {
         match self {
-            Self::Usual | Self::Decided => dice.below(2) == 0,
+            Self::Usual | Self::Decided | Self::Meeting => dice.below(2) == 0,
             Self::Busy => dice.below(5) < 3,
         }
     }
@@ -98,6 +100,13 @@ pub enum Step {
     },
     Sync {
         phone: usize,
+        line: Line,
+    },
+    /// Two phones sync with each other, over a line of this kind in one of a meeting's sessions, counted from 0.
+    Meet {
+        guest: usize,
+        host: usize,
+        session: usize,
         line: Line,
     },
     /// The app is killed.
@@ -163,9 +172,10 @@ pub fn schedule(seed: u64, days: u64, pace: Pace) -> Vec<(usize, Step)> {
     let mut steps = Vec::new();
     // Thrown apart, so that without decisions the rest is the same.
     let mut manager = Dice::new(!seed);
+    let mut chance = Dice::new(seed.rotate_left(32));
     let mut revoked = false;
     for day in 1..=days {
-        if pace == Pace::Decided {
+        if matches!(pace, Pace::Decided | Pace::Meeting) {
             steps.extend(decision(&mut manager));
         }
         for phone in 0..PHONES {
@@ -178,6 +188,9 @@ pub fn schedule(seed: u64, days: u64, pace: Pace) -> Vec<(usize, Step)> {
                 if moment < edits {
                     steps.push(work(&mut dice, phone, day == 1 && moment == 0));
                 }
+            }
+            if pace == Pace::Meeting {
+                steps.extend(meeting(&mut chance, phone));
             }
             if pace.syncs(&mut dice) {
                 steps.push(Step::Sync { phone, line: Line::Good });
@@ -208,6 +221,19 @@ fn decision(dice: &mut Dice) -> Option<Step> {
         5 => Some(Step::Erase { record }),
         _ => None,
     }
+}
+
+/// Every sixth day of a phone it meets another: every other day of a world. Every third line is harmed in one of the meeting's sessions.
+fn meeting(dice: &mut Dice, guest: usize) -> Option<Step> {
+    let (meets, host) = (dice.below(6) == 0, (guest + 1 + dice.below(PHONES as u64 - 1) as usize) % PHONES);
+    let (harmed, session, frame) = (dice.below(6), dice.below(MEETING_SESSIONS as u64) as usize, dice.below(7));
+    let harm = harm(dice);
+    let line = match harmed {
+        0 => Line::Up(harm, frame),
+        1 => Line::Down(harm, frame),
+        _ => Line::Good,
+    };
+    meets.then_some(Step::Meet { guest, host, session, line })
 }
 
 fn harm(dice: &mut Dice) -> Harm {

@@ -18,6 +18,9 @@ pub struct Tally {
     pub edits: u64,
     /// Sessions with the server, those included that a fault ended.
     pub syncs: u64,
+    /// Meetings of two phones, those included that a fault ended.
+    #[serde(default)]
+    pub meetings: u64,
     /// Faults that struck, by kind; those that were ordered and found no occasion are not here.
     pub faults: BTreeMap<String, u64>,
     /// Decisions of a server, by kind.
@@ -46,6 +49,7 @@ impl Tally {
         self.device_days += other.device_days;
         self.edits += other.edits;
         self.syncs += other.syncs;
+        self.meetings += other.meetings;
         for (kind, count) in &other.faults {
             *self.faults.entry(kind.clone()).or_default() += count;
         }
@@ -74,8 +78,8 @@ impl fmt::Display for Tally {
         let told = |kinds: &BTreeMap<String, u64>| {
             kinds.iter().map(|(kind, count)| format!("{kind} {count}")).collect::<Vec<_>>().join(", ")
         };
-        let Self { worlds, device_days, edits, syncs, lost, diverged, .. } = self;
-        write!(f, "{device_days} device-days in {worlds} worlds, {edits} edits, {syncs} syncs, ")?;
+        let Self { worlds, device_days, edits, syncs, meetings, lost, diverged, .. } = self;
+        write!(f, "{device_days} device-days in {worlds} worlds, {edits} edits, {syncs} syncs, {meetings} meetings, ")?;
         write!(f, "{faults} faults ({}), {}, ", told(&self.faults), told(&self.decisions))?;
         write!(f, "{diverged} diverged, {lost} lost")?;
         if self.failed.is_empty() { Ok(()) } else { write!(f, ", failed seeds {:?}", self.failed) }

@@ -55,7 +55,7 @@ pub(super) struct Phone {
     /// Decisions that it knows of.
     pub(super) knows: Known,
     pub(super) held: BTreeSet<WriteId>,
-    unsent: BTreeSet<WriteId>,
+    pub(super) unsent: BTreeSet<WriteId>,
     copy: Option<Copy>,
 }
 
@@ -70,7 +70,7 @@ struct Copy {
 /// The world.
 pub struct World {
     folder: TempDir,
-    runtime: Runtime,
+    pub(super) runtime: Runtime,
     pub(super) canary: Option<Canary>,
     pub(super) phones: Vec<Phone>,
     pub(super) server: Option<Server>,
@@ -180,6 +180,7 @@ impl World {
             Step::Edit { phone, record, question } => self.edit(number, phone, record, question),
             Step::Member { phone, record } => self.member(number, phone, record),
             Step::Sync { phone, line } => drop(self.sync(phone, line)),
+            Step::Meet { guest, host, session, line } => self.meet(guest, host, (session, line)),
             Step::KillPhone { phone } => {
                 self.disarm();
                 self.phones[phone].device = None;
@@ -217,7 +218,7 @@ impl World {
     }
 
     /// A fault that was ordered has ended a process: it begins again on a good disk.
-    fn revive(&mut self) {
+    pub(super) fn revive(&mut self) {
         if disk::is_dead() {
             self.tally.fault(if disk::is_power_cut() { "power cut in a commit" } else { "killed in a commit" });
             self.disarm();
@@ -536,6 +537,14 @@ impl Phone {
             held: BTreeSet::new(),
             unsent: BTreeSet::new(),
             copy: None,
+        }
+    }
+
+    /// What it has of these writes does not count, neither here nor in its copy.
+    pub(super) fn holds_no_more(&mut self, writes: &BTreeSet<WriteId>) {
+        let copied = self.copy.as_mut().map(|copy| &mut copy.held);
+        for held in std::iter::once(&mut self.held).chain(copied) {
+            held.retain(|write| !writes.contains(write));
         }
     }
 }

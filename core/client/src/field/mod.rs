@@ -10,17 +10,18 @@ mod greet;
 mod take;
 pub(crate) mod who;
 
+use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use karwan_proto::ids::DeviceId;
-use karwan_proto::keys::PublicKey;
+use karwan_proto::ids::{CaseloadId, DeviceId};
 use karwan_proto::limits::MAX_ADDRESSES;
 use karwan_proto::log::Cursor;
 use karwan_proto::meeting::Meeting;
 use karwan_proto::session::frame::CaseloadCursor;
 use karwan_proto::session::{Hello, Refusal};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinSet;
 
 use crate::device::{Device, Inner, locked, random};
@@ -106,12 +107,42 @@ impl Device {
         }
         crate::rewrite::settle(inner)?;
         let (connection, endpoint) = reach(inner, &meeting).await?;
-        let outcome = come(inner, &connection, &meeting, listener).await;
+        let outcome = come(inner, &mut Way::Network(&connection), (host, meeting.secret), listener).await;
         let last = if outcome.is_ok() { "done" } else { "given up" };
         connection.close(0u32.into(), last.as_bytes());
         // A peer that does not hear of the end finds out by itself.
         let _ = tokio::time::timeout(CLOSE_TIMEOUT, endpoint.wait_idle()).await;
-        finish(inner, outcome?, host, began)
+        finish(inner, outcome?, (host, Some(Over::Quic)), began)
+    }
+
+    /// As [`Device::sync_with`], over streams that the caller made to a device whose key the caller has proved: a tunnel, or a test without a
+    /// network. Three streams are needed, which the other takes in the same order in [`Device::meet_over`].
+    pub async fn sync_with_over(
+        &self,
+        host: DeviceId,
+        secret: [u8; 16],
+        streams: Vec<(impl AsyncWrite + Send + Unpin + 'static, impl AsyncRead + Send + Unpin + 'static)>,
+        listener: &dyn Listener,
+    ) -> Result<SyncReport, ClientError> {
+        let began = Instant::now();
+        crate::rewrite::settle(&self.inner)?;
+        let report = come(&self.inner, &mut Way::made(streams), (host, secret), listener).await?;
+        finish(&self.inner, report, (host, None), began)
+    }
+
+    /// As [`Listening::meet`], over the same streams, with a device whose key the caller has proved.
+    pub async fn meet_over(
+        &self,
+        guest: DeviceId,
+        secret: [u8; 16],
+        streams: Vec<(impl AsyncWrite + Send + Unpin + 'static, impl AsyncRead + Send + Unpin + 'static)>,
+        listener: &dyn Listener,
+    ) -> Result<SyncReport, ClientError> {
+        let began = Instant::now();
+        crate::rewrite::settle(&self.inner)?;
+        let report = host(&self.inner, &mut Way::made(streams), (guest, secret), listener).await?;
+        let report = report.ok_or(ClientError::OtherDevice(Refusal::SecretUnknown))?;
+        finish(&self.inner, report, (guest, None), began)
     }
 }
 
@@ -143,12 +174,12 @@ impl Listening {
             let began = Instant::now();
             let Ok(Ok(connection)) = tokio::time::timeout(CONNECT_TIMEOUT, incoming).await else { continue };
             let Some(key) = peer_key(&connection) else { continue };
-            match host(&self.inner, &connection, &key, self.meeting.secret, listener).await {
+            match host(&self.inner, &mut Way::Network(&connection), (key.device(), self.meeting.secret), listener).await {
                 Ok(Some(report)) => {
                     // Who came closes, when it has heard everything.
                     let _ = tokio::time::timeout(CLOSE_TIMEOUT, connection.closed()).await;
                     self.meeting.secret = random();
-                    return finish(&self.inner, report, key.device(), began);
+                    return finish(&self.inner, report, (key.device(), Some(Over::Quic)), began);
                 }
                 Ok(None) => tracing::warn!(device = %key.device(), "it does not know what this device shows"),
                 Err(ClientError::Interrupted(reason)) => tracing::warn!(device = %key.device(), reason, "it is gone"),
@@ -212,18 +243,50 @@ async fn attempt(config: quinn::ClientConfig, address: String) -> Result<(quinn:
     }
 }
 
+/// Where a meeting's streams come from, one for each of its sessions.
+enum Way<'a> {
+    Network(&'a quinn::Connection),
+    /// Made by the caller, the first session's first.
+    Made(VecDeque<Stream>),
+}
+
+impl Way<'_> {
+    fn made(streams: Vec<(impl AsyncWrite + Send + Unpin + 'static, impl AsyncRead + Send + Unpin + 'static)>) -> Self {
+        Self::Made(streams.into_iter().map(|(send, receive)| Stream::over(send, receive)).collect())
+    }
+
+    /// A stream for a session in which this device is the device.
+    async fn opened(&mut self) -> Result<Stream, ClientError> {
+        match self {
+            Self::Network(connection) => opened(connection).await,
+            Self::Made(streams) => next_of(streams),
+        }
+    }
+
+    /// A stream for a session in which the other is.
+    async fn accepted(&mut self) -> Result<Stream, ClientError> {
+        match self {
+            Self::Network(connection) => accepted(connection).await,
+            Self::Made(streams) => next_of(streams),
+        }
+    }
+}
+
+fn next_of(streams: &mut VecDeque<Stream>) -> Result<Stream, ClientError> {
+    streams.pop_front().ok_or_else(|| ClientError::Interrupted("there is no further stream".to_owned()))
+}
+
 /// The meeting, for the device that came: greet, take, give.
 async fn come(
     inner: &Arc<Inner>,
-    connection: &quinn::Connection,
-    meeting: &Meeting,
+    way: &mut Way<'_>,
+    (device, secret): (DeviceId, [u8; 16]),
     listener: &dyn Listener,
 ) -> Result<SyncReport, ClientError> {
-    let device = meeting.key.device();
-    let shared = greet::come(inner, device, meeting.secret, opened(connection).await?).await?;
+    let shared = greet::come(inner, device, secret, way.opened().await?).await?;
     let giver = Giver { device, shared: shared.clone() };
-    let (mut report, cursors) = take(inner, listener, giver, accepted(connection).await?).await?;
-    let given = give(inner, listener, Taker { device, shared, cursors }, opened(connection).await?).await?;
+    let (mut report, cursors) = take(inner, listener, giver, way.accepted().await?).await?;
+    let given = give(inner, listener, Taker { device, shared, cursors }, way.opened().await?).await?;
     report.add(given);
     Ok(report)
 }
@@ -231,19 +294,18 @@ async fn come(
 /// The same for the device that listens: is greeted, gives, takes. `None` where the other does not know what this device shows.
 async fn host(
     inner: &Arc<Inner>,
-    connection: &quinn::Connection,
-    guest: &PublicKey,
-    secret: [u8; 16],
+    way: &mut Way<'_>,
+    (guest, secret): (DeviceId, [u8; 16]),
     listener: &dyn Listener,
 ) -> Result<Option<SyncReport>, ClientError> {
-    let taker = match greet::host(inner, guest.device(), secret, accepted(connection).await?).await? {
+    let taker = match greet::host(inner, guest, secret, way.accepted().await?).await? {
         Greeted::Welcome(taker) => taker,
         Greeted::Stranger => return Ok(None),
         Greeted::Refused(refusal) => return Err(ClientError::OtherDevice(refusal)),
     };
     let giver = Giver { device: taker.device, shared: taker.shared.clone() };
-    let mut report = give(inner, listener, taker, opened(connection).await?).await?;
-    let (taken, _) = take(inner, listener, giver, accepted(connection).await?).await?;
+    let mut report = give(inner, listener, taker, way.opened().await?).await?;
+    let (taken, _) = take(inner, listener, giver, way.accepted().await?).await?;
     report.add(taken);
     Ok(Some(report))
 }
@@ -260,7 +322,7 @@ async fn take(
     listener: &dyn Listener,
     giver: Giver,
     stream: Stream,
-) -> Result<(SyncReport, std::collections::BTreeMap<karwan_proto::ids::CaseloadId, Cursor>), ClientError> {
+) -> Result<(SyncReport, BTreeMap<CaseloadId, Cursor>), ClientError> {
     let mut taking = Taking::new(inner, listener, giver)?;
     let outcome = taking.run(stream).await;
     let told = taking.into_report();
@@ -307,11 +369,22 @@ fn hello(inner: &Inner) -> Result<Hello, ClientError> {
 }
 
 /// What is told of a meeting that ended well.
-fn finish(inner: &Inner, mut report: SyncReport, with: DeviceId, began: Instant) -> Result<SyncReport, ClientError> {
+fn finish(
+    inner: &Inner,
+    mut report: SyncReport,
+    (with, over): (DeviceId, Option<Over>),
+    began: Instant,
+) -> Result<SyncReport, ClientError> {
     if report.changes_down > 0 {
         inner.lists.forget();
     }
-    report.over = Some(Over::Quic);
+    report.over = over;
+    {
+        // Only a server can say what of it is known already.
+        let store = locked(&inner.store);
+        let waits = store.rewrite_pending()? || store.begin_again_asked()?;
+        report.kept_back = if waits { store.view()?.all_unsealed()?.len() as u64 } else { 0 };
+    }
     let name = locked(&inner.store).view()?.name("device", with.0)?;
     report.with = Some(name.filter(|name| !name.is_empty()).unwrap_or_else(|| with.to_string()));
     report.ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);

@@ -142,7 +142,7 @@ pub struct SyncReport {
     pub conflicts: u64,
     /// How long it took.
     pub ms: u64,
-    /// What it ran over; `None` for a stream that the caller made.
+    /// What it ran over; `None` for streams that the caller made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub over: Option<Over>,
     /// The device that it was with, by its name where that is known; `None` for a server.
