@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use karwan_proto::DeviceId;
 use tokio::sync::Notify;
@@ -12,6 +12,8 @@ use tokio::sync::Notify;
 pub const CONNECTIONS_PER_DEVICE: usize = 4;
 /// Connections from one address at once: whole towns stand behind one address of a mobile network.
 pub const CONNECTIONS_PER_ADDRESS: usize = 256;
+/// Connections beyond these that are kept for a moment, to tell each when to come back.
+pub const TURNED_AWAY_PER_ADDRESS: usize = 64;
 /// What a device is told whose older connection was closed.
 const SUPERSEDED: u32 = 1;
 
@@ -50,19 +52,49 @@ pub(crate) struct Connections {
 #[derive(Debug, Default)]
 struct Open {
     devices: BTreeMap<DeviceId, VecDeque<Line>>,
-    /// How many there are from each address.
-    addresses: BTreeMap<IpAddr, usize>,
+    addresses: BTreeMap<IpAddr, Here>,
+}
+
+/// How many there are from an address.
+#[derive(Debug, Default)]
+struct Here {
+    held: usize,
+    turned_away: usize,
+}
+
+/// A connection that is being turned away; it counts until this is dropped.
+pub(crate) struct TurnedAway<'c> {
+    connections: &'c Connections,
+    address: IpAddr,
+}
+
+impl Drop for TurnedAway<'_> {
+    fn drop(&mut self) {
+        self.connections.open().count_out(self.address, |from| &mut from.turned_away);
+    }
+}
+
+impl Open {
+    fn count_out(&mut self, address: IpAddr, of: impl FnOnce(&mut Here) -> &mut usize) {
+        if let Some(from) = self.addresses.get_mut(&address) {
+            let count = of(from);
+            *count = count.saturating_sub(1);
+            if from.held == 0 && from.turned_away == 0 {
+                self.addresses.remove(&address);
+            }
+        }
+    }
 }
 
 impl Connections {
     /// Notes a connection; closes the device's oldest where there are too many. False where its address has too many already: it is not noted.
     pub(crate) fn add(&self, device: DeviceId, address: IpAddr, line: Line) -> bool {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.open();
         let from = open.addresses.entry(address).or_default();
-        if *from >= CONNECTIONS_PER_ADDRESS {
+        if from.held >= CONNECTIONS_PER_ADDRESS {
             return false;
         }
-        *from += 1;
+        from.held += 1;
         let own = open.devices.entry(device).or_default();
         own.push_back(line);
         if own.len() > CONNECTIONS_PER_DEVICE
@@ -74,15 +106,25 @@ impl Connections {
         true
     }
 
+    /// A moment for a connection that was not noted, to tell it when to come back; none where many are told already.
+    pub(crate) fn turn_away(&self, address: IpAddr) -> Option<TurnedAway<'_>> {
+        let mut open = self.open();
+        let from = open.addresses.entry(address).or_default();
+        if from.turned_away >= TURNED_AWAY_PER_ADDRESS {
+            return None;
+        }
+        from.turned_away += 1;
+        Some(TurnedAway { connections: self, address })
+    }
+
+    fn open(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// It is over.
     pub(crate) fn remove(&self, device: DeviceId, address: IpAddr, line: &Line) {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(from) = open.addresses.get_mut(&address) {
-            *from = from.saturating_sub(1);
-            if *from == 0 {
-                open.addresses.remove(&address);
-            }
-        }
+        let mut open = self.open();
+        open.count_out(address, |from| &mut from.held);
         if let Some(own) = open.devices.get_mut(&device) {
             own.retain(|known| !known.is(line));
             if own.is_empty() {

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use karwan_client::sync::report::Quiet;
 use karwan_client::sync::tls::{SERVER_NAME, client_config};
-use karwan_client::{Device, EnrolRequest, Folder};
+use karwan_client::{ClientError, Device, EnrolRequest, Folder};
+use karwan_proto::session::Refusal;
 use karwan_proto::wire::write_frame;
 use karwan_proto::{Invitation, Role, SigningKey};
 use karwan_server::connections::{CONNECTIONS_PER_ADDRESS, CONNECTIONS_PER_DEVICE};
@@ -51,16 +52,19 @@ fn stranger() -> quinn::Endpoint {
     quinn::Endpoint::client((Ipv4Addr::LOCALHOST, 0).into()).unwrap()
 }
 
-async fn an_honest_phone_is_served(folder: &Path, invitation: &Invitation) {
-    let request = EnrolRequest {
+fn request_of(folder: &Path, invitation: &Invitation) -> EnrolRequest {
+    EnrolRequest {
         folder: Folder::new(folder.join("phone")),
         key: Arc::new(phone_key(0)),
         clock: GivenClock::at(1_795_428_000_000),
         invitation: invitation.to_text(),
         name: "phone".to_owned(),
         person: None,
-    };
-    let phone = Device::enrol(request).await.unwrap();
+    }
+}
+
+async fn an_honest_phone_is_served(folder: &Path, invitation: &Invitation) {
+    let phone = Device::enrol(request_of(folder, invitation)).await.unwrap();
     assert!(phone.sync(None, &Quiet).await.unwrap().refused.is_empty());
 }
 
@@ -136,6 +140,17 @@ async fn one_address_holds_so_many_connections_however_many_keys_it_has() {
         held.push((connection, opened));
     };
     assert_eq!(crowded.reason.as_ref(), b"too many connections of this address");
+    // An honest phone behind the same address is told when to come back, and served then.
+    let request = request_of(folder.path(), &invitation);
+    match Device::enrol(request).await {
+        Err(ClientError::Refused(Refusal::Busy { retry_after_ms })) => assert!(retry_after_ms > 0),
+        other => panic!("behind a crowded address: {:?}", other.err()),
+    }
+    for (connection, _) in held {
+        connection.close(0u32.into(), b"");
+    }
+    endpoint.wait_idle().await;
+    an_honest_phone_is_served(folder.path(), &invitation).await;
     running.stop().await;
 }
 

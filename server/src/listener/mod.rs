@@ -44,6 +44,8 @@ pub const HELLO_WAIT: Duration = Duration::from_secs(10);
 const SILENT: u32 = 2;
 /// What an address is told that has too many connections.
 const CROWDED: u32 = 3;
+/// How long a device of an address that has too many connections may take until it has heard when to come back.
+const TURN_AWAY_WAIT: Duration = Duration::from_secs(5);
 /// How long a finished session's last bytes may take to reach the device.
 const CLOSE_WAIT: Duration = Duration::from_secs(20);
 
@@ -151,6 +153,9 @@ async fn accept(endpoint: quinn::Endpoint, house: House) {
             let address = network_of(connection.remote_address().ip());
             let line = Line::Quic(connection.clone());
             if !house.connections.add(key.device(), address, line.clone()) {
+                if let Some(_told) = house.connections.turn_away(address) {
+                    tokio::time::timeout(TURN_AWAY_WAIT, Peer::of(&house, key).turn_away(&connection)).await.ok();
+                }
                 connection.close(CROWDED.into(), b"too many connections of this address");
                 return;
             }
@@ -195,6 +200,14 @@ impl Peer {
         }
         // The connection is gone: each finds that out by itself.
         while streams.join_next().await.is_some() {}
+    }
+
+    /// Tells it, on its first stream, when to come back.
+    async fn turn_away(self, connection: &quinn::Connection) {
+        if let Ok((mut send, mut receive)) = connection.accept_bi().await {
+            self.converse(&mut send, &mut receive, true).await;
+            send.stopped().await.ok();
+        }
     }
 
     /// One stream; one that is too much at once is told when to come back.

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::{CLOSE_WAIT, Counted, HANDSHAKE_WAIT, HANDSHAKES_MAX, House, Peer, SESSIONS_MAX, tls};
+use super::{CLOSE_WAIT, Counted, HANDSHAKE_WAIT, HANDSHAKES_MAX, House, Peer, SESSIONS_MAX, TURN_AWAY_WAIT, tls};
 use crate::connections::{Line, network_of};
 use crate::problem::Problem;
 
@@ -54,16 +54,20 @@ async fn serve(house: House, acceptor: TlsAcceptor, stream: TcpStream, from: Soc
     let address = network_of(from.ip());
     let ended = Arc::new(Notify::new());
     let line = Line::Tcp(ended.clone());
-    if !house.connections.add(key.device(), address, line.clone()) {
-        return;
-    }
-    let counted = Counted::one_more(&house.sessions);
     let (mut receive, mut send) = tokio::io::split(stream);
-    let conversation = async {
-        Peer::of(&house, key).converse(&mut send, &mut receive, counted.before >= SESSIONS_MAX).await;
+    let mut converse = async |busy: bool| {
+        Peer::of(&house, key).converse(&mut send, &mut receive, busy).await;
         // Closed with bytes unread, the last of ours would be lost on the way.
         tokio::time::timeout(CLOSE_WAIT, read_rest(&mut receive)).await.ok();
     };
+    if !house.connections.add(key.device(), address, line.clone()) {
+        if let Some(_told) = house.connections.turn_away(address) {
+            tokio::time::timeout(TURN_AWAY_WAIT, converse(true)).await.ok();
+        }
+        return;
+    }
+    let counted = Counted::one_more(&house.sessions);
+    let conversation = converse(counted.before >= SESSIONS_MAX);
     tokio::select! {
         () = conversation => {}
         () = ended.notified() => {}
