@@ -33,6 +33,7 @@ pub const MEASUREMENTS: &[Measurement] = &[
     (&["record_delay_under_upload_rtt"], attachments::record_delay),
     (&["secrets_found"], sessions::secrets),
     (&["ingest_records_per_s", "ingest_rss_mib"], load::measure),
+    (&["postgres_ingest_records_per_s"], load::measure_postgres),
     (&["lossy_upload_over_line", "lossy_upload_bytes_ratio", "lossy_fair_share"], links::measure),
     (&["hostile_inputs", "hostile_escapes"], hostile::mutated),
     (&["kill_cycles", "kill_acknowledged_lost", "kill_during_commit_share"], kills::measure),
@@ -67,6 +68,8 @@ pub enum Gate {
     AtLeast(f64),
     Below(f64),
     Exactly(f64),
+    /// There is none: it is to be said, whatever it is.
+    Said,
 }
 
 impl Gate {
@@ -77,6 +80,7 @@ impl Gate {
             Self::AtLeast(limit) => value >= limit,
             Self::Below(limit) => value < limit,
             Self::Exactly(wanted) => (value - wanted).abs() < f64::EPSILON,
+            Self::Said => value.is_finite(),
         }
     }
 
@@ -87,6 +91,7 @@ impl Gate {
             Self::AtLeast(limit) => format!(">= {limit}"),
             Self::Below(limit) => format!("< {limit}"),
             Self::Exactly(wanted) => format!("{wanted}"),
+            Self::Said => "said".to_owned(),
         }
     }
 }
@@ -164,6 +169,7 @@ mod tests {
         assert!(Gate::AtMost(60.0).holds(60.0) && !Gate::AtMost(60.0).holds(60.1));
         assert!(Gate::Below(600.0).holds(599.0) && !Gate::Below(600.0).holds(600.0));
         assert!(Gate::Exactly(0.0).holds(0.0) && !Gate::Exactly(0.0).holds(1.0));
+        assert!(Gate::Said.holds(0.0) && !Gate::Said.holds(f64::NAN));
         assert!(Gate::AtLeast(0.2).holds(0.2) && !Gate::AtLeast(0.2).holds(0.19));
     }
 }

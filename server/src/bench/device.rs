@@ -24,6 +24,8 @@ use crate::problem::Problem;
 
 /// How long a connection may take to come about.
 const CONNECT_WAIT: Duration = Duration::from_secs(30);
+/// Devices that send from one socket.
+pub(super) const DEVICES_PER_SOCKET: usize = 10;
 /// Bytes read from a stream at a time.
 const READ_BYTES: usize = 64 * 1024;
 
@@ -51,6 +53,7 @@ pub(super) struct Device {
     invitation: Invitation,
     enrolled: bool,
     server: SocketAddr,
+    endpoint: quinn::Endpoint,
     config: quinn::ClientConfig,
     epoch: u64,
     membership: Cursor,
@@ -63,6 +66,21 @@ pub(super) struct Device {
     unjudged: BTreeMap<Hash, u64>,
     /// The newest form that its caseload fills.
     pub(super) form: Option<Hash>,
+}
+
+/// Sockets for so many devices, of which a few share each: a socket's buffers take megabytes. On this machine each socket has an address of its own,
+/// as phones at home do: a server takes a limited number of connections from one.
+pub(super) fn endpoints(devices: usize, server: SocketAddr) -> std::io::Result<Vec<quinn::Endpoint>> {
+    const ADDRESSES: usize = 250;
+    let address = |number: usize| match server.ip() {
+        IpAddr::V4(address) if address.is_loopback() => {
+            let (high, low) = (number / ADDRESSES % ADDRESSES, number % ADDRESSES);
+            (Ipv4Addr::new(127, 1, high as u8 + 1, low as u8 + 1), 0).into()
+        }
+        IpAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+        IpAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+    };
+    (0..devices.div_ceil(DEVICES_PER_SOCKET)).map(|number| quinn::Endpoint::client(address(number))).collect()
 }
 
 /// How a session ended.
@@ -94,7 +112,12 @@ pub(super) struct Session {
 
 impl Device {
     /// One that has not joined.
-    pub(super) fn new(number: usize, invitation: Invitation, server: SocketAddr) -> Result<Self, Problem> {
+    pub(super) fn new(
+        number: usize,
+        invitation: Invitation,
+        server: SocketAddr,
+        endpoint: quinn::Endpoint,
+    ) -> Result<Self, Problem> {
         let key = SigningKey::from_seed(&random());
         let pinned =
             invitation.server_key().map_err(|error| Problem::refused("invitation", error.to_string(), "Give another."))?;
@@ -107,6 +130,7 @@ impl Device {
             incarnation: IncarnationId::from_random(random()),
             enrolled: false,
             server,
+            endpoint,
             config,
             epoch: 0,
             membership: Membership::start(invitation.organisation()),
@@ -183,27 +207,12 @@ impl Device {
     /// One session from the connection to its end, with at most `offers` envelopes.
     pub(super) async fn sync(&mut self, offers: usize) -> (End, Session) {
         let mut told = Session::default();
-        let Ok(endpoint) = quinn::Endpoint::client(self.own_address()) else { return (End::Broken, told) };
-        let connecting = endpoint.connect_with(self.config.clone(), self.server, SERVER_NAME);
+        let connecting = self.endpoint.connect_with(self.config.clone(), self.server, SERVER_NAME);
         let Ok(connecting) = connecting else { return (End::Broken, told) };
         let Ok(Ok(connection)) = tokio::time::timeout(CONNECT_WAIT, connecting).await else { return (End::Broken, told) };
         let end = self.converse(&connection, offers, &mut told).await;
         connection.close(0u32.into(), b"done");
-        endpoint.wait_idle().await;
         (end, told)
-    }
-
-    /// On this machine each has an address of its own, as phones at home do: a server takes a limited number of connections from one.
-    fn own_address(&self) -> SocketAddr {
-        const ADDRESSES: usize = 250;
-        match self.server.ip() {
-            IpAddr::V4(address) if address.is_loopback() => {
-                let (high, low) = (self.number / ADDRESSES % ADDRESSES, self.number % ADDRESSES);
-                (Ipv4Addr::new(127, 1, high as u8 + 1, low as u8 + 1), 0).into()
-            }
-            IpAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
-            IpAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
-        }
     }
 
     fn start(&self) -> DeviceStart {

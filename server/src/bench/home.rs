@@ -49,11 +49,11 @@ impl Home {
         Ok(Self { address, invitations, served: None })
     }
 
-    /// An organisation of teams in a folder that is not there yet, with an invitation for each device, and its server.
-    pub(super) fn make(folder: &Path, devices: usize, team: usize) -> Result<Self, Problem> {
+    /// An organisation of teams in a folder that is not there yet, or in this PostgreSQL, with an invitation for each device, and its server.
+    pub(super) fn make(folder: &Path, devices: usize, team: usize, database: Option<&str>) -> Result<Self, Problem> {
         let ports = Ports::choose()?;
         let address = SocketAddr::from(([127, 0, 0, 1], ports.sync));
-        Organisation::init(folder, "Benchmark")?;
+        Organisation::init_with(folder, "Benchmark", database)?;
         let invitations = {
             let organisation = Organisation::open(folder)?;
             let form = made::form();
@@ -87,6 +87,11 @@ impl Home {
         Some(kib / 1024.0)
     }
 
+    /// Processor time that the server's process has taken so far, of all its threads, in seconds, where it is one of ours and the system tells.
+    pub(super) fn core_s(&self) -> Option<f64> {
+        core_s(&self.served.as_ref()?.server.id()?.to_string())
+    }
+
     /// For how long the oldest entry that is not in the tables waits, in milliseconds, where it can be asked. Waits for the answer.
     pub(super) fn behind_ms(&self) -> Option<f64> {
         let served = self.served.as_ref()?;
@@ -94,4 +99,15 @@ impl Home {
         let oldest_ms = answer.get("oldest_ms").and_then(Value::as_i64);
         Some(oldest_ms.map_or(0.0, |oldest_ms| now_ms().saturating_sub(oldest_ms).max(0) as f64))
     }
+}
+
+/// Processor time that a process has taken so far, by its number or `self`, in seconds.
+pub(super) fn core_s(process: &str) -> Option<f64> {
+    // The unit of /proc, whatever the kernel counts in itself.
+    const TICKS_PER_S: f64 = 100.0;
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // The name before may hold spaces and brackets; user and system time are the twelfth and thirteenth after it.
+    let (_, fields) = stat.rsplit_once(") ")?;
+    let ticks: Option<f64> = fields.split(' ').skip(11).take(2).map(|field| field.parse::<f64>().ok()).sum();
+    Some(ticks? / TICKS_PER_S)
 }

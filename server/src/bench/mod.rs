@@ -24,7 +24,7 @@ use crate::problem::Problem;
 use device::{Device, End, Known, known};
 use home::Home;
 use made::Dice;
-use tally::{Report, Tally};
+use tally::{Core, Report, Tally};
 
 /// Devices that join at the same time: joining is not measured.
 const JOINING: usize = 16;
@@ -36,6 +36,8 @@ const TRIES: u32 = 30;
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// How long the tables may take to catch up at the end before they are no longer waited for.
 const CATCH_UP_WAIT: Duration = Duration::from_mins(2);
+/// How long the last words of connections may take.
+const LEAVE_WAIT: Duration = Duration::from_secs(1);
 /// Most devices.
 const DEVICES_MAX: usize = 20_000;
 
@@ -46,6 +48,8 @@ pub struct Options {
     pub target: String,
     /// For a server: a file with an invitation a line.
     pub invitations: Option<PathBuf>,
+    /// For a folder: the address of the PostgreSQL that the organisation is to be in.
+    pub database: Option<String>,
     /// Devices.
     pub devices: usize,
     /// Records, of all devices together.
@@ -97,10 +101,16 @@ async fn perform(options: &Options) -> Result<Report, Problem> {
     }
     let stopped = AtomicBool::new(false);
     let tally = Arc::new(Mutex::new(Tally::default()));
+    let endpoints = device::endpoints(options.devices, home.address)?;
     let measured = async {
-        let devices = join(&home, options, &stage).await?;
+        let devices = join(&home, options, &endpoints, &stage).await?;
         let devices = prepare(devices, options, &stage).await?;
+        locked(&tally).begin(Core::of(&home));
         come_home(devices, options, &tally, &stage).await;
+        for endpoint in &endpoints {
+            // What says that a connection is over is on its way.
+            tokio::time::timeout(LEAVE_WAIT, endpoint.wait_idle()).await.ok();
+        }
         Ok::<_, Problem>(())
     };
     let watched = watch(&home, &tally, &stopped);
@@ -119,7 +129,8 @@ async fn perform(options: &Options) -> Result<Report, Problem> {
             }
         }
     }
-    Ok(locked(&tally).report(options.devices, options.records, options.team, interrupted))
+    let core = Core::of(&home);
+    Ok(locked(&tally).report(options, core, interrupted))
 }
 
 fn locked(tally: &Mutex<Tally>) -> MutexGuard<'_, Tally> {
@@ -134,7 +145,7 @@ fn at_home(options: &Options) -> Result<Home, Problem> {
             let mend = "Give --invitations FILE with one a line, or a folder that is not there yet instead of an address.";
             Err(Problem::new(Problem::USAGE, "usage", error, mend))
         }
-        None => Home::make(Path::new(&options.target), options.devices, options.team),
+        None => Home::make(Path::new(&options.target), options.devices, options.team, options.database.as_deref()),
     }
 }
 
@@ -142,9 +153,12 @@ fn at_home(options: &Options) -> Result<Home, Problem> {
 type Ready = (Device, Arc<Known>);
 
 /// All devices join, and then hear of each other.
-async fn join(home: &Home, options: &Options, stage: &Stage) -> Result<Vec<Ready>, Problem> {
+async fn join(home: &Home, options: &Options, endpoints: &[quinn::Endpoint], stage: &Stage) -> Result<Vec<Ready>, Problem> {
     let invited = home.invitations.iter().take(options.devices).enumerate();
-    let devices = invited.map(|(number, invitation)| Device::new(number, invitation.clone(), home.address));
+    let sockets = endpoints.iter().flat_map(|endpoint| std::iter::repeat_n(endpoint, device::DEVICES_PER_SOCKET));
+    let devices = invited
+        .zip(sockets)
+        .map(|((number, invitation), endpoint)| Device::new(number, invitation.clone(), home.address, endpoint.clone()));
     let devices = devices.collect::<Result<Vec<_>, _>>()?;
     let joined = rounds(devices, &stage.bar("join", options.devices as u64)).await?;
     let forms: Arc<Mutex<Vec<Arc<Known>>>> = Arc::default();
@@ -255,7 +269,6 @@ async fn prepare(devices: Vec<Ready>, options: &Options, stage: &Stage) -> Resul
 /// The measurement: every device brings what it has.
 async fn come_home(devices: Vec<Device>, options: &Options, tally: &Arc<Mutex<Tally>>, stage: &Stage) {
     let bar = stage.bar("come home", devices.len() as u64);
-    locked(tally).begin();
     let mut homecoming = JoinSet::new();
     for device in devices {
         let (tally, options, bar) = (tally.clone(), options.clone(), bar.clone());

@@ -5,15 +5,33 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use super::Options;
 use super::device::{End, Session};
+use super::home::{Home, core_s};
 
 /// For how long an entry of a log may be in no table: a supervisor does not wait longer.
 const BEHIND_MAX: Duration = Duration::from_secs(5);
+
+/// Processor time that was taken so far, in seconds.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Core {
+    server_s: Option<f64>,
+    devices_s: Option<f64>,
+}
+
+impl Core {
+    /// By the server, where it is ours, and by the devices, which are this process.
+    pub(super) fn of(home: &Home) -> Self {
+        Self { server_s: home.core_s(), devices_s: core_s("self") }
+    }
+}
 
 /// Everything that was seen so far.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     began: Option<Instant>,
+    /// What was taken when it began.
+    core: Core,
     last_judged: Option<Instant>,
     durable: u64,
     judged: u64,
@@ -55,7 +73,7 @@ pub(super) struct Report {
     /// Durable and judged records in a second.
     pub(super) records_per_s: f64,
     /// The same at a pace with which the tables keep up: where they fell behind by more than [`BEHIND_MAX`], what they had taken in is counted,
-    /// that much later. Unknown of a server that is not ours.
+    /// that much later. Unknown of a server that is not ours, and where the benchmark ended before the tables had everything.
     pub(super) kept_up_per_s: Option<f64>,
     /// The most that were judged within one second of the clock.
     pub(super) best_second: u64,
@@ -85,12 +103,17 @@ pub(super) struct Report {
     pub(super) behind_s: Option<f64>,
     /// Most memory of the server's process; unknown of a server that is not ours.
     pub(super) server_mib: Option<f64>,
+    /// Processor time of the server's process meanwhile, until the tables had everything, in seconds; unknown of a server that is not ours.
+    pub(super) server_core_s: Option<f64>,
+    /// The same of the devices.
+    pub(super) devices_core_s: Option<f64>,
 }
 
 impl Tally {
     /// The clock runs.
-    pub(super) fn begin(&mut self) {
+    pub(super) fn begin(&mut self, core: Core) {
         self.began = Some(Instant::now());
+        self.core = core;
     }
 
     /// Counts a session.
@@ -136,25 +159,28 @@ impl Tally {
     }
 
     /// All of it.
-    pub(super) fn report(&self, devices: usize, records: u64, team: usize, interrupted: bool) -> Report {
+    pub(super) fn report(&self, options: &Options, core: Core, interrupted: bool) -> Report {
         let seconds = match (self.began, self.last_judged) {
             (Some(began), Some(last)) => last.saturating_duration_since(began).as_secs_f64(),
             _ => 0.0,
         };
         let records_per_s = if seconds > 0.0 { self.judged as f64 / seconds } else { 0.0 };
         let kept_up_per_s = self.behind_ms.and_then(|behind_ms| {
+            // Where the tables never had everything nobody knows what they keep up with.
+            let caught_up = self.caught_up?;
             if behind_ms <= BEHIND_MAX.as_secs_f64() * 1000.0 {
                 return Some(records_per_s);
             }
-            let tables = self.caught_up?.saturating_duration_since(self.began?).saturating_sub(BEHIND_MAX);
+            let tables = caught_up.saturating_duration_since(self.began?).saturating_sub(BEHIND_MAX);
             Some(self.judged as f64 / tables.as_secs_f64().max(seconds))
         });
         let mut sessions_ms = self.sessions_ms.clone();
         sessions_ms.sort_by(f64::total_cmp);
+        let taken = |now: Option<f64>, before: Option<f64>| Some(now? - before?).filter(|_| self.began.is_some());
         Report {
-            devices,
-            records,
-            team,
+            devices: options.devices,
+            records: options.records,
+            team: options.team,
             interrupted,
             durable: self.durable,
             judged: self.judged,
@@ -176,6 +202,8 @@ impl Tally {
             records_down: self.records_down,
             behind_s: self.behind_ms.map(|behind_ms| behind_ms / 1000.0),
             server_mib: self.peak_mib,
+            server_core_s: taken(core.server_s, self.core.server_s),
+            devices_core_s: taken(core.devices_s, self.core.devices_s),
         }
     }
 }
@@ -190,6 +218,15 @@ impl Report {
     /// The table.
     pub(super) fn text(&self) -> String {
         let unknown = || "unknown: not our process".to_owned();
+        let not_kept_up = || match self.behind_s {
+            Some(_) => "unknown: it ended before they had everything".to_owned(),
+            None => unknown(),
+        };
+        let core = |seconds: Option<f64>| {
+            let per_record =
+                |seconds: f64| format!("{seconds:.1} s, {:.2} ms a record", seconds * 1000.0 / self.judged.max(1) as f64);
+            seconds.map_or_else(unknown, per_record)
+        };
         let each = |bytes: u64, records: u64| {
             if records > 0 { format!("{:.0} B", bytes as f64 / records as f64) } else { "-".to_owned() }
         };
@@ -216,8 +253,10 @@ impl Report {
             ("bytes up", format!("{}, {} a record", self.bytes_up, each(self.bytes_up, self.durable))),
             ("bytes down", format!("{}, with {} records of others", self.bytes_down, self.records_down)),
             ("tables behind", self.behind_s.map_or_else(unknown, |seconds| format!("at most {seconds:.1} s"))),
-            ("tables keep up with", self.kept_up_per_s.map_or_else(unknown, |records| format!("{records:.0} records/s"))),
+            ("tables keep up with", self.kept_up_per_s.map_or_else(not_kept_up, |records| format!("{records:.0} records/s"))),
             ("server's memory", self.server_mib.map_or_else(unknown, |mib| format!("at most {mib:.0} MiB"))),
+            ("server's processor", core(self.server_core_s)),
+            ("devices' processor", core(self.devices_core_s)),
         ];
         let ended = if self.interrupted { "Ended before it was over; so far:\n" } else { "" };
         let lines: Vec<String> = rows.iter().map(|(name, value)| format!("{name:<20} {value}")).collect();

@@ -234,6 +234,9 @@ pub(super) struct BenchArguments {
     /// For an address: a file with an invitation for each device, one a line
     #[arg(long, value_name = "FILE")]
     invitations: Option<PathBuf>,
+    /// For a folder: keep the organisation in this PostgreSQL, where there is none yet: postgres://USER:PASSWORD@HOST/DATABASE
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "invitations")]
+    database: Option<String>,
     /// How many devices share a caseload, where the organisation is made here
     #[arg(long, value_name = "DEVICES", default_value_t = 5)]
     team: u32,
@@ -257,6 +260,7 @@ impl BenchArguments {
         crate::bench::Options {
             target: self.target,
             invitations: self.invitations,
+            database: self.database,
             devices: self.devices as usize,
             records: u64::from(self.records),
             team: self.team as usize,
