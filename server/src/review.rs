@@ -1,6 +1,7 @@
 //! What people decide: each decision is a change in the name of who decided it, written through the same ingest as a device's.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use karwan_form::interview::{Interview, Mode, Refused, ViolationKind};
 use karwan_proto::{CaseloadId, PersonId, RecordId, Role};
@@ -127,7 +128,7 @@ impl Decider<'_> {
         let (caseload, id) = self.record(name)?;
         let (author, stamp) = self.author(caseload)?;
         let mut loaded = self.load(caseload, id)?;
-        let change = loaded.record.review(review, &author, &stamp).map_err(refused)?;
+        let change = Arc::make_mut(&mut loaded.record).review(review, &author, &stamp).map_err(refused)?;
         let sequence = self.host.organisation.write(caseload, self.person, vec![(id, change)])?;
         Ok(json!({"record": id, "sequence": sequence}))
     }
@@ -150,7 +151,7 @@ impl Decider<'_> {
             }
             let (author, stamp) = self.author(caseload)?;
             let review = Review::Assign { to: person, due: due.map(str::to_owned) };
-            let change = self.load(caseload, id)?.record.review(&review, &author, &stamp).map_err(refused)?;
+            let change = Arc::make_mut(&mut self.load(caseload, id)?.record).review(&review, &author, &stamp).map_err(refused)?;
             changes.entry(caseload).or_default().push((id, change));
         }
         let mut sequence = 0;
@@ -210,7 +211,7 @@ impl Decider<'_> {
             Decision::Value(text) if of_record => Decision::Value(checked(&loaded, item, text)?),
             other => other,
         };
-        let change = loaded.record.resolve(item, &decision, self.note, author, stamp).map_err(refused)?;
+        let change = Arc::make_mut(&mut loaded.record).resolve(item, &decision, self.note, author, stamp).map_err(refused)?;
         Ok((id, change))
     }
 

@@ -258,7 +258,11 @@ impl Session {
                 }
             }
             ServerEffect::Evicted { caseload } => self.blocking(move || organisation.note_evicted(device, caseload)).await?,
-            ServerEffect::Settled => self.blocking(move || organisation.note_sync(device)).await?,
+            ServerEffect::Settled => {
+                let ingest = self.ingest.clone();
+                let noted = self.ingest.do_blocking(move || ingest.heard(device)).await.ok_or_else(panicked)?;
+                noted.await.map_err(|_| panicked())??;
+            }
             // Attachments come with a later version: a device that offers one keeps it.
             ServerEffect::BlobOffered { hash, length } => {
                 if self.blocking(move || organisation.wants_file(hash, length)).await? {

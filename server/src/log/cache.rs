@@ -1,45 +1,82 @@
-//! Records that were judged a moment ago, kept loaded: a team that comes home brings many changes of the same records.
+//! What is kept in memory because it is likely to be wanted again: values by name, as much as fits, of which the oldest go first.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
-use karwan_proto::RecordId;
-use karwan_record::Record;
-
-/// Records kept; a loaded record costs 17 to 46 KiB.
-const RECORDS_MAX: usize = 1_000;
-
-/// Loaded records, the oldest dropped first.
-#[derive(Default)]
-pub(crate) struct RecordCache {
-    records: BTreeMap<RecordId, Record>,
-    order: VecDeque<RecordId>,
+/// Values by name, up to a size.
+pub(crate) struct Bounded<K, V> {
+    values: BTreeMap<K, Held<V>>,
+    /// Names by when their values came.
+    order: BTreeMap<u64, K>,
+    next: u64,
+    size: usize,
+    size_max: usize,
 }
 
-impl RecordCache {
-    /// Takes a record out.
-    pub(crate) fn take(&mut self, id: RecordId) -> Option<Record> {
-        self.records.remove(&id)
+struct Held<V> {
+    value: V,
+    size: usize,
+    came: u64,
+}
+
+impl<K: Ord + Copy, V> Bounded<K, V> {
+    /// Nothing yet; sizes come to this at most.
+    pub(crate) fn of(size_max: usize) -> Self {
+        Self { values: BTreeMap::new(), order: BTreeMap::new(), next: 0, size: 0, size_max }
     }
 
-    /// Keeps a record.
-    pub(crate) fn keep(&mut self, record: Record) {
-        let id = record.id();
-        if self.records.insert(id, record).is_none() {
-            self.order.push_back(id);
-        }
-        while self.records.len() > RECORDS_MAX {
-            let Some(oldest) = self.order.pop_front() else { break };
-            self.records.remove(&oldest);
-        }
-        // An entry that was taken out and not put back leaves its place in the order: do not let those pile up.
-        if self.order.len() > RECORDS_MAX * 4 {
-            self.order = self.records.keys().copied().collect();
+    /// Keeps a value in place of the one of this name, as the newest.
+    pub(crate) fn put(&mut self, name: K, value: V, size: usize) {
+        self.take(&name);
+        self.next += 1;
+        self.order.insert(self.next, name);
+        self.values.insert(name, Held { value, size, came: self.next });
+        self.size += size;
+        while self.size > self.size_max
+            && let Some((_, oldest)) = self.order.first_key_value()
+        {
+            let oldest = *oldest;
+            self.take(&oldest);
         }
     }
 
-    /// Forgets everything: what was judged was not committed.
+    /// A value, which stays.
+    pub(crate) fn get(&self, name: &K) -> Option<&V> {
+        self.values.get(name).map(|held| &held.value)
+    }
+
+    /// Takes a value out.
+    pub(crate) fn take(&mut self, name: &K) -> Option<V> {
+        let held = self.values.remove(name)?;
+        self.order.remove(&held.came);
+        self.size -= held.size;
+        Some(held.value)
+    }
+
+    /// What the sizes of all come to.
+    pub(crate) fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Forgets everything.
     pub(crate) fn clear(&mut self) {
-        self.records.clear();
-        self.order.clear();
+        *self = Self::of(self.size_max);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_go_where_sizes_come_to_too_much() {
+        let mut kept = Bounded::of(10);
+        kept.put(1, "one", 4);
+        kept.put(2, "two", 4);
+        kept.put(1, "one again", 4);
+        kept.put(3, "three", 4);
+        assert_eq!((kept.get(&1), kept.get(&2), kept.get(&3)), (Some(&"one again"), None, Some(&"three")));
+        assert_eq!((kept.take(&1), kept.take(&1), kept.size), (Some("one again"), None, 4));
+        kept.put(4, "too large for all", 11);
+        assert_eq!((kept.get(&3), kept.get(&4), kept.size, kept.order.len()), (None, None, 0, 0));
     }
 }

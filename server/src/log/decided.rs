@@ -457,7 +457,7 @@ impl Writer<'_> {
             .query_map([record.0], |row| row.get(0))?
             .collect::<Result<_, _>>()?;
         self.retire(transaction, record, u32::MAX)?;
-        self.records.take(record);
+        self.records.take(&record);
         for caseload in caseloads {
             let entry = LogEntry::Closed { record, extra: Extra::default() };
             append(transaction, CaseloadId(caseload), &entry, None)?;

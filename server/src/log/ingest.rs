@@ -16,7 +16,9 @@ use karwan_proto::{
 use karwan_record::{Record, SourcedChange, gate};
 use tokio::sync::oneshot;
 
+use super::cache::Bounded;
 use super::decided::{Retired, open_in, standing_generation};
+use super::recent::{Begun, Came};
 use super::{accepted, append, head, payload, provenance, recovery, verdict_of};
 use crate::clock::now_ms;
 use crate::database::{Connection, OptionalExtension, Transaction, params};
@@ -28,6 +30,8 @@ use crate::problem::Problem;
 pub const QUEUE_MAX: usize = 1_024;
 /// Envelopes in one transaction at most.
 pub const BATCH_MAX: usize = 256;
+/// Bytes of envelopes with which a transaction is full: what waits longer for the disk makes its devices wait, too.
+const BATCH_BYTES: usize = 256 * 1024;
 
 /// One envelope to be taken in, as a session brought it.
 pub struct Job {
@@ -39,6 +43,22 @@ pub struct Job {
     pub testimony: Option<Testimony>,
     /// Told when it is durable.
     pub answer: oneshot::Sender<Result<Ingested, Problem>>,
+}
+
+/// What waits for the writer.
+enum Work {
+    Envelope(Job),
+    /// A device has heard everything: told when that is noted.
+    Heard(DeviceId, oneshot::Sender<Result<(), Problem>>),
+}
+
+impl Work {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Envelope(job) => job.envelope.len(),
+            Self::Heard(..) => 0,
+        }
+    }
 }
 
 /// An envelope and who brings it.
@@ -59,7 +79,7 @@ pub struct Ingest(Way);
 #[derive(Clone)]
 enum Way {
     /// To a thread of its own.
-    Queue(SyncSender<Job>),
+    Queue(SyncSender<Work>),
     /// Whoever brings an envelope takes it in.
     Here(Arc<Organisation>),
 }
@@ -68,7 +88,10 @@ impl Ingest {
     /// Starts the writer.
     pub fn start(organisation: Arc<Organisation>) -> Self {
         let (queue, jobs) = sync_channel(QUEUE_MAX);
-        std::thread::spawn(move || run(&organisation, &jobs));
+        let writer = std::thread::Builder::new().name("ingest".to_owned());
+        if let Err(error) = writer.spawn(move || run(&organisation, &jobs)) {
+            tracing::error!(%error, "no thread for the writer: nothing is taken in");
+        }
         Self(Way::Queue(queue))
     }
 
@@ -97,41 +120,69 @@ impl Ingest {
         let job = Job { bearer, envelope, testimony, answer };
         match &self.0 {
             // A queue that is gone drops the job, and the receiver says so.
-            Way::Queue(queue) => drop(queue.send(job)),
-            Way::Here(organisation) => take_in(organisation, vec![job]),
+            Way::Queue(queue) => drop(queue.send(Work::Envelope(job))),
+            Way::Here(organisation) => take_in(organisation, vec![Work::Envelope(job)]),
+        }
+        answered
+    }
+
+    /// Queues that a device has heard everything: noted with the envelopes that wait beside it, since each commit waits for the disk.
+    pub(crate) fn heard(&self, device: DeviceId) -> oneshot::Receiver<Result<(), Problem>> {
+        let (answer, answered) = oneshot::channel();
+        let work = Work::Heard(device, answer);
+        match &self.0 {
+            Way::Queue(queue) => drop(queue.send(work)),
+            Way::Here(organisation) => take_in(organisation, vec![work]),
         }
         answered
     }
 }
 
-fn run(organisation: &Arc<Organisation>, jobs: &Receiver<Job>) {
-    while let Ok(first) = jobs.recv() {
+fn run(organisation: &Arc<Organisation>, waiting: &Receiver<Work>) {
+    while let Ok(first) = waiting.recv() {
+        let mut bytes = first.bytes();
         let mut batch = vec![first];
-        while batch.len() < BATCH_MAX {
-            match jobs.try_recv() {
-                Ok(job) => batch.push(job),
-                Err(_) => break,
-            }
+        while batch.len() < BATCH_MAX
+            && bytes < BATCH_BYTES
+            && let Ok(next) = waiting.try_recv()
+        {
+            bytes += next.bytes();
+            batch.push(next);
         }
         take_in(organisation, batch);
+        organisation.wait_for_tables();
     }
 }
 
-fn take_in(organisation: &Organisation, batch: Vec<Job>) {
-    let envelopes: Vec<Brought<'_>> = batch
+fn take_in(organisation: &Organisation, batch: Vec<Work>) {
+    let (mut jobs, mut heard) = (Vec::new(), Vec::new());
+    for work in batch {
+        match work {
+            Work::Envelope(job) => jobs.push(job),
+            Work::Heard(device, answer) => heard.push((device, answer)),
+        }
+    }
+    let envelopes: Vec<Brought<'_>> = jobs
         .iter()
         .map(|job| Brought { bearer: job.bearer, envelope: &job.envelope, testimony: job.testimony.as_ref() })
         .collect();
-    match organisation.take_in(&envelopes) {
+    let devices: Vec<DeviceId> = heard.iter().map(|(device, _)| *device).collect();
+    match organisation.take_in_and_note(&envelopes, &devices) {
         Ok(outcomes) => {
-            for (job, outcome) in batch.into_iter().zip(outcomes) {
+            for (job, outcome) in jobs.into_iter().zip(outcomes) {
                 job.answer.send(Ok(outcome)).ok();
+            }
+            for (_, answer) in heard {
+                answer.send(Ok(())).ok();
             }
         }
         Err(problem) => {
             tracing::error!(code = problem.code, error = problem.error, "ingest failed");
-            for job in batch {
+            for job in jobs {
                 job.answer.send(Err(problem.clone())).ok();
+            }
+            for (_, answer) in heard {
+                answer.send(Err(problem.clone())).ok();
             }
         }
     }
@@ -140,9 +191,15 @@ fn take_in(organisation: &Organisation, batch: Vec<Job>) {
 impl Organisation {
     /// Takes in envelopes in one transaction. When it returns they are durable, judged, and known to whoever waits for the log.
     pub fn take_in(&self, envelopes: &[Brought<'_>]) -> Result<Vec<Ingested>, Problem> {
+        self.take_in_and_note(envelopes, &[])
+    }
+
+    /// As [`Organisation::take_in`], and notes in the same transaction that these devices have heard everything.
+    fn take_in_and_note(&self, envelopes: &[Brought<'_>], heard: &[DeviceId]) -> Result<Vec<Ingested>, Problem> {
         let mut core = self.writing_beside_others()?;
         let logs = logs_of(&core.membership, envelopes);
-        self.take_in_with(&mut core, envelopes, false, Some(&logs), &|_| Ok(()))
+        let note = |transaction: &Transaction<'_>| self.note_syncs(transaction, heard);
+        self.take_in_with(&mut core, envelopes, false, Some(&logs), &note)
     }
 
     /// Judges envelopes that were held while the server recovered; `release` lets them go in the same transaction.
@@ -206,13 +263,21 @@ impl Organisation {
                 records.clear();
             }
         }
-        let mut retired = Retired::default();
+        let (mut retired, mut begun, mut came) = (Retired::default(), Vec::new(), Vec::new());
         let done = acts.iter().try_for_each(|act| self.sign(&transaction, membership, act)).and_then(|()| {
-            let (membership, retired) = (&*membership, &mut retired);
-            work(
-                &mut Writer { organisation: self, core_membership: membership, records, keys, holds, was_held: false, retired },
-                &transaction,
-            )
+            let mut writer = Writer {
+                organisation: self,
+                core_membership: &**membership,
+                records,
+                keys,
+                holds,
+                was_held: false,
+                retired: &mut retired,
+                begun: &mut begun,
+                came: &mut came,
+                new: BTreeSet::new(),
+            };
+            work(&mut writer, &transaction)
         });
         let committed = done.and_then(|done| {
             if db.is_shared() {
@@ -230,6 +295,14 @@ impl Organisation {
                 *membership = before;
             }
         } else {
+            let mut recent = self.recent();
+            if logs.is_none() {
+                // What was decided may be that a record is not to be shown.
+                recent.clear();
+            }
+            recent.put_records(begun);
+            recent.put_envelopes(came);
+            drop(recent);
             // What makes erased changes readable goes after them.
             retired.forget(db, keys)?;
             self.grown.notify_waiters();
@@ -253,13 +326,19 @@ type Changes = (u32, Vec<Vec<u8>>);
 pub(super) struct Writer<'a> {
     pub(super) organisation: &'a Organisation,
     pub(super) core_membership: &'a Membership,
-    pub(super) records: &'a mut super::cache::RecordCache,
+    pub(super) records: &'a mut Bounded<RecordId, Arc<Record>>,
     pub(super) keys: &'a crate::database::Connection,
     /// The server recovers: what comes is held and not judged.
     pub(super) holds: bool,
     /// What comes was held while the server recovered: who brought it was asked then.
     pub(super) was_held: bool,
     pub(super) retired: &'a mut Retired,
+    /// Records that began with what was taken in.
+    begun: &'a mut Vec<Begun>,
+    /// What was taken in.
+    came: &'a mut Vec<Came>,
+    /// Records of the envelope that is taken in of which there is no change yet.
+    new: BTreeSet<RecordId>,
 }
 
 impl Writer<'_> {
@@ -332,7 +411,13 @@ impl Writer<'_> {
             extra: karwan_proto::codec::Extra::default(),
         };
         let sequence = append(transaction, header.caseload, &entry, Some(hash))?;
+        for (record, _) in &accepted {
+            let changes = by_record.get(record).map_or(&[][..], |(_, changes)| changes);
+            self.note_begun(header.caseload, sequence, *record, changes);
+        }
         self.keep(transaction, &envelope, sequence, role)?;
+        self.new.clear();
+        self.came.push(Came { hash, bytes: bytes.into(), changes: header.change_count });
         if testimony.is_some() {
             set_testified(transaction, hash)?;
         }
@@ -356,6 +441,15 @@ impl Writer<'_> {
         Ok(Ingested::Durable { sequence })
     }
 
+    /// Notes a record of which nothing was here before these changes.
+    fn note_begun(&mut self, caseload: CaseloadId, sequence: u64, record: RecordId, changes: &[Vec<u8>]) {
+        let stands_here = self.core_membership.records().caseload(record, caseload) == caseload;
+        if let Some(loaded) = self.records.get(&record).filter(|_| stands_here && self.new.contains(&record)) {
+            let bytes = changes.iter().map(Vec::len).sum();
+            self.begun.push(Begun { caseload, sequence, record: loaded.clone(), bytes });
+        }
+    }
+
     /// Runs one record's changes through the gate; all count or none does.
     pub(super) fn judge(
         &mut self,
@@ -367,8 +461,13 @@ impl Writer<'_> {
         role: Role,
     ) -> Result<Verdict, Problem> {
         let caseload = self.core_membership.records().caseload(id, came_to);
-        let statement = transaction.prepare("SELECT 1 FROM change WHERE record = ?1 AND caseload != ?2 LIMIT 1");
-        if statement.exists(params![id.0, caseload.0])? {
+        // Most records that come are new, and one look says so.
+        let is_here = transaction.prepare("SELECT 1 FROM change WHERE record = ?1 LIMIT 1").exists([id.0])?;
+        let elsewhere = "SELECT 1 FROM change WHERE record = ?1 AND caseload != ?2 LIMIT 1";
+        if !is_here {
+            self.new.insert(id);
+        }
+        if is_here && transaction.prepare(elsewhere).exists(params![id.0, caseload.0])? {
             return Ok(Verdict::Quarantined(Reason::Moved));
         }
         let decided = self.core_membership.records().generation(id);
@@ -378,34 +477,35 @@ impl Writer<'_> {
         }
         // The first of a generation meets none of the one before.
         let begins = generation > standing;
-        let record = match self.records.take(id).filter(|_| !begins) {
+        let record = match self.records.take(&id).filter(|_| !begins) {
             Some(record) => record,
-            None if begins => Record::empty(id),
+            None if begins || !is_here => Arc::new(Record::empty(id)),
             // Keys made in this very transaction are seen by the writer only.
             None => {
-                Record::load(id, accepted(transaction, caseload, id, &|generation, bytes| self.open(id, generation, bytes))?)?
+                let open = |generation, bytes: &[u8]| self.open(id, generation, bytes);
+                Arc::new(Record::load(id, accepted(transaction, caseload, id, &open)?)?)
             }
         };
-        let mut trial = record.clone();
+        let mut trial = (*record).clone();
         let by = provenance(signed, role);
         for bytes in changes {
             let carries = generation > 0 && karwan_record::generation::carried(bytes).is_some();
             if carries && !self.core_membership.is_server_device(signed.header().device) {
-                self.records.keep(record);
+                self.records.put(id, record, 1);
                 return Ok(Verdict::Quarantined(Reason::Author));
             }
             let by = if carries { karwan_record::generation::whose(bytes, by) } else { by };
             let change = SourcedChange { bytes: bytes.clone(), provenance: by };
             if let Err(failure) = gate::admit(&mut trial, change, signed.header().incarnation.0) {
                 tracing::warn!(record = %id, reason = %failure.reason, detail = failure.detail, "not accepted");
-                self.records.keep(record);
+                self.records.put(id, record, 1);
                 return Ok(match failure.reason {
                     Reason::Dependency => Verdict::Waiting(Reason::Dependency),
                     reason => Verdict::Quarantined(reason),
                 });
             }
         }
-        self.records.keep(trial);
+        self.records.put(id, Arc::new(trial), 1);
         Ok(Verdict::Accepted)
     }
 
@@ -534,7 +634,8 @@ impl Writer<'_> {
                 return Ok(());
             }
         };
-        let key = payload::key_for(self.keys, record, generation)?;
+        let is_new = self.new.contains(&record);
+        let key = if is_new { payload::new_key_for } else { payload::key_for }(self.keys, record, generation)?;
         let sealed = payload::close(&key, record, change)?;
         let stands = self.core_membership.records().caseload(record, came_to);
         transaction

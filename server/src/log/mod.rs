@@ -5,6 +5,7 @@ pub(crate) mod cache;
 pub(crate) mod decided;
 pub mod ingest;
 mod payload;
+pub(crate) mod recent;
 pub mod recovery;
 mod sealing;
 
@@ -189,8 +190,11 @@ impl Organisation {
                         Some(_) => opened(&bytes)?,
                         None => None,
                     };
-                    let envelope = match envelope.filter(|_| !is_own || opened.is_some()) {
-                        Some(hash) => self.assemble(&transaction, Hash(hash), caseload, opened)?,
+                    let envelope = match envelope.filter(|_| !is_own || opened.is_some()).map(Hash) {
+                        Some(hash) => match self.as_it_came(&transaction, hash, caseload)?.filter(|_| opened.is_none()) {
+                            Some(came) => Some(came),
+                            None => self.assemble(&transaction, hash, caseload, opened)?,
+                        },
                         None => None,
                     };
                     bytes_total += bytes.len() + envelope.as_ref().map_or(0, Vec::len);
@@ -257,6 +261,14 @@ impl Organisation {
             }
             Ok(found)
         })
+    }
+
+    /// An envelope as it came a moment ago, where all that was in it is still there, in this caseload.
+    fn as_it_came(&self, db: &Connection, hash: Hash, caseload: CaseloadId) -> Result<Option<Vec<u8>>, Problem> {
+        let Some(came) = self.recent().envelope(hash) else { return Ok(None) };
+        let statement = db.prepare("SELECT count(*) FROM change WHERE envelope = ?1 AND caseload = ?2");
+        let changes: i64 = statement.query_row(params![hash.0, caseload.0], |row| row.get(0))?;
+        Ok((changes as usize == came.changes).then(|| came.bytes.to_vec()))
     }
 
     /// An envelope from the parts that are kept, with what a caseload's devices may read of it, and of that one record where one is named.

@@ -23,14 +23,26 @@ fn broken() -> Problem {
 
 /// The key of a generation of a record, made where there is none.
 pub(super) fn key_for(keys: &Connection, record: RecordId, generation: u32) -> Result<[u8; 32], Problem> {
-    let statement = keys.prepare("SELECT key FROM record_key WHERE record = ?1 AND generation = ?2");
-    if let Some(key) = statement.query_row(params![record.0, generation], |row| row.get(0)).optional()? {
+    match kept_key(keys, record, generation)? {
+        Some(key) => Ok(key),
+        None => new_key_for(keys, record, generation),
+    }
+}
+
+/// As [`key_for`], where there hardly is one yet.
+pub(super) fn new_key_for(keys: &Connection, record: RecordId, generation: u32) -> Result<[u8; 32], Problem> {
+    let key: [u8; 32] = random();
+    let text = "INSERT INTO record_key(record, generation, key) VALUES(?1, ?2, ?3) ON CONFLICT DO NOTHING";
+    if keys.prepare(text).execute(params![record.0, generation, key])? == 1 {
         return Ok(key);
     }
-    let key: [u8; 32] = random();
-    keys.prepare("INSERT INTO record_key(record, generation, key) VALUES(?1, ?2, ?3)")
-        .execute(params![record.0, generation, key])?;
-    Ok(key)
+    // Of changes that were not committed, or another server's.
+    kept_key(keys, record, generation)?.ok_or_else(broken)
+}
+
+fn kept_key(keys: &Connection, record: RecordId, generation: u32) -> Result<Option<[u8; 32]>, Problem> {
+    let statement = keys.prepare("SELECT key FROM record_key WHERE record = ?1 AND generation = ?2");
+    Ok(statement.query_row(params![record.0, generation], |row| row.get(0)).optional()?)
 }
 
 /// Forgets the keys of a record's generations below this one.
@@ -81,10 +93,7 @@ impl Organisation {
 
     /// Decrypts a change of a record.
     pub(crate) fn open_payload(&self, record: RecordId, generation: u32, payload: &[u8]) -> Result<Vec<u8>, Problem> {
-        let key: Option<[u8; 32]> = self.read_keys(|keys| {
-            let statement = keys.prepare("SELECT key FROM record_key WHERE record = ?1 AND generation = ?2");
-            Ok(statement.query_row(params![record.0, generation], |row| row.get(0)).optional()?)
-        })?;
+        let key = self.read_keys(|keys| kept_key(keys, record, generation))?;
         open(&key.ok_or_else(broken)?, record, payload)
     }
 

@@ -165,7 +165,7 @@ impl Writer<'_> {
         let text = "SELECT caseload FROM change WHERE record = ?1 LIMIT 1";
         let caseload: Option<[u8; 16]> = transaction.prepare(text).query_row([record.0], |row| row.get(0)).optional()?;
         let Some(caseload) = caseload.map(CaseloadId) else { return Ok(()) };
-        self.records.take(record);
+        self.records.take(&record);
         loop {
             let open = |generation: u32, bytes: &[u8]| self.open(record, generation, bytes);
             let placed = super::placed(transaction, caseload, record, &open)?;

@@ -1,6 +1,7 @@
 //! What devices bring back to a server that has forgotten it, the logs' envelopes apart: membership entries, names, forms and their files.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use karwan_proto::directory::{DirectoryRow, Named};
 use karwan_proto::limits::MAX_NAME_BYTES;
@@ -48,7 +49,7 @@ impl Organisation {
             if !known.insert(signed.hash()) {
                 continue;
             }
-            let mut next = core.membership.clone();
+            let mut next = Membership::clone(&core.membership);
             let entry = match next.apply(signed) {
                 Ok(entry) => entry,
                 Err(error) => {
@@ -66,7 +67,7 @@ impl Organisation {
             transaction.execute("INSERT INTO setting(name, value) VALUES('forgot', ?1) ON CONFLICT DO NOTHING", [[1u8]])?;
             taken_out.extend(follow(&transaction, &entry.act)?);
             transaction.commit()?;
-            core.membership = next;
+            core.membership = Arc::new(next);
             core.records.clear();
             taken += 1;
         }

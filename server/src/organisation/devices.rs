@@ -6,7 +6,7 @@ use karwan_proto::membership::{Act, Cut, Subject};
 use karwan_proto::{CaseloadId, DeviceId, PersonId, Role};
 
 use super::Organisation;
-use crate::database::params;
+use crate::database::{Transaction, params};
 use crate::problem::Problem;
 
 /// One device.
@@ -127,14 +127,13 @@ impl Organisation {
         Ok(())
     }
 
-    /// A device has heard everything.
-    pub(crate) fn note_sync(&self, device: DeviceId) -> Result<(), Problem> {
+    /// Devices have heard everything.
+    pub(crate) fn note_syncs(&self, transaction: &Transaction<'_>, devices: &[DeviceId]) -> Result<(), Problem> {
         let now = self.now_ms();
-        self.writing_beside_others()?.db.execute(
+        let statement = transaction.prepare(
             "INSERT INTO device_state(device, last_sync_ms) VALUES(?1, ?2) \
-                    ON CONFLICT(device) DO UPDATE SET last_sync_ms = excluded.last_sync_ms",
-            params![device.0, now],
-        )?;
-        Ok(())
+             ON CONFLICT(device) DO UPDATE SET last_sync_ms = excluded.last_sync_ms",
+        );
+        devices.iter().try_for_each(|device| Ok(statement.put(params![device.0, now])?))
     }
 }

@@ -1,5 +1,7 @@
 //! The membership log in the database: signed entries in order, each with the chain up to it.
 
+use std::sync::{Arc, PoisonError};
+
 use karwan_proto::membership::{Act, MembershipEntry, SignedEntry};
 use karwan_proto::{Cursor, Hash, Membership, OrganisationId, SigningKey};
 
@@ -24,7 +26,7 @@ pub(crate) fn replay(db: &Connection, id: OrganisationId) -> Result<Membership, 
 /// Signs a decision, takes it in and keeps it.
 fn sign(
     db: &Connection,
-    membership: &mut Membership,
+    membership: &mut Arc<Membership>,
     organisation: OrganisationId,
     act: Act,
     key: &SigningKey,
@@ -38,14 +40,14 @@ fn sign(
         extra: karwan_proto::codec::Extra::default(),
     };
     let signed = SignedEntry::sign(entry, key);
-    let mut next = membership.clone();
+    let mut next = Membership::clone(membership);
     next.apply(&signed)?;
     let cursor = next.cursor();
     db.execute(
         "INSERT INTO membership(position, bytes, chain) VALUES(?1, ?2, ?3)",
         params![cursor.sequence as i64, signed.encode(), cursor.chain.0],
     )?;
-    *membership = next;
+    *membership = Arc::new(next);
     Ok(())
 }
 
@@ -70,13 +72,16 @@ impl Core {
 
 impl Organisation {
     /// A decision of the administrator, in a transaction. Where that fails the caller has the membership before to put back.
-    pub(crate) fn sign(&self, db: &Connection, membership: &mut Membership, act: &Act) -> Result<(), Problem> {
+    pub(crate) fn sign(&self, db: &Connection, membership: &mut Arc<Membership>, act: &Act) -> Result<(), Problem> {
         sign(db, membership, self.id(), act.clone(), &self.administrator_key)
     }
 
-    /// A copy of who may do what.
-    pub fn membership(&self) -> Result<Membership, Problem> {
-        Ok(self.current()?.membership.clone())
+    /// Who may do what.
+    pub fn membership(&self) -> Result<Arc<Membership>, Problem> {
+        if self.databases.are_shared() {
+            return Ok(self.current()?.membership.clone());
+        }
+        Ok(self.told_membership.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
 
     /// Entries after what a device holds: the number of the first, the entries, and whether there are more. A device whose entries are not

@@ -18,30 +18,43 @@ pub(crate) mod writing;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 
 use karwan_form::model::Form;
 use karwan_proto::membership::Act;
-use karwan_proto::{CaseloadId, Hash, IncarnationId, Membership, OrganisationId, PersonId, PublicKey, Role, SigningKey};
+use karwan_proto::{
+    CaseloadId, Hash, IncarnationId, Membership, OrganisationId, PersonId, PublicKey, RecordId, Role, SigningKey,
+};
+use karwan_record::Record;
 use tokio::sync::Notify;
 
 use crate::clock::random;
 use crate::database::place::Place;
 use crate::database::{Connection, OptionalExtension, params, postgres, sqlite};
-use crate::log::cache::RecordCache;
+use crate::log::cache::Bounded;
+use crate::log::recent::Recent;
 use crate::problem::Problem;
 use directory::Named;
 use folder::{Folder, Lock, write_secret};
 use readers::Readers;
 
+/// Judged records that stay loaded at most, of 17 to 46 KiB each.
+const RECORDS_MAX: usize = 1_000;
+
 /// An organisation, opened for writing.
 pub struct Organisation {
     pub(crate) folder: Folder,
     pub(crate) core: Mutex<Core>,
+    /// The membership as it was when the last who wrote was done: who only asks need not wait for who writes.
+    pub(crate) told_membership: Mutex<Arc<Membership>>,
     databases: Databases,
     readers: Readers,
     pub(crate) key_readers: Readers,
     pub(crate) forms: Mutex<BTreeMap<Hash, Arc<Form>>>,
+    /// What was taken in a moment ago, for who reads the logs.
+    pub(crate) recent: Mutex<Recent>,
+    /// Rung when records were taken out of it.
+    pub(crate) recent_taken: Condvar,
     /// Rung when a log has grown.
     pub grown: Notify,
     pub(crate) server_key: SigningKey,
@@ -58,11 +71,12 @@ pub struct Organisation {
 pub(crate) struct Core {
     pub(crate) db: Connection,
     pub(crate) keys: Connection,
-    pub(crate) membership: Membership,
+    pub(crate) membership: Arc<Membership>,
     /// This process's incarnation as a writer, and how many envelopes it sealed by caseload.
     pub(crate) incarnation: IncarnationId,
     pub(crate) sealed: BTreeMap<CaseloadId, (u64, Option<Hash>)>,
-    pub(crate) records: RecordCache,
+    /// Records that were judged a moment ago: a team that comes home brings many changes of the same records.
+    pub(crate) records: Bounded<RecordId, Arc<Record>>,
     /// The server was restored and its recovery is not closed.
     pub(crate) recovering: bool,
     /// Where logs ended when `records` were loaded; kept where other processes write too.
@@ -215,7 +229,8 @@ impl Organisation {
         let keys = databases.keys.open()?;
         let id: [u8; 16] = db.query_row("SELECT value FROM setting WHERE name = 'organisation'", (), |row| row.get(0))?;
         let id = OrganisationId(id);
-        let membership = members::replay(&db, id)?;
+        let membership = Arc::new(members::replay(&db, id)?);
+        let told_membership = Mutex::new(membership.clone());
         let server_key = read_key(&folder, "server.key")?;
         let administrator_key = read_key(&folder, "administrator.key")?;
         // Never read from the database: a copy of it must not go on as the same writer.
@@ -227,7 +242,7 @@ impl Organisation {
             membership,
             incarnation,
             sealed: BTreeMap::new(),
-            records: RecordCache::default(),
+            records: Bounded::of(RECORDS_MAX),
             recovering,
             heads: BTreeMap::new(),
             broken: false,
@@ -236,10 +251,13 @@ impl Organisation {
         let organisation = Self {
             folder,
             core: Mutex::new(core),
+            told_membership,
             databases,
             readers,
             key_readers,
             forms: Mutex::default(),
+            recent: Mutex::default(),
+            recent_taken: Condvar::new(),
             grown: Notify::new(),
             server_key,
             deciding: Mutex::default(),
@@ -252,6 +270,11 @@ impl Organisation {
         organisation.obey_decisions(&mut *organisation.writing()?)?;
         organisation.let_attachments_go()?;
         Ok(organisation)
+    }
+
+    /// Whether other processes write to its databases, too.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.databases.are_shared()
     }
 
     /// The organisation's identifier.

@@ -5,10 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Deref, DerefMut};
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use karwan_proto::membership::SignedEntry;
-use karwan_proto::{CaseloadId, OrganisationId};
+use karwan_proto::{CaseloadId, Membership, OrganisationId};
 
 use super::{Core, Organisation, members};
 use crate::database::{Connection, Sharing, Transaction};
@@ -18,6 +18,7 @@ use crate::problem::Problem;
 /// The writer's place, held until this is dropped.
 pub(crate) struct Writing<'o> {
     core: MutexGuard<'o, Core>,
+    told_membership: &'o Mutex<Arc<Membership>>,
     sharing: Sharing,
 }
 
@@ -37,6 +38,7 @@ impl DerefMut for Writing<'_> {
 
 impl Drop for Writing<'_> {
     fn drop(&mut self) {
+        self.told_membership.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&self.core.membership);
         // A connection that is gone has let others in.
         if let Err(error) = self.core.db.let_others_in(self.sharing)
             && self.core.db.is_usable()
@@ -108,7 +110,7 @@ impl Organisation {
     fn enter(&self, sharing: Sharing) -> Result<Writing<'_>, Problem> {
         let core = self.in_turn()?;
         core.db.keep_others_out(sharing)?;
-        let mut writing = Writing { core, sharing };
+        let mut writing = Writing { core, told_membership: &self.told_membership, sharing };
         writing.refresh(self.id())?;
         Ok(writing)
     }
@@ -147,9 +149,9 @@ impl Core {
         if rows.len() > 0 {
             for row in rows {
                 let bytes: Vec<u8> = row.get(0)?;
-                if self.membership.apply(&SignedEntry::decode(&bytes)?).is_err() {
+                if Arc::make_mut(&mut self.membership).apply(&SignedEntry::decode(&bytes)?).is_err() {
                     // Another log than the one that was read before.
-                    self.membership = members::replay(&self.db, id)?;
+                    self.membership = Arc::new(members::replay(&self.db, id)?);
                     break;
                 }
             }

@@ -11,7 +11,7 @@ mod schema;
 pub(crate) mod search;
 mod tables_postgres;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use karwan_form::model::Form;
@@ -25,8 +25,11 @@ use crate::organisation::folder::Folder;
 use crate::organisation::readers::Readers;
 use crate::problem::Problem;
 
-/// Entries of a log that are read in one transaction.
-const BATCH_ENTRIES: usize = 256;
+/// Entries of a log that are read at a time.
+const BATCH_ENTRIES: usize = 64;
+/// Records that one transaction writes, and as many more as the last entries that were read for it touch: enough that a page of an index is written
+/// once for many records, and few enough that nobody waits long.
+const BATCH_RECORDS: usize = 1_000;
 
 /// The tables and how far they are.
 pub struct Projector {
@@ -75,25 +78,27 @@ impl Projector {
         let (mut entries, mut closed) = (0, false);
         // Up to where the logs are now: this ends also while envelopes keep coming.
         let known = self.read(cursors)?;
-        for (caseload, head) in organisation.heads()? {
-            if known.get(&caseload).is_some_and(|known| *known >= head.sequence) {
-                continue;
-            }
-            loop {
-                let connection = self.writing()?;
-                let from = cursor(&connection, caseload)?;
-                if from.sequence >= head.sequence {
-                    break;
-                }
-                let transaction = connection.transaction()?;
-                let read = self.batch(&transaction, organisation, caseload, from)?;
-                transaction.commit()?;
+        let is_behind = |(log, head): &(CaseloadId, Cursor)| known.get(log).is_none_or(|known| *known < head.sequence);
+        let mut behind: VecDeque<(CaseloadId, Cursor)> = organisation.heads()?.into_iter().filter(is_behind).collect();
+        while !behind.is_empty() {
+            let connection = self.writing()?;
+            let transaction = connection.transaction()?;
+            let mut batch = Batch { transaction: &transaction, projector: self, organisation, fresh: true, index: Index::new() };
+            let mut records = 0;
+            while records < BATCH_RECORDS
+                && let Some((caseload, head)) = behind.front().copied()
+            {
+                let from = cursor(&transaction, caseload)?;
+                let read = if from.sequence < head.sequence { batch.read(caseload, from)? } else { Read::default() };
                 if read.entries == 0 {
-                    break;
+                    behind.pop_front();
                 }
                 entries += read.entries;
+                records += read.records;
                 closed |= read.closed;
             }
+            batch.finish()?;
+            transaction.commit()?;
         }
         if closed {
             self.scrub()?;
@@ -104,12 +109,13 @@ impl Projector {
     /// When the oldest entry came that was not read yet, in milliseconds since 1970; `None` where all were, or none tells when it came.
     pub fn oldest_unread_ms(&self, organisation: &Organisation) -> Result<Option<i64>, Problem> {
         let mut oldest = None;
+        let known = self.read(cursors)?;
         for (caseload, head) in organisation.heads()? {
-            let from = self.read(|connection| cursor(connection, caseload))?;
-            if from.sequence >= head.sequence {
+            let from = known.get(&caseload).copied().unwrap_or(0);
+            if from >= head.sequence {
                 continue;
             }
-            let next = organisation.log_after(caseload, from.sequence, 1)?;
+            let next = organisation.log_after(caseload, from, 1)?;
             let Some((_, LogEntry::Envelope { received_at_ms, .. } | LogEntry::Opened { received_at_ms, .. })) = next.first()
             else {
                 continue;
@@ -127,11 +133,15 @@ impl Projector {
         let mut entries = 0;
         for (caseload, _) in organisation.heads()? {
             loop {
-                let from = cursor(&transaction, caseload)?;
-                match self.batch(&transaction, organisation, caseload, from)?.entries {
-                    0 => break,
-                    read => entries += read,
+                // Read again from the log, whatever is known of it.
+                let mut batch =
+                    Batch { transaction: &transaction, projector: self, organisation, fresh: false, index: Index::new() };
+                let read = batch.read(caseload, cursor(&transaction, caseload)?)?;
+                batch.finish()?;
+                if read.entries == 0 {
+                    break;
                 }
+                entries += read.entries;
             }
         }
         transaction.commit()?;
@@ -179,35 +189,46 @@ impl Projector {
         }
         Ok(Some(known))
     }
+}
 
-    /// Reads entries after a point, and writes what they touch; gives how many there were.
-    fn batch(
-        &self,
-        transaction: &Transaction<'_>,
-        organisation: &Organisation,
-        caseload: CaseloadId,
-        from: Cursor,
-    ) -> Result<Read, Problem> {
-        let entries = organisation.log_after(caseload, from.sequence, BATCH_ENTRIES)?;
+/// What one transaction writes.
+pub(super) struct Batch<'a> {
+    pub(super) transaction: &'a Transaction<'a>,
+    pub(super) projector: &'a Projector,
+    pub(super) organisation: &'a Organisation,
+    /// Takes records that the gate has just loaded as they are.
+    fresh: bool,
+    index: Index,
+}
+
+impl Batch<'_> {
+    /// Reads entries after a point, and writes what they touch; says how many there were.
+    fn read(&mut self, caseload: CaseloadId, from: Cursor) -> Result<Read, Problem> {
+        let transaction = self.transaction;
+        let entries = self.organisation.log_after(caseload, from.sequence, BATCH_ENTRIES)?;
         let Some((to, _)) = entries.last() else { return Ok(Read::default()) };
-        let mut touched: BTreeSet<(CaseloadId, RecordId)> = BTreeSet::new();
-        let records = organisation.records_between(caseload, from.sequence, to.sequence)?;
+        // Of each record the entry that brought it, where nothing else touches it.
+        let mut touched: BTreeMap<(CaseloadId, RecordId), Option<u64>> = BTreeMap::new();
         let mut received: BTreeMap<u64, i64> = BTreeMap::new();
+        let records = self.organisation.records_between(caseload, from.sequence, to.sequence)?;
+        touched.extend(records.iter().map(|(record, newest)| ((caseload, *record), Some(*newest))));
         for (point, entry) in &entries {
             match entry {
                 LogEntry::Opened { record, received_at_ms, .. } => {
-                    touched.insert((caseload, *record));
+                    touched.insert((caseload, *record), None);
                     received.insert(point.sequence, *received_at_ms);
                 }
                 LogEntry::Closed { record, .. } | LogEntry::Generation { record, .. } => {
-                    touched.insert((caseload, *record));
+                    touched.insert((caseload, *record), None);
                 }
                 LogEntry::Verdict { record, decided_at_ms, .. } => {
-                    touched.insert((caseload, *record));
+                    touched.insert((caseload, *record), None);
                     arrived(transaction, caseload, *record, *decided_at_ms)?;
                 }
                 // Records that came before their form.
-                LogEntry::Form { definition, retired: false, .. } => touched.extend(unread(transaction, *definition)?),
+                LogEntry::Form { definition, retired: false, .. } => {
+                    touched.extend(unread(transaction, *definition)?.into_iter().map(|place| (place, None)));
+                }
                 LogEntry::Envelope { received_at_ms, .. } => {
                     received.insert(point.sequence, *received_at_ms);
                 }
@@ -215,10 +236,10 @@ impl Projector {
             }
         }
         for (record, newest) in records {
-            touched.insert((caseload, record));
             arrived(transaction, caseload, record, received.get(&newest).copied().unwrap_or(0))?;
         }
-        rows::put_all(transaction, self, organisation, &touched)?;
+        let count = touched.len();
+        rows::put_all(self, touched)?;
         transaction
             .prepare(
                 "INSERT INTO cursor(caseload, sequence, chain) VALUES(?1, ?2, ?3) \
@@ -226,9 +247,18 @@ impl Projector {
             )
             .put(params![caseload.0, to.sequence as i64, to.chain.0])?;
         let closed = entries.iter().any(|(_, entry)| matches!(entry, LogEntry::Closed { .. } | LogEntry::Generation { .. }));
-        Ok(Read { entries: entries.len() as u64, closed })
+        Ok(Read { entries: entries.len() as u64, records: count, closed })
+    }
+
+    /// Writes what the batch makes of the search index. At its end: each statement that may have to be taken back by itself makes the index write
+    /// out what it holds so far, and hundreds of small pieces are then merged again and again.
+    fn finish(self) -> Result<(), Problem> {
+        self.index.into_iter().try_for_each(|(number, folded)| search::write(self.transaction, number, folded.as_deref()))
     }
 }
+
+/// What the search index is to hold under a row's number; nothing where the row goes.
+type Index = BTreeMap<i64, Option<String>>;
 
 /// The writer's place, held until this is dropped.
 struct Projecting<'p>(MutexGuard<'p, Connection>);
@@ -254,6 +284,7 @@ impl Drop for Projecting<'_> {
 #[derive(Default)]
 struct Read {
     entries: u64,
+    records: usize,
     /// Something was erased, or went elsewhere.
     closed: bool,
 }

@@ -8,7 +8,7 @@ use karwan_proto::{CaseloadId, DeviceId, PersonId, RecordId};
 use karwan_record::{ItemKind, ItemValue, Projection, ReviewItem, place};
 use serde::{Deserialize, Serialize};
 
-use super::rows::{StoredItem, put_item};
+use super::rows::{Before, StoredItem, put_item};
 use crate::database::{OptionalExtension, Transaction, params};
 use crate::problem::Problem;
 
@@ -69,12 +69,16 @@ fn called(projection: &Projection, at: &str, identity: &Identity) -> ItemValue {
 /// Writes who is in a record; gives the records whose pairs may differ now.
 pub(super) fn put(
     transaction: &Transaction<'_>,
+    tables: Before,
     caseload: CaseloadId,
     record: RecordId,
     projection: Option<&Projection>,
 ) -> Result<BTreeSet<(CaseloadId, RecordId)>, Problem> {
     let now = projection.map(People::of).unwrap_or_default();
-    let before = read(transaction, record)?.unwrap_or_default();
+    let before = match tables {
+        Before::Nothing => People::default(),
+        Before::Unknown => read(transaction, record)?.unwrap_or_default(),
+    };
     let mut affected = BTreeSet::new();
     if before == now {
         return Ok(affected);
@@ -98,7 +102,9 @@ pub(super) fn put(
             )
             .put(params![record.0, caseload.0, serde_json::to_string(&now)?])?;
     }
-    transaction.prepare("DELETE FROM link WHERE record = ?1").put([record.0])?;
+    if !old.is_empty() {
+        transaction.prepare("DELETE FROM link WHERE record = ?1").put([record.0])?;
+    }
     let statement =
         transaction.prepare("INSERT INTO link(caseload, key, record, place) VALUES(?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING");
     for registration in &now.registrations {
@@ -111,7 +117,7 @@ pub(super) fn put(
         let count = shared(transaction, caseload, key)?;
         let before = count - new.get(key).unwrap_or(&0) + old.get(key).unwrap_or(&0);
         if (count > SHARED_MAX) != (before > SHARED_MAX) {
-            affected.extend(sharers(transaction, caseload, key)?.into_iter().map(|(record, _)| (caseload, record)));
+            affected.extend(sharers(transaction, caseload, key, i64::MAX)?.into_iter().map(|(record, _)| (caseload, record)));
         }
     }
     Ok(affected)
@@ -129,10 +135,11 @@ pub(super) fn pair(transaction: &Transaction<'_>, caseload: CaseloadId, record: 
     for registration in &people.registrations {
         let own = (record, registration.place.clone());
         for key in &registration.keys {
-            if shared(transaction, caseload, key)? > SHARED_MAX {
+            let sharing = sharers(transaction, caseload, key, SHARED_MAX + 1)?;
+            if sharing.len() as i64 > SHARED_MAX {
                 continue;
             }
-            for other in sharers(transaction, caseload, key)? {
+            for other in sharing {
                 if other != own {
                     let mut both = [own.clone(), other];
                     both.sort();
@@ -199,8 +206,14 @@ fn shared(transaction: &Transaction<'_>, caseload: CaseloadId, key: &str) -> Res
     Ok(statement.query_row(params![caseload.0, key], |row| row.get(0))?)
 }
 
-fn sharers(transaction: &Transaction<'_>, caseload: CaseloadId, key: &str) -> Result<Vec<(RecordId, String)>, Problem> {
-    let statement = transaction.prepare("SELECT record, place FROM link WHERE caseload = ?1 AND key = ?2");
-    let rows = statement.query_map(params![caseload.0, key], |row| Ok((RecordId(row.get(0)?), row.get(1)?)))?;
+/// Registrations that share a key, so many at most.
+fn sharers(
+    transaction: &Transaction<'_>,
+    caseload: CaseloadId,
+    key: &str,
+    limit: i64,
+) -> Result<Vec<(RecordId, String)>, Problem> {
+    let statement = transaction.prepare("SELECT record, place FROM link WHERE caseload = ?1 AND key = ?2 LIMIT ?3");
+    let rows = statement.query_map(params![caseload.0, key, limit], |row| Ok((RecordId(row.get(0)?), row.get(1)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::body::Body;
 use super::people;
-use super::{KnownForm, Projector};
+use super::{Batch, Index, KnownForm, Projector};
 use crate::database::{Connection, OptionalExtension, Transaction, params};
 use crate::log::JudgedRow;
 use crate::organisation::Organisation;
@@ -37,7 +37,7 @@ pub(crate) struct StoredItem {
 
 /// A record as its changes make it.
 pub(crate) struct Loaded {
-    pub record: Record,
+    pub record: Arc<Record>,
     pub known: Option<Arc<KnownForm>>,
     pub projection: Projection,
 }
@@ -53,7 +53,11 @@ pub(crate) fn load(
     if changes.is_empty() {
         return Ok(None);
     }
-    let record = Record::load(id, changes)?;
+    Ok(Some(loaded(projector, organisation, Arc::new(Record::load(id, changes)?))?))
+}
+
+/// Says what a record comes to.
+fn loaded(projector: &Projector, organisation: &Organisation, record: Arc<Record>) -> Result<Loaded, Problem> {
     let known = match record.form().filter(|form| *form != ENTITY_FORM) {
         Some(form) => projector.form(organisation, form)?,
         None => None,
@@ -62,34 +66,42 @@ pub(crate) fn load(
         Some(known) => project_with(&record, Some(&known.form), &known.shape),
         None => project_with(&record, None, &Shape::unknown()),
     };
-    Ok(Some(Loaded { record, known, projection }))
+    Ok(Loaded { record, known, projection })
 }
 
+/// A record that entries touch, and the entry that brought it, where nothing else touches it.
+type Touched = BTreeMap<(CaseloadId, RecordId), Option<u64>>;
+
 /// Writes the rows of these records, of the entities that they write to, and of who was registered twice in them.
-pub(super) fn put_all(
-    transaction: &Transaction<'_>,
-    projector: &Projector,
-    organisation: &Organisation,
-    touched: &BTreeSet<(CaseloadId, RecordId)>,
-) -> Result<(), Problem> {
+pub(super) fn put_all(batch: &mut Batch<'_>, touched: Touched) -> Result<(), Problem> {
+    let Batch { transaction, projector, organisation, .. } = *batch;
+    let index = &mut batch.index;
     let mut entities: BTreeSet<(CaseloadId, String, String)> = BTreeSet::new();
     let mut registered: BTreeSet<(CaseloadId, RecordId)> = BTreeSet::new();
-    let mut index = Index::new();
-    let mut here = BTreeSet::new();
-    for (caseload, id) in touched {
-        let stands = organisation.caseload_of(*id)?.unwrap_or(*caseload);
-        if stands != *caseload {
+    let mut here = BTreeMap::new();
+    for ((caseload, id), brought) in touched {
+        let fresh = if batch.fresh { organisation.recent().take_record(caseload, id, brought) } else { None };
+        if fresh.is_some() {
+            here.insert((caseload, id), fresh);
+            continue;
+        }
+        let stands = organisation.caseload_of(id)?.unwrap_or(caseload);
+        if stands != caseload {
             // It moved: what it was here goes, and its rows are those of where it is.
-            remove_listed(transaction, *caseload, &id.to_string(), &mut index)?;
+            remove_listed(transaction, caseload, &id.to_string(), index)?;
             let items = "DELETE FROM item WHERE caseload = ?1 AND (owner = ?2 OR other = ?2)";
             transaction.prepare(items).put(params![caseload.0, id.to_string()])?;
         }
-        here.insert((stands, *id));
+        here.insert((stands, id), None);
     }
+    organisation.recent_taken.notify_all();
     let has_judged = organisation.has_judged()?;
-    for (caseload, id) in &here {
+    for ((caseload, id), fresh) in &here {
         // What the gate let in may still be something that this version cannot read: it must not stop everything after it.
-        let loaded = catch_unwind(AssertUnwindSafe(|| load(projector, organisation, *caseload, *id)));
+        let loaded = catch_unwind(AssertUnwindSafe(|| match fresh {
+            Some(record) => loaded(projector, organisation, record.clone()).map(Some),
+            None => load(projector, organisation, *caseload, *id),
+        }));
         let loaded = match loaded {
             Ok(Ok(loaded)) => loaded,
             Ok(Err(problem)) if problem.code == "record" => {
@@ -106,34 +118,28 @@ pub(super) fn put_all(
         let judged = if has_judged { organisation.judged(*id)? } else { Vec::new() };
         let quarantined = quarantined(*id, &judged);
         let (items, writes, closed) = if let Some(loaded) = &loaded {
-            put_interview(transaction, *caseload, &owner, loaded, &mut index)?;
+            put_interview(transaction, *caseload, &owner, loaded, index)?;
             let projection = &loaded.projection;
             (projection.items.as_slice(), projection.entity_writes.as_slice(), Some(&projection.closed))
         } else {
-            remove_listed(transaction, *caseload, &owner, &mut index)?;
+            remove_listed(transaction, *caseload, &owner, index)?;
             (&[][..], &[][..], None)
         };
         let open = quarantined.iter().filter(|item| closed.is_none_or(|closed| !closed.contains(&item.id)));
-        put_items(transaction, *caseload, &owner, items.iter().chain(open))?;
-        entities.extend(put_writes(transaction, *caseload, *id, writes)?);
-        registered.extend(people::put(transaction, *caseload, *id, loaded.as_ref().map(|loaded| &loaded.projection))?);
+        // Of a record that begins here no table has anything yet.
+        let before = if fresh.is_some() { Before::Nothing } else { Before::Unknown };
+        put_items(transaction, before, *caseload, &owner, items.iter().chain(open))?;
+        entities.extend(put_writes(transaction, before, *caseload, *id, writes)?);
+        let projection = loaded.as_ref().map(|loaded| &loaded.projection);
+        registered.extend(people::put(transaction, before, *caseload, *id, projection)?);
     }
     for (caseload, list, entity) in &entities {
-        put_entity(transaction, *caseload, list, entity, &mut index)?;
+        put_entity(transaction, *caseload, list, entity, index)?;
     }
     for (caseload, record) in &registered {
         people::pair(transaction, *caseload, *record)?;
     }
-    write_index(transaction, index)
-}
-
-/// What the search index is to hold under a row's number; nothing where the row goes.
-type Index = BTreeMap<i64, Option<String>>;
-
-/// Writes what a batch makes of the search index. At its end: each statement that may have to be taken back by itself makes the index write
-/// out what it holds so far, and hundreds of small pieces are then merged again and again.
-fn write_index(transaction: &Transaction<'_>, index: Index) -> Result<(), Problem> {
-    index.into_iter().try_for_each(|(number, folded)| super::search::write(transaction, number, folded.as_deref()))
+    Ok(())
 }
 
 fn put_interview(
@@ -197,11 +203,11 @@ fn put_entity(
     let writes = writes_to(transaction, caseload, list, entity)?;
     let owner = entities::key(list, entity);
     let Some(origin) = entities::origin(&writes) else {
-        put_items(transaction, caseload, &owner, std::iter::empty())?;
+        put_items(transaction, Before::Unknown, caseload, &owner, std::iter::empty())?;
         return remove_listed(transaction, caseload, &owner, index);
     };
     let state = entities::fold(list, entity, &writes);
-    put_items(transaction, caseload, &owner, state.items.iter())?;
+    put_items(transaction, Before::Unknown, caseload, &owner, state.items.iter())?;
     let values = state.properties.values().flatten().map(|value| value.value.as_str());
     let text = search_text(values.chain([state.label.as_str(), entity]));
     put_listed(
@@ -306,15 +312,25 @@ fn remove_listed(transaction: &Transaction<'_>, caseload: CaseloadId, owner: &st
     Ok(())
 }
 
+/// What tables have of a record before it is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Before {
+    Nothing,
+    Unknown,
+}
+
 /// Replaces the items of a record or entity, duplicates aside.
 fn put_items<'a>(
     transaction: &Transaction<'_>,
+    before: Before,
     caseload: CaseloadId,
     owner: &str,
     items: impl Iterator<Item = &'a ReviewItem>,
 ) -> Result<(), Problem> {
-    let statement = transaction.prepare("DELETE FROM item WHERE caseload = ?1 AND owner = ?2 AND kind != 'duplicate'");
-    statement.put(params![caseload.0, owner])?;
+    if before == Before::Unknown {
+        let statement = transaction.prepare("DELETE FROM item WHERE caseload = ?1 AND owner = ?2 AND kind != 'duplicate'");
+        statement.put(params![caseload.0, owner])?;
+    }
     for item in items {
         put_item(transaction, caseload, owner, None, &StoredItem { item: item.clone(), records: Vec::new() })?;
     }
@@ -343,14 +359,18 @@ pub(super) fn put_item(
 /// Replaces what a record writes to entities; gives those that it wrote to before or writes to now, where anything differs.
 fn put_writes(
     transaction: &Transaction<'_>,
+    before: Before,
     caseload: CaseloadId,
     record: RecordId,
     writes: &[EntityWriteBody],
 ) -> Result<Vec<(CaseloadId, String, String)>, Problem> {
-    let before: Vec<(CaseloadId, String, String, String)> = transaction
-        .prepare("SELECT caseload, list, entity, body FROM entity_write WHERE record = ?1 ORDER BY list, entity")
-        .query_map([record.0], |row| Ok((CaseloadId(row.get(0)?), row.get(1)?, row.get(2)?, row.get(3)?)))?
-        .collect::<Result<_, _>>()?;
+    let before: Vec<(CaseloadId, String, String, String)> = match before {
+        Before::Nothing => Vec::new(),
+        Before::Unknown => transaction
+            .prepare("SELECT caseload, list, entity, body FROM entity_write WHERE record = ?1 ORDER BY list, entity")
+            .query_map([record.0], |row| Ok((CaseloadId(row.get(0)?), row.get(1)?, row.get(2)?, row.get(3)?)))?
+            .collect::<Result<_, _>>()?,
+    };
     let mut now = writes
         .iter()
         .map(|write| Ok((caseload, write.list.clone(), write.id.clone(), serde_json::to_string(write)?)))
@@ -361,7 +381,9 @@ fn put_writes(
     if before == now {
         return Ok(Vec::new());
     }
-    transaction.prepare("DELETE FROM entity_write WHERE record = ?1").put([record.0])?;
+    if !before.is_empty() {
+        transaction.prepare("DELETE FROM entity_write WHERE record = ?1").put([record.0])?;
+    }
     let statement =
         transaction.prepare("INSERT INTO entity_write(caseload, list, entity, record, body) VALUES(?1, ?2, ?3, ?4, ?5)");
     for (caseload, list, entity, body) in &now {
