@@ -63,6 +63,17 @@ pub fn dependencies(bytes: &[u8]) -> Result<Vec<Hash>, RecordError> {
     Ok(change.deps().iter().map(|dep| Hash(dep.0)).collect())
 }
 
+/// Applies changes. Automerge notes each operation for whoever wants to hear what differs; nobody does, and it would be kept, and copied, with the
+/// document.
+pub(crate) fn apply(
+    doc: &mut AutoCommit,
+    changes: impl IntoIterator<Item = Change> + Clone,
+) -> Result<(), automerge::AutomergeError> {
+    let applied = doc.apply_changes(changes);
+    doc.reset_diff_cursor();
+    applied
+}
+
 impl Record {
     /// A record without changes.
     pub fn empty(id: RecordId) -> Self {
@@ -98,7 +109,7 @@ impl Record {
             }
             waiting = still;
         }
-        record.doc.apply_changes(ordered)?;
+        apply(&mut record.doc, ordered)?;
         Ok(record)
     }
 
@@ -227,7 +238,7 @@ impl Record {
         write(&mut then)?;
         let Some(made) = then.commit_with(options) else { return Ok(None) };
         let change = then.get_change_by_hash(&made).ok_or(RecordError::Empty)?;
-        self.doc.apply_changes([change.clone()])?;
+        apply(&mut self.doc, [change.clone()])?;
         self.enter(&change, author.provenance);
         Ok(Some(change.raw_bytes().to_vec()))
     }

@@ -10,7 +10,7 @@ use automerge::{ActorId, AutoCommit, Change, ChangeHash, ExpandedChange, ObjId, 
 use karwan_proto::limits::MAX_CHANGE_BYTES;
 use karwan_proto::{Hash, Reason, Role};
 
-use crate::document::{Record, root};
+use crate::document::{Record, apply, root};
 use crate::place::{MAX_DEPTH, MAX_PATH_BYTES};
 use crate::provenance::SourcedChange;
 
@@ -60,7 +60,7 @@ pub fn admit(record: &mut Record, change: SourcedChange, actor: [u8; 16]) -> Res
     // The trial runs on a copy: a panic half way would leave the document broken.
     let trial = guarded(|| {
         let mut trial = if record.is_empty() { AutoCommit::new() } else { record.doc.clone() };
-        let applied = trial.apply_changes([read.clone()]);
+        let applied = apply(&mut trial, [read.clone()]);
         // Nothing stands on a change that was not there.
         let has = trial.get_heads().contains(&read.hash());
         (applied.is_ok() && has && reads(&trial)).then_some(trial)

@@ -267,7 +267,7 @@ impl Organisation {
         let done = acts.iter().try_for_each(|act| self.sign(&transaction, membership, act)).and_then(|()| {
             let mut writer = Writer {
                 organisation: self,
-                core_membership: &**membership,
+                core_membership: membership,
                 records,
                 keys,
                 holds,
