@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::attachments::{GRACE_MS, Swept};
 use crate::host::Host;
 use crate::listener::Listener;
-use crate::log::ingest::Ingest;
+use crate::log::queue::Ingest;
 use crate::organisation::{Organisation, hex};
 use crate::problem::Problem;
 

@@ -12,7 +12,7 @@ use karwan_client::{Clock, Device, EnrolRequest, Folder, SyncReport};
 use karwan_proto::Role;
 use karwan_server::host::Host;
 use karwan_server::listener;
-use karwan_server::log::ingest::Ingest;
+use karwan_server::log::queue::Ingest;
 use karwan_server::organisation::{self, Organisation};
 use karwan_server::problem::Problem;
 use karwan_server::serve::Running;

@@ -18,7 +18,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::task::JoinSet;
 
 use crate::connections::{Connections, Line, network_of};
-use crate::log::ingest::Ingest;
+use crate::log::queue::Ingest;
 use crate::organisation::Organisation;
 use crate::problem::Problem;
 use crate::quotas::Quotas;

@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 
 use super::{DATABASE_RETRY_MS, HELLO_WAIT, Peer, RETRY_AFTER_MS};
-use crate::log::ingest::Ingest;
+use crate::log::queue::Ingest;
 use crate::organisation::Organisation;
 use crate::pace::Pace;
 use crate::problem::Problem;

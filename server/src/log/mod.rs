@@ -5,6 +5,7 @@ pub(crate) mod cache;
 pub(crate) mod decided;
 pub mod ingest;
 mod payload;
+pub mod queue;
 pub(crate) mod recent;
 pub mod recovery;
 mod sealing;
