@@ -191,6 +191,25 @@ impl<'a> Reader<'a> {
         Ok(self.array(known, known + MAX_EXTRA_ITEMS)? - known)
     }
 
+    /// Opens an array that begins with its kind. `known` tells how many elements this version reads after a kind; gives the kind, and how many come
+    /// after those, for [`Reader::extra`].
+    pub fn kind(&mut self, known: impl FnOnce(u64) -> usize) -> Result<(u64, usize), CodecError> {
+        let after_kind = self.record(1)?;
+        let kind = self.uint()?;
+        let known = known(kind);
+        let (least, came) = (known + 1, after_kind as u64 + 1);
+        let more = after_kind.checked_sub(known).ok_or(CodecError::TooShort { what: self.what, least, came })?;
+        Ok((kind, more))
+    }
+
+    /// The number of the protocol that a frame speaks, which must be this one.
+    pub fn protocol(&mut self, spoken: u64, frame: &'static str) -> Result<(), CodecError> {
+        match self.uint()? {
+            came if came == spoken => Ok(()),
+            came => Err(CodecError::Unknown { what: frame, expected: "protocols", came }),
+        }
+    }
+
     /// An unsigned integer.
     pub fn uint(&mut self) -> Result<u64, CodecError> {
         let start = self.decoder.position();

@@ -220,27 +220,18 @@ impl Wire for TransferFrame {
     }
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
-        let after_kind = reader.record(1)?;
-        let kind = reader.uint()?;
         // How many elements this version reads after the kind.
-        let known = match kind {
+        let known = |kind| match kind {
             FETCH => 4,
             BRING | PIECE | DECLINED => 3,
             CARRY | GO_ON | COMING | REFUSED => 2,
             KEPT | ABSENT => 1,
             _ => 0,
         };
-        let more = after_kind.checked_sub(known).ok_or(CodecError::TooShort {
-            what: reader.what(),
-            least: known + 1,
-            came: after_kind as u64 + 1,
-        })?;
+        let (kind, more) = reader.kind(known)?;
         let frame = match kind {
             CARRY => {
-                let came = reader.uint()?;
-                if came != PROTOCOL {
-                    return Err(CodecError::Unknown { what: "frame Carry", expected: "protocols", came });
-                }
+                reader.protocol(PROTOCOL, "frame Carry")?;
                 Self::Carry { organisation: reader.value()? }
             }
             BRING => {

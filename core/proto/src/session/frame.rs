@@ -596,10 +596,8 @@ impl Wire for Frame {
     }
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
-        let after_kind = reader.record(1)?;
-        let kind = reader.uint()?;
         // How many elements this version reads after the kind.
-        let known = match kind {
+        let known = |kind| match kind {
             HELLO => 8,
             ENTRIES | WELCOME | BLOB_CHUNK => 4,
             ENROL | RECEIPT | DIRECTORY => 3,
@@ -608,17 +606,10 @@ impl Wire for Frame {
             | DEFINITION | MEMBERSHIP_TOLD => 1,
             other => RepairFrame::elements(other).unwrap_or(0),
         };
-        let more = after_kind.checked_sub(known).ok_or(CodecError::TooShort {
-            what: reader.what(),
-            least: known + 1,
-            came: after_kind as u64 + 1,
-        })?;
+        let (kind, more) = reader.kind(known)?;
         let frame = match kind {
             HELLO => {
-                let came = reader.uint()?;
-                if came != PROTOCOL {
-                    return Err(CodecError::Unknown { what: "frame Hello", expected: "protocols", came });
-                }
+                reader.protocol(PROTOCOL, "frame Hello")?;
                 Self::Hello(Hello {
                     organisation: reader.value()?,
                     epoch: reader.uint()?,
@@ -644,10 +635,7 @@ impl Wire for Frame {
             BYE => Self::Bye,
             EVICTED => Self::Evicted { caseload: reader.value()? },
             WELCOME => {
-                let came = reader.uint()?;
-                if came != PROTOCOL {
-                    return Err(CodecError::Unknown { what: "frame Welcome", expected: "protocols", came });
-                }
+                reader.protocol(PROTOCOL, "frame Welcome")?;
                 Self::Welcome(Welcome { epoch: reader.uint()?, clock_ms: reader.int()?, recovering: reader.boolean()? })
             }
             REFUSED => Self::Refused(Refusal::of_numbers(reader.uint()?, reader.uint()?)),
