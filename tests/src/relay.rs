@@ -1,13 +1,14 @@
-//! A line between a device and a server inside this process: it delays, is as slow as it is told, counts, and breaks after so many bytes. It
-//! forwards datagrams as they are and knows nothing of what is in them.
+//! A line between a device and a server inside this process: it delays, is as slow as it is told, counts, breaks after so many bytes, and stops letting
+//! datagrams through. It forwards them as they are and knows nothing of what is in them. TCP beside it goes through as it comes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::net::UdpSocket;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
@@ -48,6 +49,10 @@ struct State {
     /// Devices' sockets that have used the line since it was whole, and those whose line broke.
     known: Mutex<BTreeMap<SocketAddr, Arc<UdpSocket>>>,
     dead: Mutex<BTreeSet<SocketAddr>>,
+    /// Nothing gets through any more.
+    blocked: AtomicBool,
+    /// Bytes of datagrams from devices that went nowhere for that.
+    lost: AtomicU64,
 }
 
 fn held<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -89,6 +94,8 @@ impl Relay {
             cuts: watch::Sender::new(0),
             known: Mutex::default(),
             dead: Mutex::default(),
+            blocked: AtomicBool::new(false),
+            lost: AtomicU64::new(0),
         });
         tokio::spawn(serve(socket, server, line, state.clone()));
         Ok(Self { address, state })
@@ -111,10 +118,53 @@ impl Relay {
         cuts.changed().await.ok();
     }
 
+    /// From now on no datagram gets through, in either direction.
+    pub fn block(&self) {
+        self.state.blocked.store(true, Ordering::Relaxed);
+    }
+
+    /// Bytes of datagrams from devices that went nowhere since.
+    pub fn lost_bytes(&self) -> u64 {
+        self.state.lost.load(Ordering::Relaxed)
+    }
+
+    /// Lets TCP through at the same address; gives the count of the bytes that devices send that way.
+    ///
+    /// # Errors
+    /// Where the port is taken.
+    pub async fn let_tcp_through(&self, server: SocketAddr) -> std::io::Result<Arc<AtomicU64>> {
+        Ok(forward_tcp(TcpListener::bind(self.address).await?, server))
+    }
+
     /// It does not break any more.
     pub fn mend(&self) {
         *held(&self.state.cut_at) = None;
     }
+}
+
+/// Lets connections through to the server; gives the count of the bytes that devices send.
+pub fn forward_tcp(listener: TcpListener, server: SocketAddr) -> Arc<AtomicU64> {
+    let counted = Arc::new(AtomicU64::new(0));
+    let counter = counted.clone();
+    tokio::spawn(async move {
+        while let Ok((device, _)) = listener.accept().await {
+            let counter = counter.clone();
+            tokio::spawn(async move {
+                let Ok(server) = TcpStream::connect(server).await else { return };
+                let (mut from_device, mut to_device) = device.into_split();
+                let (mut from_server, mut to_server) = server.into_split();
+                tokio::spawn(async move { copy(&mut from_server, &mut to_device).await });
+                let mut buffer = vec![0; DATAGRAM_BYTES];
+                while let Ok(length @ 1..) = from_device.read(&mut buffer).await {
+                    counter.fetch_add(length as u64, Ordering::Relaxed);
+                    if to_server.write_all(buffer.get(..length).unwrap_or_default()).await.is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+    });
+    counted
 }
 
 async fn serve(socket: Arc<UdpSocket>, server: SocketAddr, line: Line, state: Arc<State>) {
@@ -123,6 +173,10 @@ async fn serve(socket: Arc<UdpSocket>, server: SocketAddr, line: Line, state: Ar
     loop {
         let Ok((length, device)) = socket.recv_from(&mut buffer).await else { continue };
         if state.is_dead(device) {
+            continue;
+        }
+        if state.blocked.load(Ordering::Relaxed) {
+            state.lost.fetch_add(length as u64, Ordering::Relaxed);
             continue;
         }
         let known = held(&state.known).get(&device).cloned();
@@ -155,7 +209,7 @@ async fn back(
         if state.is_dead(device) {
             return;
         }
-        if state.count(Direction::Down, length) {
+        if !state.blocked.load(Ordering::Relaxed) && state.count(Direction::Down, length) {
             let bytes = buffer.get(..length).unwrap_or_default().to_vec();
             down.send(Datagram { bytes, socket: socket.clone(), to: device }).ok();
         }

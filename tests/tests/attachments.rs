@@ -251,6 +251,54 @@ fn a_paid_network_and_a_day_that_is_used_up_let_large_files_wait() {
 }
 
 #[test]
+fn a_device_lets_go_of_what_is_safe_at_the_server_and_fetches_it_again() {
+    const OLD: usize = 400_000;
+    let world = world();
+    let (first, second) = (world.device("one", "Laila"), world.device("two", "Karim"));
+    let free = |device: &Device, keep: usize| device.json(&["free-space"], &["--keep", &keep.to_string()]);
+    let old = first.fill("person", "name=Qurban\n");
+    attach(&first, &old, "/data/paper", &file(&world, "old.pdf", 1, OLD));
+    let unsent = free(&first, 0);
+    assert_eq!((count(&unsent, "freed"), count(&unsent, "needed")), (0, 1), "{unsent}");
+    first.sync();
+    let kept = free(&first, 0);
+    assert_eq!((count(&kept, "freed"), count(&kept, "not_backed_up")), (0, 1), "it is in no backup: {kept}");
+    // The first backup after it may have been made while the file was on its way.
+    for (number, freed_by_then) in [(1, 0), (2, 1)] {
+        world.org(&["backup"], &[world.path(&format!("backup-{number}")).to_str().unwrap()]).done();
+        let later = first.fill("person", &format!("name=Later {number}\n"));
+        attach(&first, &later, "/data/photo", &file(&world, &format!("later-{number}.gif"), 10 + number, 50_000));
+        first.sync();
+        let before = std::fs::metadata(first.folder.join("device.db")).unwrap().len();
+        let freed = free(&first, 0);
+        assert_eq!(count(&freed, "freed"), freed_by_then, "after backup {number}: {freed}");
+        if freed_by_then == 1 {
+            let after = std::fs::metadata(first.folder.join("device.db")).unwrap().len();
+            assert!(count(&freed, "freed_bytes") >= OLD as u64 && before - after >= OLD as u64, "{before} and {after}: {freed}");
+            assert_eq!(count(&freed, "not_backed_up"), 2, "the later ones stay: {freed}");
+        }
+    }
+    let saved = world.path("saved.pdf");
+    first.run(&["save"], &[&old, "/data/paper", saved.to_str().unwrap()]).done();
+    assert_eq!(std::fs::read(&saved).unwrap(), std::fs::read(world.path("old.pdf")).unwrap());
+
+    // What came from the server is there in any case: the oldest go until the rest is small enough.
+    second.sync();
+    second.run(&["save"], &[&old, "/data/paper", world.path("again.pdf").to_str().unwrap()]).done();
+    assert_eq!(count(&free(&second, OLD * 2), "freed"), 0, "it is small enough");
+    second.run(&["edit"], &[&old, "--set", "/data/name=Qurban Ali", "--draft"]).done();
+    assert_eq!(count(&free(&second, 0), "freed"), 0, "a draft shows it");
+    second.run(&["finalize"], &[&old]).done();
+    assert_eq!(count(&free(&second, 0), "freed"), 0, "its record is not sent");
+    second.sync();
+    let freed = free(&second, 0);
+    assert_eq!((count(&freed, "freed"), count(&freed, "bytes")), (1, 0), "{freed}");
+    assert!(search(decrypted(&second.folder).path(), &needles(&[PLANTED])).is_empty());
+    second.run(&["save"], &[&old, "/data/paper", world.path("once-more.pdf").to_str().unwrap()]).done();
+    assert_eq!(std::fs::read(world.path("once-more.pdf")).unwrap(), std::fs::read(&saved).unwrap());
+}
+
+#[test]
 fn a_photograph_is_made_as_small_as_the_form_asks() {
     let world = world();
     let device = world.device("one", "Laila");

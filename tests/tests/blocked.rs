@@ -9,13 +9,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use karwan_client::sync::report::{Listener, Over, Progress, Quiet};
-use karwan_client::{ClientError, Device, EnrolRequest, Folder, Network};
+use karwan_client::{ClientError, Device, EnrolRequest, Filling, Folder, Network};
 use karwan_proto::{Invitation, Role};
 use karwan_server::organisation::Organisation;
 use karwan_server::serve::Running;
 use karwan_tests::home::{CASELOAD, GivenClock, organisation_in, phone_key};
-use tokio::io::copy_bidirectional;
-use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use karwan_tests::relay::{Direction, Line, Relay, forward_tcp};
+use karwan_tests::workbook::photo_form;
+use tokio::net::{TcpListener, UdpSocket};
 
 async fn serve(folder: &Path, name: &str) -> (Running, Invitation) {
     let org = organisation_in(folder);
@@ -60,14 +61,7 @@ impl Gate {
             }
         };
         let address = tcp.local_addr().unwrap();
-        tokio::spawn(async move {
-            while let Ok((mut device, _)) = tcp.accept().await {
-                tokio::spawn(async move {
-                    let mut server = TcpStream::connect(server).await.unwrap();
-                    copy_bidirectional(&mut device, &mut server).await.ok();
-                });
-            }
-        });
+        forward_tcp(tcp, server);
         let udp_seen = Arc::new(AtomicU64::new(0));
         let seen = udp_seen.clone();
         tokio::spawn(async move {
@@ -126,6 +120,67 @@ async fn a_network_that_changes_under_a_sync_ends_nothing() {
     let report = device.sync(None, &walking).await.unwrap();
     assert_eq!(report.over, Some(Over::Quic));
     assert!(walking.moves.load(Ordering::Relaxed) >= 2, "it moved {} times", walking.moves.load(Ordering::Relaxed));
+    running.stop().await;
+}
+
+/// Bytes of the photograph that is on its way meanwhile.
+const PHOTO_BYTES: usize = 6_000_000;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_goes_on_through_two_other_networks_and_over_tcp_when_udp_stops() {
+    let folder = tempfile::tempdir().unwrap();
+    let (running, invitation) = serve(folder.path(), "A day").await;
+    let organisation = running.host.organisation.clone();
+    organisation.publish("person.xlsx", &photo_form().unwrap(), Vec::new(), CASELOAD).unwrap();
+    let device = phone(folder.path(), &invitation).await;
+    device.sync(None, &Quiet).await.unwrap();
+    let mut photo = vec![0; PHOTO_BYTES];
+    blake3::Hasher::new().update(b"photo").finalize_xof().fill(&mut photo);
+    let path = folder.path().join("photo.gif");
+    std::fs::write(&path, &photo).unwrap();
+    let mut interview = device.start("person", None, device.person().unwrap(), Filling::AtOnce).unwrap();
+    interview.set("/data/name", "Qurban").unwrap();
+    let name = interview.attach("/data/paper", &path).unwrap();
+    interview.finalize().unwrap();
+
+    let server: SocketAddr = running.ready.sync.parse().unwrap();
+    let slow = Line { one_way: Duration::from_millis(20), bytes_per_s: Some(1_500_000), queue: Duration::from_millis(200) };
+    let (line, tcp_bytes) = loop {
+        let line = Relay::to(server, slow).await.unwrap();
+        if let Ok(counted) = line.let_tcp_through(server).await {
+            break (Arc::new(line), counted);
+        }
+    };
+    let day = {
+        let (line, device) = (line.clone(), device.clone());
+        tokio::spawn(async move {
+            for changed_after in [1_000_000, 2_000_000, 3_000_000] {
+                while line.bytes(Direction::Up) < changed_after {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+                if changed_after == 3_000_000 {
+                    line.block();
+                } else {
+                    // From a thread of its own, as a platform tells it.
+                    let device = device.clone();
+                    assert!(tokio::task::spawn_blocking(move || device.network_changed().unwrap()).await.unwrap());
+                }
+            }
+        })
+    };
+    let began = Instant::now();
+    let report = device.sync(Some(&line.address()), &Quiet).await.unwrap();
+    day.await.unwrap();
+    assert_eq!((report.ways.as_slice(), report.network_changes), ([Over::Quic, Over::Tcp].as_slice(), 2), "it says how");
+    assert_eq!((report.over, report.attachments.up, report.envelopes_up), (Some(Over::Tcp), 1, 1), "{report:?}");
+    assert!(device.attachment(&name).unwrap().unwrap().at_server);
+    let (udp, tcp, lost) = (line.bytes(Direction::Up), tcp_bytes.load(Ordering::Relaxed), line.lost_bytes());
+    let size = PHOTO_BYTES as u64;
+    println!("{size} B: {udp} over UDP, {lost} lost there, {tcp} over TCP, {:?}", began.elapsed());
+    assert!(tcp > size / 4, "{tcp} B went over TCP");
+    // What was under way when UDP stopped is sent again, and nothing besides; a twentieth is headers.
+    assert!(udp + tcp < size + size / 20, "{udp} B over UDP and {tcp} B over TCP");
+    assert!(lost < size / 10, "{lost} B went nowhere");
     running.stop().await;
 }
 

@@ -1,11 +1,13 @@
 //! Two devices side by side, with no server: what one made comes home with another, both hear the verdict, and nobody gets what is not theirs.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
+use karwan_tests::command::karwan;
 use karwan_tests::meeting::{Listening, meet};
 use karwan_tests::secrets::{decrypted, needles, search};
-use karwan_tests::workbook::household_form;
+use karwan_tests::workbook::{household_form, photo_form};
 use karwan_tests::world::{CASELOAD, Device, World, values};
 use serde_json::{Value, json};
 
@@ -346,4 +348,87 @@ fn devices_that_do_not_find_each_other_say_what_to_do() {
     let gone = guest.run(&["sync"], &["--with", &text]).refused(UNREACHABLE);
     assert!(gone.stderr.contains("hotspot") && gone.stderr.contains("does not answer"), "{gone:?}");
     guest.run(&["sync"], &["--with", "karwan-meet1:AAAA"]).refused(BAD_INPUT);
+}
+
+#[test]
+fn a_device_that_dies_in_the_middle_of_a_meeting_loses_nothing_and_goes_on_at_the_next() {
+    const RECORDS: usize = 300;
+    let world = world();
+    let (host, guest) = (world.device("host", "Laila"), world.device("guest", "Omid"));
+    let line = |number: usize| {
+        json!({"/data/head_name": format!("Head {number}"), "/data/phone": "0700000001", "/data/adults": "2", "/data/children": "1",
+            "/data/rooms": "4"})
+    };
+    let lines = (0..RECORDS).map(|number| line(number).to_string()).collect::<Vec<_>>().join("\n");
+    host.run_with_input(&["fill"], &["household", "--answers", "-"], &lines).done();
+    guest.run_with_input(&["fill"], &["household", "--answers", "-"], &lines).done();
+    for (round, pause_ms) in [50, 100, 200, 400, 600, 800].into_iter().enumerate() {
+        let listening = Listening::start(&host, &[]);
+        let mut coming = Command::new(karwan())
+            .args(["device", "sync", guest.folder.to_str().unwrap(), "--with", &listening.text])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_millis(pause_ms));
+        if round % 2 == 0 {
+            // Dropped, it is killed; the other finds out by itself.
+            drop(listening);
+            coming.kill().unwrap();
+        } else {
+            coming.kill().unwrap();
+            drop(listening);
+        }
+        coming.wait().unwrap();
+    }
+    meet(&host, &guest);
+    for device in [&host, &guest] {
+        assert_eq!(interviews(device), 2 * RECORDS);
+    }
+    let (again, same) = meet(&guest, &host);
+    assert_eq!((&again["envelopes_up"], &same["envelopes_up"]), (&json!(0), &json!(0)));
+    guest.sync();
+    host.sync();
+    for device in [&host, &guest] {
+        let listed = device.json(&["list"], &["--kind", "interview"]);
+        assert!(listed.as_array().unwrap().iter().all(|row| row["status"] == "sent"), "{listed}");
+    }
+    assert_eq!(world.org_json(&["records"], &["--kind", "interview"]).as_array().unwrap().len(), 2 * RECORDS);
+}
+
+#[test]
+fn a_photograph_comes_home_with_the_device_that_was_met_and_goes_to_nobody_else() {
+    let world = World::new(&[("person.xlsx", photo_form().unwrap())]);
+    world.org(&["caseload", "add"], &[OTHER]).done();
+    let maker = enrolled(&world, "maker", "Laila", &[CASELOAD, OTHER]);
+    let (carrier, stranger) = (world.device("carrier", "Omid"), enrolled(&world, "stranger", "Karim", &[OTHER]));
+    for device in [&maker, &stranger] {
+        device.sync();
+    }
+    let record = maker.fill("person", "name=Qurban\n");
+    let photo = world.path("photo.gif");
+    let content = [PLANTED.as_bytes(), &vec![7; 300_000], PLANTED.as_bytes()].concat();
+    std::fs::write(&photo, &content).unwrap();
+    maker.json(&["attach"], &[&record, "/data/photo", photo.to_str().unwrap()]);
+
+    let (gave, came) = meet(&maker, &stranger);
+    assert_eq!((&gave["attachments_up"], &came["attachments_down"]), (&json!(0), &json!(0)), "{gave} {came}");
+    assert!(search(decrypted(&stranger.folder).path(), &needles(&[PLANTED])).is_empty());
+
+    let (gave, came) = meet(&maker, &carrier);
+    assert_eq!((&gave["attachments_up"], &came["attachments_down"]), (&json!(1), &json!(1)), "{gave} {came}");
+    let (again, same) = meet(&carrier, &maker);
+    assert_eq!((&again["attachment_bytes_up"], &same["attachment_bytes_up"]), (&json!(0), &json!(0)), "{again} {same}");
+    let saved = world.path("saved.gif");
+    carrier.run(&["save"], &[&record, "/data/photo", saved.to_str().unwrap()]).done();
+    assert_eq!(std::fs::read(&saved).unwrap(), content);
+
+    let home = carrier.sync();
+    assert_eq!(home["attachments_up"], 1, "{home}");
+    let maker_home = maker.sync();
+    assert_eq!((&maker_home["attachments_up"], &maker_home["attachment_bytes_up"]), (&json!(1), &json!(0)), "{maker_home}");
+    let third = world.device("third", "Zahra");
+    third.sync();
+    third.run(&["save"], &[&record, "/data/photo", world.path("third.gif").to_str().unwrap()]).done();
+    assert_eq!(std::fs::read(world.path("third.gif")).unwrap(), content);
 }

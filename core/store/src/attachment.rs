@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::io::Read;
 
 use karwan_proto::attachment::{AttachmentName, references_in};
-use karwan_proto::ids::{Hash, RecordId};
+use karwan_proto::ids::{CaseloadId, Hash, RecordId};
 use rusqlite::{OptionalExtension, Row, params};
 
 use crate::error::StoreError;
@@ -77,6 +77,15 @@ impl View<'_> {
              AND NOT EXISTS (SELECT 1 FROM attachment WHERE hash = attachment AND (whole = 1 OR wanted = 1)) ORDER BY attachment",
         )?;
         Ok(statement.query_map([], |row| row.get(0).map(Hash))?.collect::<Result<_, _>>()?)
+    }
+
+    /// Records whose changes speak of an attachment, and where each began to be here.
+    pub fn attachment_uses(&self, hash: Hash) -> Result<Vec<(RecordId, CaseloadId)>, StoreError> {
+        let text = "SELECT record.id, record.caseload FROM attachment_use JOIN record ON record.id = attachment_use.record \
+                    WHERE attachment = ?1 AND in_draft = 0";
+        let mut statement = self.sql.prepare_cached(text)?;
+        let rows = statement.query_map([hash.0], |row| Ok((RecordId(row.get(0)?), CaseloadId(row.get(1)?))))?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 
     /// How many attachments are in no place but this device, as far as it knows.
@@ -223,6 +232,20 @@ impl Batch<'_> {
         Ok(())
     }
 
+    /// Another device is about to give it.
+    pub fn expect_attachment(&self, hash: Hash, length: u64) -> Result<(), StoreError> {
+        let text = "INSERT INTO attachment(hash, length, held) VALUES(?1, ?2, 0) ON CONFLICT(hash) DO UPDATE SET length = ?2";
+        self.transaction.prepare_cached(text)?.execute(params![hash.0, length as i64])?;
+        Ok(())
+    }
+
+    /// All of it came from another device and is what its name says; what the server has is not known by that.
+    pub fn set_attachment_given(&self, hash: Hash) -> Result<(), StoreError> {
+        let text = "UPDATE attachment SET whole = 1, wanted = 0 WHERE hash = ?1";
+        self.transaction.prepare_cached(text)?.execute([hash.0])?;
+        Ok(())
+    }
+
     /// What came is not what its name says: it is fetched anew.
     pub fn restart_attachment(&self, hash: Hash) -> Result<(), StoreError> {
         self.forget_pieces(hash)?;
@@ -233,8 +256,9 @@ impl Batch<'_> {
 
     /// The server has it.
     pub fn set_attachment_kept(&self, hash: Hash, epoch: u64) -> Result<(), StoreError> {
-        let text = "UPDATE attachment SET kept_in = ?2, declined = NULL WHERE hash = ?1";
-        self.transaction.prepare_cached(text)?.execute(params![hash.0, epoch as i64])?;
+        let backups = self.view().backups_heard_of()?;
+        let text = "UPDATE attachment SET kept_in = ?2, kept_backup = ?3, declined = NULL WHERE hash = ?1";
+        self.transaction.prepare_cached(text)?.execute(params![hash.0, epoch as i64, backups as i64])?;
         Ok(())
     }
 
@@ -293,7 +317,7 @@ impl Batch<'_> {
         Ok(())
     }
 
-    fn forget_pieces(&self, hash: Hash) -> Result<(), StoreError> {
+    pub(crate) fn forget_pieces(&self, hash: Hash) -> Result<(), StoreError> {
         self.transaction.prepare_cached("DELETE FROM attachment_piece WHERE attachment = ?1")?.execute([hash.0])?;
         Ok(())
     }

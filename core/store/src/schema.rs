@@ -252,6 +252,11 @@ CREATE INDEX change_provisional ON change(record) WHERE own = 0 AND state < 2;
 -- Whether an envelope's number was used before.
 CREATE INDEX envelope_counter ON envelope(caseload, counter);
 ",
+    "
+-- How many of the server's backups the device had heard of when the server said to have the attachment.
+ALTER TABLE attachment ADD COLUMN kept_backup INTEGER;
+UPDATE attachment SET kept_backup = 0 WHERE kept_in IS NOT NULL;
+",
 ];
 
 /// Newest schema that this program knows.

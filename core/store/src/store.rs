@@ -254,6 +254,11 @@ impl Store {
         Ok(self.reading()?.query_row("SELECT value FROM setting WHERE name = ?1", [name], |row| row.get(0)).optional()?)
     }
 
+    /// The server's epoch, as the device has heard of it last.
+    pub fn epoch(&self) -> Result<u64, StoreError> {
+        Ok(self.setting("epoch")?.and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_be_bytes))
+    }
+
     fn identity_in_database(&self) -> Result<Option<Identity>, StoreError> {
         self.setting("identity")?.map(|bytes| Identity::decode(&bytes)).transpose()
     }

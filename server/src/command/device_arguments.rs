@@ -172,6 +172,18 @@ pub(super) enum DeviceCommand {
         #[arg(long, value_name = "N", default_value_t = 1)]
         tries: u32,
     },
+    /// Let photographs and files go that are safe at the server, the oldest first; karwan device save fetches them again
+    #[command(
+        after_help = "Example:\n  karwan device free-space phone --keep 200000000\n\nStays: what the server has not, what belongs to a draft or to \
+        anything unsent or not accepted, and what was made here until the server was backed up twice since."
+    )]
+    FreeSpace {
+        #[command(flatten)]
+        device: DeviceFolder,
+        /// Let no more go once all together take at most so many bytes
+        #[arg(long, value_name = "BYTES", default_value_t = 0)]
+        keep: u64,
+    },
     /// Show or set how many bytes of attachments a day may carry, both ways together
     #[command(after_help = "Examples:\n  karwan device data-saver phone 5000000\n  karwan device data-saver phone off")]
     DataSaver {

@@ -47,7 +47,11 @@ pub(super) fn records(arguments: RecordsArguments) -> Result<Answer, Problem> {
 
 /// A list of records as a person reads it.
 pub(super) fn records_text(value: &Value, next: &str) -> String {
-    listed(value, &COLUMNS, "records", next)
+    let mut value = value.clone();
+    for row in value.as_array_mut().into_iter().flatten().filter(|row| row["provisional"] == true) {
+        row["status"] = format!("{}, provisional", row["status"].as_str().unwrap_or_default()).into();
+    }
+    listed(&value, &COLUMNS, "records", next)
 }
 
 /// A record as a person reads it.
@@ -55,6 +59,9 @@ pub(super) fn shown(value: &Value) -> String {
     let of = ["form", "list"].iter().find_map(|key| value[*key].as_str()).unwrap_or_default();
     let told = |key: &str| value[key].as_str().unwrap_or_default();
     let mut text = format!("{}\n{} of {of}, {}, {}", isolated(told("title")), told("kind"), told("status"), told("record"));
+    if value["provisional"] == true {
+        text.push_str("\nProvisional: something of it came from another device, and the server has not judged it.");
+    }
     if let Some(note) = value["returned"].as_str() {
         text.push_str(&format!("\nReturned: {}", isolated(note)));
     }

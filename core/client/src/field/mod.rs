@@ -2,9 +2,10 @@
 //! protocol that a server speaks, each giving in turn, and what came is provisional until the server's verdict.
 //!
 //! [`greet`] carries no record: it proves who has come and brings both to the same decisions of the organisation. Then [`give`] and [`take`], first
-//! from who listens, then from who came. [`who`] says who may have what, [`addresses`] where this device may be found.
+//! from who listens, then from who came; and [`files`] in the same order. [`who`] says who may have what, [`addresses`] where this device may be found.
 
 mod addresses;
+mod files;
 mod give;
 mod greet;
 mod take;
@@ -28,7 +29,7 @@ use crate::device::{Device, Inner, locked, random};
 use crate::error::ClientError;
 use crate::sync::dial::{any_address, is_wrong_key};
 use crate::sync::incoming::given::Giver;
-use crate::sync::report::{Listener, Over, Phase, Progress, SyncReport};
+use crate::sync::report::{Carried, Listener, Over, Phase, Progress, SyncReport};
 use crate::sync::tls::{SERVER_NAME, client_config, listening_tls, peer_key, transport};
 use crate::sync::transport::{Sending, Stream};
 use give::{Giving, Taker};
@@ -41,6 +42,8 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 /// How long reaching the other, or its handshake, may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a greeting may take: whoever comes and says nothing keeps others waiting.
+const GREETING_TIMEOUT: Duration = Duration::from_secs(20);
 /// How often who waits looks whether it is still to wait.
 const LOOK_INTERVAL: Duration = Duration::from_millis(200);
 /// How long the last word may take.
@@ -116,7 +119,7 @@ impl Device {
     }
 
     /// As [`Device::sync_with`], over streams that the caller made to a device whose key the caller has proved: a tunnel, or a test without a
-    /// network. Three streams are needed, which the other takes in the same order in [`Device::meet_over`].
+    /// network. Three streams are needed, five where files are to go too, which the other takes in the same order in [`Device::meet_over`].
     pub async fn sync_with_over(
         &self,
         host: DeviceId,
@@ -286,8 +289,16 @@ async fn come(
     let shared = greet::come(inner, device, secret, way.opened().await?).await?;
     let giver = Giver { device, shared: shared.clone() };
     let (mut report, cursors) = take(inner, listener, giver, way.accepted().await?).await?;
-    let given = give(inner, listener, Taker { device, shared, cursors }, way.opened().await?).await?;
+    let given = give(inner, listener, Taker { device, shared: shared.clone(), cursors }, way.opened().await?).await?;
     report.add(given);
+    let (mut taken, mut given) = (Carried::default(), Carried::default());
+    let outcome = async {
+        files::take(inner, listener, &shared, way.accepted().await?, &mut taken).await?;
+        files::give(inner, listener, &shared, way.opened().await?, &mut given).await
+    };
+    after_records(outcome.await)?;
+    report.add_carried(taken);
+    report.add_carried(given);
     Ok(report)
 }
 
@@ -298,16 +309,39 @@ async fn host(
     (guest, secret): (DeviceId, [u8; 16]),
     listener: &dyn Listener,
 ) -> Result<Option<SyncReport>, ClientError> {
-    let taker = match greet::host(inner, guest, secret, way.accepted().await?).await? {
+    let greeting = async { greet::host(inner, guest, secret, way.accepted().await?).await };
+    let greeted = tokio::time::timeout(GREETING_TIMEOUT, greeting).await;
+    let greeted = greeted.map_err(|_| ClientError::Interrupted("it says nothing".to_owned()))??;
+    let taker = match greeted {
         Greeted::Welcome(taker) => taker,
         Greeted::Stranger => return Ok(None),
         Greeted::Refused(refusal) => return Err(ClientError::OtherDevice(refusal)),
     };
-    let giver = Giver { device: taker.device, shared: taker.shared.clone() };
+    let shared = taker.shared.clone();
+    let giver = Giver { device: taker.device, shared: shared.clone() };
     let mut report = give(inner, listener, taker, way.opened().await?).await?;
     let (taken, _) = take(inner, listener, giver, way.accepted().await?).await?;
     report.add(taken);
+    let (mut taken, mut given) = (Carried::default(), Carried::default());
+    let outcome = async {
+        files::give(inner, listener, &shared, way.opened().await?, &mut given).await?;
+        files::take(inner, listener, &shared, way.accepted().await?, &mut taken).await
+    };
+    after_records(outcome.await)?;
+    report.add_carried(taken);
+    report.add_carried(given);
     Ok(Some(report))
+}
+
+/// A line that breaks among the files has taken nothing back: the records are with both, and the files go on at the next meeting or at the server.
+fn after_records(outcome: Result<(), ClientError>) -> Result<(), ClientError> {
+    match outcome {
+        Err(ClientError::Interrupted(reason)) => {
+            tracing::warn!(reason, "the files of the meeting are not through");
+            Ok(())
+        }
+        other => other,
+    }
 }
 
 async fn give(inner: &Arc<Inner>, listener: &dyn Listener, to: Taker, stream: Stream) -> Result<SyncReport, ClientError> {
@@ -378,7 +412,9 @@ fn finish(
     if report.changes_down > 0 {
         inner.lists.forget();
     }
-    report.over = over;
+    if let Some(over) = over {
+        report.goes_over(over);
+    }
     {
         // Only a server can say what of it is known already.
         let store = locked(&inner.store);

@@ -22,6 +22,10 @@ const FILES_MAX: usize = 4_096;
 /// Largest file of a form that is taken, in bytes.
 const FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
+/// Envelopes that one meeting brings at most, and their bytes: what a server takes of one device in a day.
+const ENVELOPES_MAX: u64 = 20_000;
+const ENVELOPE_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+
 /// A session in which this device takes.
 pub(super) struct Taking<'a> {
     inner: &'a Arc<Inner>,
@@ -30,6 +34,8 @@ pub(super) struct Taking<'a> {
     incoming: Incoming<'a>,
     /// Envelopes that came and are not kept yet.
     came: Vec<GivenEnvelope>,
+    /// How many came in all, and their bytes.
+    counted: (u64, u64),
     /// Files that may come: those that forms here name.
     files: BTreeMap<Hash, Vec<u8>>,
     /// Where the giver stands in the logs.
@@ -46,6 +52,7 @@ impl<'a> Taking<'a> {
             giver,
             incoming: Incoming::new(inner)?,
             came: Vec::new(),
+            counted: (0, 0),
             files: BTreeMap::new(),
             cursors: BTreeMap::new(),
             finished: false,
@@ -132,6 +139,11 @@ impl<'a> Taking<'a> {
                 session.lacking(caseload, lacking).map_err(session_error)?;
             }
             ServerEffect::Ingest { number, envelope, testimony, .. } => {
+                self.counted = (self.counted.0 + 1, self.counted.1 + envelope.len() as u64);
+                if self.counted.0 > ENVELOPES_MAX || self.counted.1 > ENVELOPE_BYTES_MAX {
+                    session.refuse(Refusal::TooMuch);
+                    return Ok(());
+                }
                 self.came.push(GivenEnvelope { number, bytes: envelope, testimony });
             }
             ServerEffect::NamesOffered(rows) => {

@@ -134,16 +134,20 @@ impl Target<'_> {
             .await
             .map_err(|_| unreachable(self.address, &format!("nothing came for {} s", CONNECT_TIMEOUT.as_secs())))?
             .map_err(|error| if is_wrong_key(&error) { wrong(self.address) } else { unreachable(self.address, &error) })?;
-        let link = Link::Quic { connection, endpoint };
+        let link = Link::Quic { connection, endpoint, tcp: self.tcp_line()? };
         let stream = link.open().await?;
         Ok((link, stream))
     }
 
     async fn tcp(self) -> Reached {
-        let connector = TlsConnector::from(Arc::new(client_tls(self.device, self.servers)?));
-        let line = Arc::new(TcpLine { connector, socket: self.socket, address: self.address.to_owned() });
+        let line = self.tcp_line()?;
         let stream = line.open().await?;
         Ok((Link::Tcp(line), stream))
+    }
+
+    fn tcp_line(self) -> Result<Arc<TcpLine>, ClientError> {
+        let connector = TlsConnector::from(Arc::new(client_tls(self.device, self.servers)?));
+        Ok(Arc::new(TcpLine { connector, socket: self.socket, address: self.address.to_owned() }))
     }
 }
 

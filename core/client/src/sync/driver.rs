@@ -1,6 +1,6 @@
 //! Does what [`DeviceSession`] says, one effect after the other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use karwan_proto::ids::{CaseloadId, Hash};
@@ -31,6 +31,8 @@ pub(crate) struct Driver<'a> {
     receipts: Vec<Receipt>,
     blobs: BTreeMap<Hash, Vec<u8>>,
     introduced: Vec<Introduction>,
+    /// Caseloads that the device had before this session.
+    known: BTreeSet<CaseloadId>,
     report: SyncReport,
     phase: Phase,
     /// The server recovers and waits for what it has forgotten.
@@ -48,6 +50,7 @@ impl<'a> Driver<'a> {
             receipts: Vec::new(),
             blobs: BTreeMap::new(),
             introduced: Vec::new(),
+            known: BTreeSet::new(),
             report: SyncReport::default(),
             phase: Phase::Sending,
             brings_back: false,
@@ -107,6 +110,7 @@ impl<'a> Driver<'a> {
         let identity = store.identity()?;
         let view = store.view()?;
         let caseloads = view.caseloads()?;
+        self.known = caseloads.iter().filter(|state| state.sequence > 0).map(|state| state.caseload).collect();
         let caseloads = caseloads
             .into_iter()
             .map(|state| CaseloadCursor {
@@ -230,11 +234,18 @@ impl<'a> Driver<'a> {
             let mut store = locked(&self.inner.store);
             let introduced = std::mem::take(&mut self.introduced);
             let recovering = self.report.recovering;
+            let (known, mut new_backup) = (&self.known, false);
             store.write(|batch| {
                 for head in heads {
-                    if batch.view().caseload(head.caseload)?.is_some_and(|state| state.backed_up != head.backed_up) {
+                    let Some(state) = batch.view().caseload(head.caseload)? else { continue };
+                    if state.backed_up != head.backed_up {
                         batch.set_backed_up(head.caseload, head.backed_up)?;
                     }
+                    // Of a caseload that is new here it may be an old one.
+                    new_backup |= state.backed_up < head.backed_up && known.contains(&head.caseload);
+                }
+                if new_backup {
+                    batch.note_backup()?;
                 }
                 if recovering {
                     // It may be lost once more before its log says anything.

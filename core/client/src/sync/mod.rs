@@ -2,9 +2,10 @@
 //!
 //! Attachments follow on a stream of their own, so that no record waits for one.
 //!
-//! [`dial`] reaches the server, [`transport`] has the streams, [`driver`] does what the protocol's state machine says, [`outgoing`] seals and offers,
+//! [`dial`] reaches the server, [`blocked`] notices that QUIC does not any more, [`transport`] has the streams, [`driver`] does what the protocol's state machine says, [`outgoing`] seals and offers,
 //! [`incoming`] takes in, [`transfer`] carries attachments, [`report`] is what the caller is told.
 
+mod blocked;
 pub(crate) mod dial;
 mod driver;
 pub(crate) mod incoming;
@@ -18,6 +19,7 @@ mod transfer;
 pub(crate) mod transport;
 mod verdict;
 
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use karwan_link::Backoff;
@@ -36,7 +38,7 @@ use networks::{Networks, Place};
 use report::{Listener, Phase, Progress, SyncReport};
 use tokio::io::{AsyncRead, AsyncWrite};
 use transfer::Transfer;
-use transport::{Connection, Link, Stream};
+use transport::{Connection, Link, Stream, UnderWay};
 
 /// The setting under which networks are kept.
 const NETWORKS: &str = "networks";
@@ -57,27 +59,7 @@ impl Device {
         network: Network,
         listener: &dyn Listener,
     ) -> Result<SyncReport, ClientError> {
-        let began = Instant::now();
-        let (addresses, servers) = self.inner.where_to(with)?;
-        if !listener.progress(&Progress::at(Phase::Connecting)) {
-            return Err(ClientError::Cancelled);
-        }
-        let connection = dial::connect(&self.inner.key, &servers, &addresses, &self.inner.networks()?).await?;
-        let (link, place) = (connection.link.clone(), connection.place);
-        let noted = Noted::of(&self.inner, &link);
-        let outcome = self.sync_on(connection, network, listener).await;
-        drop(noted);
-        if outcome.is_ok()
-            && let Some(place) = place
-        {
-            self.inner.remember_place(place, &link)?;
-        }
-        let over = link.over();
-        link.close().await;
-        let mut report = outcome?;
-        report.over = Some(over);
-        report.ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        Ok(report)
+        self.sync_patiently(with, network, listener, 1).await
     }
 
     /// The same, tried so many times where the server is not reached, the connection breaks or the server is busy: later each time, or when
@@ -89,19 +71,74 @@ impl Device {
         listener: &dyn Listener,
         tries: u32,
     ) -> Result<SyncReport, ClientError> {
+        let began = Instant::now();
+        let mut report = SyncReport::default();
         let mut backoff = Backoff::default();
-        for _ in 1..tries {
-            let told = match self.sync_over_network(with, network, listener).await {
-                Err(ClientError::Unreachable { .. } | ClientError::Interrupted(_)) => None,
-                Err(ClientError::Refused(Refusal::Busy { retry_after_ms })) => Some(Duration::from_millis(retry_after_ms)),
-                other => return other,
+        for left in (0..tries.max(1)).rev() {
+            let told = match self.once(with, network, listener, &mut report).await {
+                Ok(()) => break,
+                Err(ClientError::Unreachable { .. } | ClientError::Interrupted(_)) if left > 0 => None,
+                Err(ClientError::Refused(Refusal::Busy { retry_after_ms })) if left > 0 => {
+                    Some(Duration::from_millis(retry_after_ms))
+                }
+                Err(error) => return Err(error),
             };
             if !listener.progress(&Progress::at(Phase::Connecting)) {
                 return Err(ClientError::Cancelled);
             }
             tokio::time::sleep(backoff.after_failure(u32::from_be_bytes(random()), told)).await;
         }
-        self.sync_over_network(with, network, listener).await
+        report.ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Ok(report)
+    }
+
+    /// One try. Where the network stops letting UDP through it goes on over TCP. What it did is added to the report, whatever becomes of it.
+    async fn once(
+        &self,
+        with: Option<&str>,
+        network: Network,
+        listener: &dyn Listener,
+        report: &mut SyncReport,
+    ) -> Result<(), ClientError> {
+        let (addresses, servers) = self.inner.where_to(with)?;
+        if !listener.progress(&Progress::at(Phase::Connecting)) {
+            return Err(ClientError::Cancelled);
+        }
+        let mut connection = dial::connect(&self.inner.key, &servers, &addresses, &self.inner.networks()?).await?;
+        loop {
+            let (address, place, link) = (connection.address.clone(), connection.place, connection.link.clone());
+            report.goes_over(link.over());
+            let noted = Noted::of(&self.inner, &link);
+            let (outcome, instead) = {
+                let mut syncing = Box::pin(self.sync_on(connection, network, listener, report));
+                tokio::select! {
+                    outcome = &mut syncing => (outcome, None),
+                    instead = blocked::over_tcp_instead(&link) => {
+                        link.give_up();
+                        (syncing.await, Some(instead))
+                    }
+                }
+            };
+            report.network_changes += noted.changes();
+            drop(noted);
+            match (outcome, instead) {
+                (Err(ClientError::Interrupted(_)), Some((link, stream))) => {
+                    tracing::info!("nothing comes over QUIC any more: going on over TCP");
+                    connection = Connection { address, place, stream, link };
+                }
+                (outcome, instead) => {
+                    if outcome.is_ok()
+                        && let Some(place) = place
+                    {
+                        self.inner.remember_place(place, &link)?;
+                    }
+                    if instead.is_none() {
+                        link.close().await;
+                    }
+                    return outcome;
+                }
+            }
+        }
     }
 
     /// The device is in another network: a sync that is under way over QUIC goes on there. Says whether there was one.
@@ -118,18 +155,18 @@ impl Device {
         connection: Connection,
         network: Network,
         listener: &dyn Listener,
-    ) -> Result<SyncReport, ClientError> {
+        report: &mut SyncReport,
+    ) -> Result<(), ClientError> {
         let Connection { address, stream, link, .. } = connection;
-        let mut report = self.session(stream, listener).await?;
+        self.session(stream, listener, report).await?;
         self.inner.remember_address(&address)?;
         for _ in 1..SESSIONS_MAX {
             if !report.unfinished {
                 break;
             }
-            report.add(self.session(link.open().await?, listener).await?);
+            self.session(link.open().await?, listener, report).await?;
         }
-        self.carry(&link, network, &mut report, listener).await?;
-        Ok(report)
+        self.carry(&link, network, report, listener).await
     }
 
     /// Carries attachments. Records that are finished meanwhile do not wait for them: they go on a stream of their own at once.
@@ -147,13 +184,13 @@ impl Device {
             return Ok(());
         }
         let outcome = {
-            let mut carrying = std::pin::pin!(transfer.run(link.open_behind().await?));
+            let mut carrying = pin!(transfer.run(link.open_behind().await?));
             loop {
                 tokio::select! {
                     outcome = &mut carrying => break outcome,
                     Ok(()) = made.changed() => {}
                 }
-                let mut session = std::pin::pin!(async { self.session(link.open().await?, listener).await });
+                let mut session = pin!(async { self.session(link.open().await?, listener, report).await });
                 let mut carried = None;
                 let told = loop {
                     tokio::select! {
@@ -161,7 +198,7 @@ impl Device {
                         outcome = &mut carrying, if carried.is_none() => carried = Some(outcome),
                     }
                 };
-                report.add(told?);
+                told?;
                 if let Some(outcome) = carried {
                     break outcome;
                 }
@@ -179,27 +216,32 @@ impl Device {
         receive: impl AsyncRead + Send + Unpin + 'static,
         listener: &dyn Listener,
     ) -> Result<SyncReport, ClientError> {
-        self.session(Stream::over(send, receive), listener).await
+        let mut report = SyncReport::default();
+        self.session(Stream::over(send, receive), listener, &mut report).await?;
+        Ok(report)
     }
 
-    async fn session(&self, stream: Stream, listener: &dyn Listener) -> Result<SyncReport, ClientError> {
+    /// One session. What it did is added to the report, whatever becomes of it.
+    async fn session(&self, stream: Stream, listener: &dyn Listener, report: &mut SyncReport) -> Result<(), ClientError> {
         rewrite::settle(&self.inner)?;
         let mut driver = Driver::new(&self.inner, listener)?;
         let outcome = driver.run(stream).await;
-        let mut report = driver.into_report();
-        self.inner.after_session(&report);
+        let mut told = driver.into_report();
+        self.inner.after_session(&told);
         match outcome {
             Ok(()) => {
                 // A server that recovers has not told what it has: what waits for that goes on waiting.
-                let waited = locked(&self.inner.store).rewrite_pending()? && !report.recovering;
-                report.written_again =
-                    if report.recovering { rewrite::settle(&self.inner)? } else { rewrite::settle_all(&self.inner)? };
+                let waited = locked(&self.inner.store).rewrite_pending()? && !told.recovering;
+                told.written_again =
+                    if told.recovering { rewrite::settle(&self.inner)? } else { rewrite::settle_all(&self.inner)? };
                 let unsealed = locked(&self.inner.store).view()?.all_unsealed()?.len() as u64;
-                report.unfinished |= report.written_again > 0 || (waited && unsealed > 0);
-                report.kept_back = if report.recovering { unsealed } else { 0 };
-                Ok(report)
+                told.unfinished |= told.written_again > 0 || (waited && unsealed > 0);
+                told.kept_back = if told.recovering { unsealed } else { 0 };
+                report.add(told);
+                Ok(())
             }
             Err(error) => {
+                report.add(told);
                 if matches!(error, ClientError::Refused(Refusal::CloneSuspected)) {
                     locked(&self.inner.store).write(|batch| {
                         batch.ask_to_begin_again()?;
@@ -214,18 +256,27 @@ impl Device {
 }
 
 /// Notes that a sync is under way, until it ends or is given up.
-struct Noted<'a>(&'a Inner);
+struct Noted<'a> {
+    inner: &'a Inner,
+    under_way: Option<UnderWay>,
+}
 
 impl<'a> Noted<'a> {
     fn of(inner: &'a Inner, link: &Link) -> Self {
-        *locked(&inner.under_way) = link.under_way();
-        Self(inner)
+        let under_way = link.under_way();
+        locked(&inner.under_way).clone_from(&under_way);
+        Self { inner, under_way }
+    }
+
+    /// How often the network changed meanwhile.
+    fn changes(&self) -> u64 {
+        self.under_way.as_ref().map_or(0, UnderWay::changes)
     }
 }
 
 impl Drop for Noted<'_> {
     fn drop(&mut self) {
-        *locked(&self.0.under_way) = None;
+        *locked(&self.inner.under_way) = None;
     }
 }
 

@@ -118,7 +118,16 @@ pub enum Over {
     Tcp,
 }
 
-/// What a sync did and cost.
+impl std::fmt::Display for Over {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Quic => "QUIC",
+            Self::Tcp => "TCP",
+        })
+    }
+}
+
+/// What a sync did and cost, over all its tries.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct SyncReport {
     /// How often the device waited for an answer.
@@ -142,9 +151,14 @@ pub struct SyncReport {
     pub conflicts: u64,
     /// How long it took.
     pub ms: u64,
-    /// What it ran over; `None` for streams that the caller made.
+    /// What it ran over, at last; `None` for streams that the caller made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub over: Option<Over>,
+    /// What it ran over in turn, where that changed.
+    #[serde(skip_serializing_if = "is_one_way")]
+    pub ways: Vec<Over>,
+    /// How often the device was in another network while it ran.
+    pub network_changes: u64,
     /// The device that it was with, by its name where that is known; `None` for a server.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub with: Option<String>,
@@ -182,10 +196,30 @@ fn is_none(count: &u64) -> bool {
     *count == 0
 }
 
+fn is_one_way(ways: &[Over]) -> bool {
+    ways.len() < 2
+}
+
 impl SyncReport {
-    /// Adds the attachments that were carried after the records.
+    /// From here on it runs over this.
+    pub(crate) fn goes_over(&mut self, over: Over) {
+        self.over = Some(over);
+        if self.ways.last() != Some(&over) {
+            self.ways.push(over);
+        }
+    }
+
+    /// Adds the attachments that were carried after the records. What waits is what waited at last.
     pub(crate) fn add_carried(&mut self, carried: Carried) {
-        self.attachments = carried;
+        let before = self.attachments;
+        self.attachments = Carried {
+            up: before.up + carried.up,
+            down: before.down + carried.down,
+            bytes_up: before.bytes_up + carried.bytes_up,
+            bytes_down: before.bytes_down + carried.bytes_down,
+            declined: before.declined + carried.declined,
+            ..carried
+        };
         self.bytes_up += carried.frame_bytes_up;
         self.bytes_down += carried.frame_bytes_down;
     }

@@ -114,6 +114,35 @@ impl<S: Side> Exchange<S> {
     }
 }
 
+/// What moved on a stream.
+pub(crate) enum Moved {
+    /// So many bytes came; none where it ended.
+    In(usize),
+    /// Some went.
+    Out,
+}
+
+/// Waits until bytes come, or some of those that are to go have gone; nothing is lost where this is given up.
+pub(crate) async fn move_bytes(
+    stream: &mut Stream,
+    out: &mut Vec<u8>,
+    buffer: &mut [u8],
+    idle: Duration,
+) -> Result<Moved, ClientError> {
+    let Stream { send, receive } = stream;
+    let moved = tokio::time::timeout(idle, async {
+        tokio::select! {
+            read = receive.read(buffer) => read.map(Moved::In),
+            written = send.write_some(out), if !out.is_empty() => written.map(|many| {
+                drop(out.drain(..many));
+                Moved::Out
+            }),
+        }
+    });
+    let silent = |_| ClientError::Interrupted(format!("nothing moved for {} s", idle.as_secs()));
+    moved.await.map_err(silent)?.map_err(|error| ClientError::Interrupted(error.to_string()))
+}
+
 /// What a session's error is to a caller of the client.
 pub(crate) fn session_error(error: SessionError) -> ClientError {
     match error {

@@ -9,10 +9,9 @@ use karwan_proto::attachment::{Decline, DeviceTransfer, DeviceTransferEffect};
 use karwan_proto::ids::Hash;
 use karwan_proto::limits::SESSION_IDLE_MS;
 use karwan_store::{Batch, StoreError};
-use tokio::io::AsyncReadExt;
 
 use super::report::{Carried, Listener, Phase, Progress};
-use super::stream::session_error;
+use super::stream::{Moved, move_bytes, session_error};
 use super::transport::Stream;
 use crate::attachments::{METERED_BYTES_MAX, Network};
 use crate::device::{Inner, locked};
@@ -59,8 +58,7 @@ impl<'a> Transfer<'a> {
     ) -> Result<Self, ClientError> {
         let (organisation, epoch) = {
             let store = locked(&inner.store);
-            let epoch = store.setting("epoch")?.and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_be_bytes);
-            (store.identity()?.organisation, epoch)
+            (store.identity()?.organisation, store.epoch()?)
         };
         Ok(Self {
             inner,
@@ -116,27 +114,17 @@ impl<'a> Transfer<'a> {
             if !self.tell(Phase::Carrying) {
                 return Err(ClientError::Cancelled);
             }
-            let silent = || ClientError::Interrupted(format!("nothing moved for {SESSION_IDLE_MS} ms"));
-            let moved = tokio::time::timeout(idle, async {
-                let Stream { send, receive } = &mut stream;
-                tokio::select! {
-                    read = receive.read(&mut buffer) => Moved::In(read),
-                    written = send.write_some(&self.out), if !self.out.is_empty() => Moved::Out(written),
+            if let Moved::In(many) = move_bytes(&mut stream, &mut self.out, &mut buffer, idle).await? {
+                if many == 0 {
+                    self.session.ended().map_err(session_error)?;
+                    return Err(ClientError::Interrupted("the server ended it".to_owned()));
                 }
-            });
-            let broken = |error: std::io::Error| ClientError::Interrupted(error.to_string());
-            match moved.await.map_err(|_| silent())? {
-                Moved::In(Ok(0)) => return Err(self.session.ended().map_or_else(session_error, |()| silent())),
-                Moved::In(read) => {
-                    let many = read.map_err(broken)?;
-                    let received = self.session.receive(buffer.get(..many).unwrap_or_default());
-                    if received.is_err() {
-                        // What was handed out before stands.
-                        self.effects()?;
-                    }
-                    received.map_err(session_error)?;
+                let received = self.session.receive(buffer.get(..many).unwrap_or_default());
+                if received.is_err() {
+                    // What was handed out before stands.
+                    self.effects()?;
                 }
-                Moved::Out(written) => drop(self.out.drain(..written.map_err(broken)?)),
+                received.map_err(session_error)?;
             }
         }
         // The server has said everything: that it hears of the end is a courtesy.
@@ -291,9 +279,4 @@ impl<'a> Transfer<'a> {
             ..Progress::at(phase)
         })
     }
-}
-
-enum Moved {
-    In(std::io::Result<usize>),
-    Out(std::io::Result<usize>),
 }

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use karwan_link::{Known, Phase, Steady};
@@ -81,6 +82,8 @@ pub(crate) enum Link {
     Quic {
         connection: quinn::Connection,
         endpoint: quinn::Endpoint,
+        /// The same server, where the network stops letting UDP through.
+        tcp: Arc<TcpLine>,
     },
     /// Each stream is a connection of its own.
     Tcp(Arc<TcpLine>),
@@ -110,7 +113,7 @@ impl Link {
     /// What moves to another network.
     pub(crate) fn under_way(&self) -> Option<UnderWay> {
         let Self::Quic { endpoint, .. } = self else { return None };
-        Some(UnderWay { endpoint: endpoint.clone(), runtime: Handle::current() })
+        Some(UnderWay { endpoint: endpoint.clone(), runtime: Handle::current(), changes: Arc::default() })
     }
 
     /// What it is.
@@ -129,9 +132,16 @@ impl Link {
         if steady.phase() == Phase::Start { None } else { steady.known() }
     }
 
+    /// Ends it at once: whoever reads or writes hears of that.
+    pub(crate) fn give_up(&self) {
+        if let Self::Quic { connection, .. } = self {
+            connection.close(0u32.into(), b"over TCP instead");
+        }
+    }
+
     /// Ends it in good order.
     pub(crate) async fn close(self) {
-        let Self::Quic { connection, endpoint } = self else { return };
+        let Self::Quic { connection, endpoint, .. } = self else { return };
         connection.close(0u32.into(), b"done");
         // A peer that does not hear of the end finds out by itself.
         let _ = tokio::time::timeout(CLOSE_TIMEOUT, endpoint.wait_idle()).await;
@@ -144,6 +154,8 @@ pub(crate) struct UnderWay {
     endpoint: quinn::Endpoint,
     /// Whoever says that the network changed is a thread of the app's.
     runtime: Handle,
+    /// How often it changed.
+    changes: Arc<AtomicU64>,
 }
 
 impl UnderWay {
@@ -155,7 +167,14 @@ impl UnderWay {
         } else {
             Ipv6Addr::UNSPECIFIED.into()
         };
-        self.endpoint.rebind(UdpSocket::bind((any, 0))?)
+        self.endpoint.rebind(UdpSocket::bind((any, 0))?)?;
+        self.changes.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// How often the network changed so far.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Relaxed)
     }
 }
 

@@ -1,10 +1,10 @@
-//! `karwan device attach`, `save` and `data-saver`: files that answers refer to.
+//! `karwan device attach`, `save`, `free-space` and `data-saver`: files that answers refer to.
 
 use std::fs::OpenOptions;
 use std::path::Path;
 
 use karwan_client::answer_file::place_of;
-use karwan_client::{AttachmentName, ClientError, Collect, Device, Filling, Quiet, RecordId};
+use karwan_client::{AttachmentName, ClientError, Collect, Device, Filling, Freed, Quiet, RecordId};
 use serde_json::json;
 
 use super::super::device_arguments::DeviceFolder;
@@ -56,6 +56,24 @@ pub(super) fn save(folder: &DeviceFolder, record: &str, reference: &str, file: &
     into.sync_all()?;
     let text = format!("{bytes} bytes in {}", file.display());
     Ok(Answer::new(json!({"file": file, "attachment": name.to_string(), "bytes": bytes}), text))
+}
+
+/// Lets files go that are safe at the server.
+pub(super) fn free_space(folder: &DeviceFolder, keep_bytes: u64) -> Result<Answer, Problem> {
+    let Freed { attachments, bytes, left } = open(folder)?.free_space(keep_bytes)?;
+    let mut text = format!("{attachments} files were let go, {bytes} bytes. Files take {} bytes now", left.bytes);
+    if left.needed > 0 {
+        text.push_str(&format!("; {} are not at the server yet or are needed here", left.needed));
+    }
+    if left.not_backed_up > 0 {
+        text.push_str(&format!("; {} wait for a backup of the server", left.not_backed_up));
+    }
+    text.push('.');
+    let value = json!({
+        "freed": attachments, "freed_bytes": bytes, "bytes": left.bytes, "spare_bytes": left.spare_bytes, "needed": left.needed,
+        "not_backed_up": left.not_backed_up,
+    });
+    Ok(Answer::new(value, text))
 }
 
 /// Shows or sets what a day may carry.

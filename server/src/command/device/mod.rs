@@ -61,6 +61,7 @@ pub(super) fn run(command: DeviceCommand, json: bool) -> Result<Answer, Problem>
         }
         DeviceCommand::Sync { device, with, metered, tries } => sync::sync(&device, with.as_deref(), metered, tries, json),
         DeviceCommand::DataSaver { device, bytes } => attach::data_saver(&device, bytes.as_deref()),
+        DeviceCommand::FreeSpace { device, keep } => attach::free_space(&device, keep),
         DeviceCommand::Attach { device, record, reference, file } => attach::attach(&device, &record, &reference, &file),
         DeviceCommand::Save { device, record, reference, file } => attach::save(&device, &record, &reference, &file),
         DeviceCommand::Listen { device, listen, address, minutes, many } => {

@@ -136,6 +136,10 @@ pub(super) fn met(report: &SyncReport) -> Result<Answer, Problem> {
         report.bytes_down,
         report.ms
     );
+    let files = &report.attachments;
+    if files.up + files.down > 0 {
+        text.push_str(&format!("\nFiles: gave {}, took {}.", files.up, files.down));
+    }
     if report.changes_down > 0 {
         text.push_str("\nWhat came is provisional until the server has judged it; karwan device sync DEV brings it there.");
     }
@@ -149,7 +153,7 @@ pub(super) fn met(report: &SyncReport) -> Result<Answer, Problem> {
 
 fn told(report: &SyncReport) -> String {
     let mut text = format!(
-        "Sent {} changes in {} envelopes, received {} in {}. {} round trips, {} bytes up, {} bytes down, {} ms.",
+        "Sent {} changes in {} envelopes, received {} in {}. {} round trips, {} bytes up, {} bytes down, {} ms{}.",
         report.changes_up,
         report.envelopes_up,
         report.changes_down,
@@ -157,7 +161,8 @@ fn told(report: &SyncReport) -> String {
         report.round_trips,
         report.bytes_up,
         report.bytes_down,
-        report.ms
+        report.ms,
+        how(report)
     );
     let carried = &report.attachments;
     if carried.up + carried.down + carried.waiting > 0 {
@@ -171,6 +176,16 @@ fn told(report: &SyncReport) -> String {
     }
     add_forms_and_conflicts(report, &mut text);
     text
+}
+
+/// Over what it ran, and in how many networks.
+fn how(report: &SyncReport) -> String {
+    let ways: Vec<String> = report.ways.iter().map(ToString::to_string).collect();
+    let over = if ways.is_empty() { String::new() } else { format!(", over {}", ways.join(", then ")) };
+    match report.network_changes {
+        0 => over,
+        changes => format!("{over}; the network changed {changes} times"),
+    }
 }
 
 fn add_forms_and_conflicts(report: &SyncReport, text: &mut String) {
