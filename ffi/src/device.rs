@@ -15,7 +15,7 @@ use crate::error::{KarwanError, guarded};
 use crate::interview::Interview;
 use crate::listener::{Observation, Observer, Relay, SyncListener};
 use crate::runtime;
-use crate::shown::{Attachment, FormSummary, OpenItem, RecordDetail, RecordSummary, Salvage, SyncSummary};
+use crate::shown::{Attachment, DataSaver, FormSummary, FreedSpace, OpenItem, RecordDetail, RecordSummary, Salvage, SyncSummary};
 
 /// Largest offset of a clock from UTC, in minutes.
 const OFFSET_MINUTES_MAX: i32 = 18 * 60;
@@ -141,6 +141,11 @@ fn caseload_id(text: Option<&str>) -> Result<Option<CaseloadId>, KarwanError> {
 }
 
 impl Device {
+    /// The client behind it.
+    pub(crate) fn client(&self) -> &karwan_client::Device {
+        &self.device
+    }
+
     fn author(&self, person: Option<&str>) -> Result<PersonId, ClientError> {
         self.device.person_called(person)
     }
@@ -253,6 +258,18 @@ impl Device {
     /// Lets a day (UTC) carry so many bytes of attachments at most, both ways together; nothing for as many as there are.
     pub fn set_data_saver(&self, bytes_a_day: Option<u64>) -> Result<(), KarwanError> {
         guarded(|| self.device.set_data_saver(bytes_a_day))
+    }
+
+    /// What the data saver allows; nothing where it is off. Both it and what a day has carried outlive the app.
+    pub fn data_saver(&self) -> Result<Option<DataSaver>, KarwanError> {
+        guarded(|| Ok(self.device.data_saver()?.map(DataSaver::from)))
+    }
+
+    /// Lets photographs and files go that are safe at the server, the oldest first, until all together take at most so many bytes. They are
+    /// fetched again with [`Device::want_attachment`] and a sync. Takes a while where there is much.
+    #[uniffi::method(default(keep_bytes = 0))]
+    pub fn free_space(&self, keep_bytes: u64) -> Result<FreedSpace, KarwanError> {
+        guarded(|| Ok(FreedSpace::from(self.device.free_space(keep_bytes)?)))
     }
 
     /// Closes the database and lets the folder go: call it before the system may freeze the app. Interviews keep what was answered.

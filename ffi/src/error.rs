@@ -234,6 +234,11 @@ fn mend(error: &ClientError) -> String {
         ClientError::Invalid(_) => "Mend the answers named. Everything that was answered is kept.",
         ClientError::FormFault { .. } | ClientError::Interview(_) => "Tell who made the form.",
         ClientError::Invitation(_) => "Scan the invitation again, or ask for a new one.",
+        ClientError::Meeting(_) => "Read the QR code again from the other phone's screen.",
+        ClientError::NobodyCame { .. } | ClientError::NotMet { .. } => {
+            "Both must be in one network: join the hotspot of one of the two, keep both screens on, and begin again. Your work is kept."
+        }
+        ClientError::CannotListen { .. } => "Close other apps that share over the network, and try again. Your work is kept.",
         ClientError::EnvelopesRefused { .. } => "Your work is kept. Tell the administrator.",
         ClientError::WorkAtStake { .. } => "Finish or throw away the drafts, and sync.",
         ClientError::Store(error) => match error {
@@ -296,6 +301,10 @@ mod tests {
             ClientError::DraftOpen(record.clone()),
             ClientError::Entity(record),
             ClientError::EnvelopesRefused { count: 1 },
+            ClientError::Meeting(karwan_client::MeetingError::NotAMeeting),
+            ClientError::NobodyCame { minutes: 10 },
+            ClientError::NotMet { reason: "it does not answer".to_owned() },
+            ClientError::CannotListen { address: "0.0.0.0:1".to_owned(), reason: "taken".to_owned() },
             ClientError::FormFault { form: "visit".to_owned(), fault: "survey!C4".to_owned() },
             ClientError::Refused(karwan_client::Refusal::InvitationUsed),
             ClientError::Store(StoreError::WrongKey),

@@ -11,6 +11,7 @@ mod device;
 mod error;
 mod interview;
 mod listener;
+mod meeting;
 mod runtime;
 mod shown;
 
@@ -18,9 +19,10 @@ pub use device::{Device, enrol, open_device};
 pub use error::{KarwanError, Violation};
 pub use interview::{Choice, Interview, Question, QuestionKind, ReviewLine};
 pub use listener::{Changes, Observation, Observer, SyncListener, SyncPhase, SyncProgress};
+pub use meeting::Listening;
 pub use shown::{
     FormSummary, HistoryLine, OpenItem, RecordDetail, RecordSummary, RefusedEnvelope, Salvage, ShownQuestion, ShownValue,
-    SyncSummary,
+    SyncSummary, SyncWay,
 };
 
 uniffi::setup_scaffolding!();

@@ -30,6 +30,12 @@ fn runtime() -> Result<&'static Runtime, KarwanError> {
     RUNTIME.get().ok_or_else(KarwanError::panicked)
 }
 
+/// Does what needs the library's threads to be there.
+pub(crate) fn within<T>(work: impl FnOnce() -> T) -> Result<T, KarwanError> {
+    let _there = runtime()?.enter();
+    Ok(work())
+}
+
 /// Runs work of the client on the library's threads. A panic in it is an error. Where the caller stops waiting, `given_up` is
 /// called and the work has a moment to end in order.
 pub(crate) async fn run<T, W>(work: W, given_up: impl FnOnce() + Send + 'static) -> Result<T, KarwanError>

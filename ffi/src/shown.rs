@@ -1,7 +1,7 @@
 //! What an app shows: forms, lines of lists, one record with where each value is from, and what a sync did. Plain values.
 
 use karwan_client::query::{ShownEvent, ShownItem, ShownValue as ClientValue};
-use karwan_client::{AttachmentState, FormListed, RecordListed, RecordShown, Salvaged, SyncReport};
+use karwan_client::{AttachmentState, FormListed, Freed, Over, RecordListed, RecordShown, Salvaged, SyncReport};
 
 /// A form that may be filled here.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
@@ -63,6 +63,8 @@ pub struct RecordSummary {
     pub offset: String,
     /// What nobody has decided yet.
     pub open_items: u32,
+    /// Something of it came from another phone and waits for the server's verdict.
+    pub provisional: bool,
 }
 
 impl From<RecordListed> for RecordSummary {
@@ -80,6 +82,7 @@ impl From<RecordListed> for RecordSummary {
             updated: row.updated,
             offset: row.offset,
             open_items: row.open_items,
+            provisional: row.provisional,
         }
     }
 }
@@ -181,6 +184,8 @@ pub struct RecordDetail {
     pub title: String,
     /// As in lists.
     pub status: String,
+    /// Something of it came from another phone and waits for the server's verdict.
+    pub provisional: bool,
     /// Why it was sent back, where it was.
     pub returned: Option<String>,
     /// What was answered.
@@ -212,6 +217,7 @@ impl From<RecordShown> for RecordDetail {
             list: shown.list,
             title: shown.title,
             status: shown.status.to_owned(),
+            provisional: shown.provisional,
             returned: shown.returned,
             history: shown.history.into_iter().map(HistoryLine::from).collect(),
         }
@@ -251,6 +257,69 @@ impl From<AttachmentState> for Attachment {
     }
 }
 
+/// What the data saver allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Record)]
+pub struct DataSaver {
+    /// Bytes of attachments in a day (UTC), both ways together.
+    pub bytes_a_day: u64,
+    /// What is left of that today.
+    pub left_today: u64,
+}
+
+impl From<karwan_client::DataSaver> for DataSaver {
+    fn from(saver: karwan_client::DataSaver) -> Self {
+        Self { bytes_a_day: saver.bytes_a_day, left_today: saver.left_today }
+    }
+}
+
+/// What was let go to free space, and what attachments take now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Record)]
+pub struct FreedSpace {
+    /// How many attachments went.
+    pub attachments: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Bytes of those that are here now.
+    pub bytes_left: u64,
+    /// Bytes of those that could still go.
+    pub spare_bytes: u64,
+    /// How many are not at the server yet, or are needed here.
+    pub needed: u64,
+    /// How many wait for a backup of the server alone.
+    pub not_backed_up: u64,
+}
+
+impl From<Freed> for FreedSpace {
+    fn from(freed: Freed) -> Self {
+        Self {
+            attachments: freed.attachments,
+            bytes: freed.bytes,
+            bytes_left: freed.left.bytes,
+            spare_bytes: freed.left.spare_bytes,
+            needed: freed.left.needed,
+            not_backed_up: freed.left.not_backed_up,
+        }
+    }
+}
+
+/// What a sync runs over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
+pub enum SyncWay {
+    /// QUIC.
+    Quic,
+    /// TCP and TLS.
+    Tcp,
+}
+
+impl From<Over> for SyncWay {
+    fn from(over: Over) -> Self {
+        match over {
+            Over::Quic => Self::Quic,
+            Over::Tcp => Self::Tcp,
+        }
+    }
+}
+
 /// What a sync did and cost.
 #[derive(Debug, Clone, Default, PartialEq, Eq, uniffi::Record)]
 pub struct SyncSummary {
@@ -278,6 +347,12 @@ pub struct SyncSummary {
     pub conflicts: u64,
     /// How long it took.
     pub duration_ms: u64,
+    /// The phone that it was with; nothing for a server.
+    pub met: Option<String>,
+    /// What it ran over in turn: TCP where the network lets no UDP through, or stopped doing so.
+    pub ways: Vec<SyncWay>,
+    /// How often the phone was in another network while it ran.
+    pub network_changes: u64,
     /// What the server refused; it is kept here and stays visible as unsent.
     pub refused: Vec<RefusedEnvelope>,
     /// What came and this device does not take: kept, not shown.
@@ -308,6 +383,9 @@ impl From<SyncReport> for SyncSummary {
             changes_down: report.changes_down,
             conflicts: report.conflicts,
             duration_ms: report.ms,
+            met: report.with,
+            ways: report.ways.into_iter().map(SyncWay::from).collect(),
+            network_changes: report.network_changes,
             refused: refusals(report.refused),
             not_applied: refusals(report.not_applied),
             clock_ahead_ms: report.clock_ahead_ms,

@@ -3,6 +3,7 @@
 import java.io.File
 import karwan.DeviceKey
 import karwan.KarwanDevice
+import karwan.MeetingState
 import karwan.Place
 import karwan.SyncState
 import karwan.trouble
@@ -76,7 +77,44 @@ suspend fun layer(world: World, folder: String, witness: String) {
         check(device.attachment(answer)?.atServer == true)
         check(device.readAttachment(answer).contentEquals(picture.readBytes()))
         device.setDataSaver(1_000_000)
+        check(device.dataSaver()?.let { it.bytesADay == 1_000_000uL && it.leftToday == 1_000_000uL } == true) { "${device.dataSaver()}" }
         device.setDataSaver(null)
+        check(device.dataSaver() == null)
+        // The server was never backed up: what this phone made stays.
+        val freed = device.freeSpace()
+        check(freed.attachments == 0uL && freed.notBackedUp == 1uL && device.attachment(answer)?.whole == true) { "$freed" }
+    }
+
+    world.tell("two phones meet with no server, and what came is provisional until it is home") {
+        val there = Place(File(world.path("there")), File(world.path("there-witness")))
+        val other = KarwanDevice.enrol(there, TestKey, world.invitation(), "phone-there", "Omid")
+        val interview = device.start("rapid_needs")
+        for ((place, answer) in listOf(SETTLEMENT to "نو", HOUSEHOLD to "77", "/data/visit/respondent_sex" to "female", "/data/visit/consent" to "refused")) {
+            interview.answer(place, answer)
+        }
+        for (question in interview.questions.value.filter { it.relevant && it.required && it.value.isEmpty() }) {
+            interview.answer(question.place, interview.questions.value.first { it.place == question.place }.choices.first().value)
+        }
+        val record = interview.finish()
+        coroutineScope {
+            val states = Channel<MeetingState>(Channel.UNLIMITED)
+            val waiting = launch(Dispatchers.IO) { device.listen(listOf("127.0.0.1")).collect { states.send(it) } }
+            withTimeout(WAIT_S * 1000) {
+                val text = (states.receive() as MeetingState.Waiting).text
+                val done = other.syncWith(text).toList().last() as SyncState.Done
+                check(done.summary.envelopesDown >= 1uL && done.summary.met != null) { "$done" }
+                while (states.receive() !is MeetingState.Done) { /* how far it is */ }
+            }
+            waiting.join()
+        }
+        check(other.show(record).provisional && !device.show(record).provisional)
+        other.sync().toList()
+        check(!other.show(record).provisional && other.show(record).status == "sent")
+        val thrown = runCatching { other.syncWith("karwan-meet1:AAAA").toList() }.exceptionOrNull()
+        check(thrown is KarwanException.BadInput) { "$thrown" }
+        // A wait that nobody collects any more ends.
+        check(other.listen(listOf("127.0.0.1")).first() is MeetingState.Waiting)
+        other.close()
     }
 
     world.tell("nobody at work holds the database") {

@@ -45,6 +45,16 @@ public enum SyncState: Sendable {
     case done(SyncSummary)
 }
 
+/// How a meeting with another phone goes.
+public enum MeetingState: Sendable {
+    /// Nobody has come yet: show the text as a QR code. It is for one phone, once.
+    case waiting(String)
+    /// The other phone is here.
+    case running(SyncProgress)
+    /// It is over; always the last.
+    case done(SyncSummary)
+}
+
 /// A device that has joined an organisation.
 public actor KarwanDevice {
     private let device: Device
@@ -118,6 +128,25 @@ public actor KarwanDevice {
         try inUse { try work(interview) }
     }
 
+    /// How far the file is that an answer refers to; nothing where it is not here and nobody asked for it.
+    public func attachment(_ answer: String) throws -> Attachment? { try inUse { try device.attachment(answer: answer) } }
+
+    /// Asks for the file that an answer refers to: the next sync brings it.
+    public func wantAttachment(_ answer: String) throws { try inUse { try device.wantAttachment(answer: answer) } }
+
+    /// The content of a file that is here whole; nothing of it is written to the phone's storage in the clear.
+    public func readAttachment(_ answer: String) throws -> Data { try inUse { try device.readAttachment(answer: answer) } }
+
+    /// Lets a day carry so many bytes of attachments at most, both ways together; nil for as many as there are.
+    public func setDataSaver(_ bytesADay: UInt64?) throws { try inUse { try device.setDataSaver(bytesADay: bytesADay) } }
+
+    /// What the data saver allows; nothing where it is off. It outlives the app, and so does what the day has carried.
+    public func dataSaver() throws -> DataSaver? { try inUse { try device.dataSaver() } }
+
+    /// Lets photographs and files go that are safe at the server, the oldest first, until all together take at most so many bytes; they are
+    /// fetched again with `wantAttachment` and a sync.
+    public func freeSpace(keepBytes: UInt64 = 0) throws -> FreedSpace { try inUse { try device.freeSpace(keepBytes: keepBytes) } }
+
     /// What changed. Ends with its reader.
     public nonisolated func changes() -> AsyncThrowingStream<Changes, Error> {
         AsyncThrowingStream(bufferingPolicy: .unbounded) { stream in
@@ -132,6 +161,45 @@ public actor KarwanDevice {
 
     /// Syncs while it is read, and ends with its reader: what was done by then is kept.
     public nonisolated func sync(with address: String? = nil) -> AsyncThrowingStream<SyncState, Error> {
+        steps { try await self.device.sync(listener: $0, with: address) }
+    }
+
+    /// Waits for another phone while it is read, in the same network and with no server; first gives the text to be shown as a QR code.
+    /// What comes is provisional until the server's verdict.
+    public nonisolated func listen(addresses: [String] = []) -> AsyncThrowingStream<MeetingState, Error> {
+        AsyncThrowingStream(bufferingPolicy: .unbounded) { stream in
+            let task = Task {
+                do {
+                    try await self.enter()
+                    let outcome = await Result {
+                        let listening = try self.device.listen(addresses: addresses)
+                        stream.yield(.waiting(listening.text()))
+                        let listener = Steps { progress in
+                            if progress.phase != .connecting { stream.yield(.running(progress)) }
+                            return !Task.isCancelled
+                        }
+                        return try await listening.meet(listener: listener)
+                    }
+                    try await self.leave()
+                    stream.yield(.done(try outcome.get()))
+                    stream.finish()
+                } catch {
+                    stream.finish(throwing: error)
+                }
+            }
+            stream.onTermination = { _ in task.cancel() }
+        }
+    }
+
+    /// Syncs with the phone that shows this text while it is read; as `sync` otherwise.
+    public nonisolated func syncWith(_ text: String) -> AsyncThrowingStream<SyncState, Error> {
+        steps { try await self.device.syncWith(text: text, listener: $0) }
+    }
+
+    /// A sync as a stream.
+    private nonisolated func steps(
+        _ work: @escaping @Sendable (SyncListener) async throws -> SyncSummary
+    ) -> AsyncThrowingStream<SyncState, Error> {
         AsyncThrowingStream(bufferingPolicy: .bufferingNewest(1)) { stream in
             let task = Task {
                 do {
@@ -140,7 +208,7 @@ public actor KarwanDevice {
                         stream.yield(.running(progress))
                         return !Task.isCancelled
                     }
-                    let outcome = await Result { try await self.device.sync(listener: listener, with: address) }
+                    let outcome = await Result { try await work(listener) }
                     try await self.leave()
                     stream.yield(.done(try outcome.get()))
                     stream.finish()

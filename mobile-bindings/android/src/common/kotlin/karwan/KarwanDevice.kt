@@ -5,6 +5,8 @@
 package karwan
 
 import java.io.File
+import java.net.Inet4Address
+import java.net.NetworkInterface
 import java.util.TimeZone
 import kotlinx.coroutines.CoroutineDispatcher
 import kotlinx.coroutines.Dispatchers
@@ -24,14 +26,17 @@ import kotlinx.coroutines.sync.withLock
 import kotlinx.coroutines.withContext
 import uniffi.karwan_ffi.Attachment
 import uniffi.karwan_ffi.Changes
+import uniffi.karwan_ffi.DataSaver
 import uniffi.karwan_ffi.Device
 import uniffi.karwan_ffi.FormSummary
+import uniffi.karwan_ffi.FreedSpace
 import uniffi.karwan_ffi.Observer
 import uniffi.karwan_ffi.OpenItem
 import uniffi.karwan_ffi.RecordDetail
 import uniffi.karwan_ffi.RecordSummary
 import uniffi.karwan_ffi.Salvage
 import uniffi.karwan_ffi.SyncListener
+import uniffi.karwan_ffi.SyncPhase
 import uniffi.karwan_ffi.SyncProgress
 import uniffi.karwan_ffi.SyncSummary
 import uniffi.karwan_ffi.enrol as enrolDevice
@@ -58,6 +63,18 @@ sealed interface SyncState {
     data class Done(val summary: SyncSummary) : SyncState
 }
 
+/** How a meeting with another phone goes. */
+sealed interface MeetingState {
+    /** Nobody has come yet: show [text] as a QR code. It is for one phone, once. */
+    data class Waiting(val text: String) : MeetingState
+
+    /** The other phone is here. */
+    data class Running(val progress: SyncProgress) : MeetingState
+
+    /** It is over; always the last. */
+    data class Done(val summary: SyncSummary) : MeetingState
+}
+
 /** A device that has joined an organisation. */
 class KarwanDevice private constructor(private val device: Device, private val disk: CoroutineDispatcher) : AutoCloseable {
     private val use = Mutex()
@@ -82,6 +99,11 @@ class KarwanDevice private constructor(private val device: Device, private val d
         suspend fun open(place: Place, key: DeviceKey, disk: CoroutineDispatcher = Dispatchers.IO): KarwanDevice = withContext(disk) {
             KarwanDevice(openDevice(place.folder.path, place.witness.path, key.bytes(), offsetMinutes()), disk)
         }
+
+        /** This phone's addresses in the networks that it is in, as another phone there reaches it. */
+        fun ownAddresses(): List<String> =
+            NetworkInterface.getNetworkInterfaces().toList().filter { it.isUp && !it.isLoopback && !it.isPointToPoint }
+                .flatMap { it.inetAddresses.toList() }.filterIsInstance<Inet4Address>().mapNotNull { it.hostAddress }
 
         private fun offsetMinutes(): Int = TimeZone.getDefault().getOffset(System.currentTimeMillis()) / 60_000
     }
@@ -152,6 +174,39 @@ class KarwanDevice private constructor(private val device: Device, private val d
         send(SyncState.Done(inUse { device.sync(listener, with, metered) }))
     }.conflate()
 
+    /**
+     * Waits for another phone while it is collected, in the same network and with no server; first gives the text to be shown as a QR code.
+     * What comes is provisional until the server's verdict. [addresses] are this phone's own, best first.
+     */
+    fun listen(addresses: List<String> = ownAddresses()): Flow<MeetingState> = channelFlow {
+        inUse {
+            val listening = device.listen(addresses)
+            try {
+                send(MeetingState.Waiting(listening.text()))
+                val listener = object : SyncListener {
+                    override fun onProgress(progress: SyncProgress): Boolean {
+                        if (progress.phase != SyncPhase.CONNECTING) trySend(MeetingState.Running(progress))
+                        return isActive
+                    }
+                }
+                send(MeetingState.Done(listening.meet(listener)))
+            } finally {
+                listening.close()
+            }
+        }
+    }
+
+    /** Syncs with the phone that shows this text while it is collected; as [sync] otherwise. */
+    fun syncWith(text: String): Flow<SyncState> = channelFlow {
+        val listener = object : SyncListener {
+            override fun onProgress(progress: SyncProgress): Boolean {
+                trySend(SyncState.Running(progress))
+                return isActive
+            }
+        }
+        send(SyncState.Done(inUse { device.syncWith(text, listener) }))
+    }.conflate()
+
     /** How far the file is that an answer refers to; null where it is not here and nobody asked for it. */
     suspend fun attachment(answer: String): Attachment? = onDisk { device.attachment(answer) }
 
@@ -163,6 +218,15 @@ class KarwanDevice private constructor(private val device: Device, private val d
 
     /** Lets a day carry so many bytes of attachments at most, both ways together; null for as many as there are. */
     suspend fun setDataSaver(bytesADay: Long?) = onDisk { device.setDataSaver(bytesADay?.toULong()) }
+
+    /** What the data saver allows; null where it is off. It outlives the app, and so does what the day has carried. */
+    suspend fun dataSaver(): DataSaver? = onDisk { device.dataSaver() }
+
+    /**
+     * Lets photographs and files go that are safe at the server, the oldest first, until all together take at most so many bytes; they are
+     * fetched again with [wantAttachment] and a sync.
+     */
+    suspend fun freeSpace(keepBytes: Long = 0): FreedSpace = onDisk { device.freeSpace(keepBytes.toULong()) }
 
     /** The phone is in another zone. */
     fun zoneChanged() = device.setUtcOffset(offsetMinutes())
