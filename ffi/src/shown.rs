@@ -363,6 +363,8 @@ pub struct SyncSummary {
     pub forms: u64,
     /// The server was restored and gives nothing out until its recovery is closed.
     pub recovering: bool,
+    /// Another copy of this phone's database has synced with the same key: tell the person, and the administrator.
+    pub copied: bool,
 }
 
 impl From<SyncReport> for SyncSummary {
@@ -391,6 +393,7 @@ impl From<SyncReport> for SyncSummary {
             clock_ahead_ms: report.clock_ahead_ms,
             forms: report.forms,
             recovering: report.recovering,
+            copied: report.copied || report.copy_in_use,
         }
     }
 }

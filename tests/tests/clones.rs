@@ -143,6 +143,31 @@ fn two_copies_that_answer_one_question_disagree_as_two_devices_do() {
 }
 
 #[test]
+fn two_copies_in_use_are_told_to_whoever_holds_one_and_to_the_administrator() {
+    let world = world();
+    let (phone, other) = (world.device("phone", "Laila"), world.device("other", "Omid"));
+    let copied = |name: &str| {
+        let devices = world.org_json(&["devices"], &[]);
+        devices.as_array().unwrap().iter().find(|row| row["name"] == name).unwrap()["copied"].clone()
+    };
+    phone.fill("household", HOUSEHOLD);
+    sync(&phone);
+    // A phone that was put back to a backup and is the only one that goes on is nobody's copy.
+    let twin = copy(&world, &phone, "twin", false);
+    for _ in 0..2 {
+        assert_eq!(sync(&twin)["copy_in_use"], Value::Null);
+        assert_eq!(sync(&other)["copy_in_use"], Value::Null);
+    }
+    assert_eq!(copied("phone"), Value::Null);
+    assert_eq!(sync(&phone)["copy_in_use"], true);
+    assert!(copied("phone").is_string());
+    let answer = twin.run(&["sync"], &[]).done();
+    assert!(answer.stderr.contains("Another copy of this device's folder is in use"), "{answer:?}");
+    assert_eq!(sync(&twin)["copy_in_use"], Value::Null, "it is told once for each time");
+    assert_eq!(copied("other"), Value::Null);
+}
+
+#[test]
 fn an_instalment_that_was_requested_before_the_copy_is_requested_once() {
     let world = world();
     let phone = world.device("phone", "Laila");

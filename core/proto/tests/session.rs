@@ -308,6 +308,37 @@ fn a_frame_of_a_newer_version_is_passed_over() {
 }
 
 #[test]
+fn a_device_hears_after_its_welcome_that_a_copy_of_it_is_in_use() {
+    for is_copied in [false, true] {
+        let (mut ours, mut theirs) = (DeviceSession::new(Device::new(1).start(), 0).unwrap(), ServerSession::new(0));
+        while let Some(effect) = ours.poll() {
+            match effect {
+                DeviceEffect::Send(bytes) => theirs.receive(0, &bytes).unwrap(),
+                _ => ours.offers_end().unwrap(),
+            }
+        }
+        let mut sent = Vec::new();
+        while let Some(effect) = theirs.poll() {
+            match effect {
+                ServerEffect::Send(bytes) => sent.extend(bytes),
+                ServerEffect::Admit { .. } => {
+                    if is_copied {
+                        theirs.tell_of_copy();
+                    }
+                    let welcome = Welcome { epoch: 1, clock_ms: 0, recovering: false };
+                    theirs.admit(Admission { welcome, caseloads: [CASELOAD].into() }).unwrap();
+                }
+                _ => {}
+            }
+        }
+        ours.receive(0, &sent).unwrap();
+        let heard: Vec<DeviceEffect> = std::iter::from_fn(|| ours.poll()).collect();
+        assert!(matches!(heard.first(), Some(DeviceEffect::Welcome { .. })), "{heard:?}");
+        assert_eq!(heard.contains(&DeviceEffect::Copied), is_copied, "{heard:?}");
+    }
+}
+
+#[test]
 fn another_protocol_is_refused_by_its_number() {
     let mut hello = Frame::Hello(Device::new(1).start().hello).encode();
     assert_eq!(hello[..3], [0x89, 0x01, 0x01]);

@@ -177,6 +177,7 @@ pub(super) fn devices(arguments: DevicesArguments) -> Result<Answer, Problem> {
         ("last_sync", "LAST SYNC"),
         ("unsent", "WAITING"),
         ("revoked", "REVOKED"),
+        ("copied", "COPIED"),
         ("short_code", "CODE"),
         ("device", "DEVICE"),
     ];

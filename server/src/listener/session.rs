@@ -171,22 +171,26 @@ impl Session {
                         let repairs = !organisation.knows_membership(hello.membership)?;
                         Ok(match entitled(&organisation, device)? {
                             Ok(caseloads) => {
+                                let copied = organisation.note_life(device, hello.incarnation)?;
                                 organisation.note_held(device, hello.caseloads.iter().map(|held| held.caseload).collect())?;
-                                Ok((Admission { welcome, caseloads }, repairs))
+                                Ok((Admission { welcome, caseloads }, repairs, copied))
                             }
                             // What it made before it knew waits for a supervisor.
                             Err(Refusal::Revoked) if !repairs => return Ok(Err((Refusal::Revoked, Some(welcome)))),
                             // It may have joined after the backup that this server was restored from.
                             Err(Refusal::UnknownDevice) if repairs => {
-                                Ok((Admission { welcome, caseloads: BTreeSet::new() }, true))
+                                Ok((Admission { welcome, caseloads: BTreeSet::new() }, true, false))
                             }
                             Err(refusal) => Err((refusal, None)),
                         })
                     })
                     .await?;
+                if let Ok((.., true)) = admission {
+                    session.tell_of_copy();
+                }
                 match admission {
-                    Ok((admission, true)) => session.admit_to_repair(admission.welcome).map_err(driver_fault)?,
-                    Ok((admission, false)) => session.admit(admission).map_err(driver_fault)?,
+                    Ok((admission, true, _)) => session.admit_to_repair(admission.welcome).map_err(driver_fault)?,
+                    Ok((admission, false, _)) => session.admit(admission).map_err(driver_fault)?,
                     Err((refusal, Some(welcome))) => session.admit_to_bring(welcome, refusal).map_err(driver_fault)?,
                     Err((refusal, None)) => session.refuse(refusal),
                 }

@@ -3,11 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use karwan_proto::membership::{Act, Cut, Subject};
-use karwan_proto::{CaseloadId, DeviceId, PersonId, Role};
+use karwan_proto::{CaseloadId, DeviceId, IncarnationId, PersonId, Role};
 
 use super::Organisation;
 use crate::database::{Transaction, params};
 use crate::problem::Problem;
+
+/// Lives of one device's database that are remembered.
+const LIVES_MAX: i64 = 64;
 
 /// One device.
 #[derive(Debug, Clone)]
@@ -32,6 +35,8 @@ pub struct DeviceRow {
     pub waiting: u64,
     /// Whether it was revoked.
     pub revoked: bool,
+    /// When two copies of its database were last seen in use, in milliseconds since 1970.
+    pub copied_ms: Option<i64>,
 }
 
 impl Organisation {
@@ -58,6 +63,10 @@ impl Organisation {
             }
             Ok(())
         })?;
+        let copied: BTreeMap<DeviceId, i64> = self.read(|db| {
+            let statement = db.prepare("SELECT device, at_ms FROM device_copied");
+            Ok(statement.query_map((), |row| Ok((DeviceId(row.get(0)?), row.get(1)?)))?.collect::<Result<_, _>>()?)
+        })?;
         let mut devices: Vec<_> = membership.devices().iter().collect();
         devices.sort_by_key(|(_, known)| known.position);
         let row = |(device, known): (&DeviceId, &karwan_proto::membership::Device)| DeviceRow {
@@ -71,6 +80,7 @@ impl Organisation {
             last_sync_ms: synced.get(device).copied(),
             waiting: waiting.get(device).map_or(0, |count| *count as u64),
             revoked: known.revoked,
+            copied_ms: copied.get(device).copied(),
         };
         Ok(devices.into_iter().map(row).collect())
     }
@@ -100,6 +110,40 @@ impl Organisation {
         let mut core = self.writing()?;
         let sequence = crate::log::head(&core.db, caseload)?.map_or(0, |head| head.sequence);
         self.decide(&mut core, Act::Withdraw { subject, cut: Cut { caseload, sequence } })
+    }
+
+    /// A device says which life of its database it is. Where that was here before and another one since, two copies are in use: that is noted, and said
+    /// here.
+    pub(crate) fn note_life(&self, device: DeviceId, incarnation: IncarnationId) -> Result<bool, Problem> {
+        let lives: Vec<(IncarnationId, i64)> = self.read(|db| {
+            let statement = db.prepare("SELECT incarnation, number FROM device_life WHERE device = ?1 ORDER BY number DESC");
+            Ok(statement.query_map([device.0], |row| Ok((IncarnationId(row.get(0)?), row.get(1)?)))?.collect::<Result<_, _>>()?)
+        })?;
+        let last = lives.first().copied();
+        if last.is_some_and(|(last, _)| last == incarnation) {
+            return Ok(false);
+        }
+        let number = last.map_or(1, |(_, number)| number + 1);
+        let copied = lives.iter().any(|(life, _)| *life == incarnation);
+        let now = self.now_ms();
+        let core = self.writing_beside_others()?;
+        let transaction = core.db.transaction()?;
+        transaction.execute(
+            "INSERT INTO device_life(device, incarnation, number) VALUES(?1, ?2, ?3) \
+             ON CONFLICT(device, incarnation) DO UPDATE SET number = excluded.number",
+            params![device.0, incarnation.0, number],
+        )?;
+        transaction
+            .execute("DELETE FROM device_life WHERE device = ?1 AND number <= ?2", params![device.0, number - LIVES_MAX])?;
+        if copied {
+            tracing::warn!(%device, "two copies of its database are in use");
+            transaction.execute(
+                "INSERT INTO device_copied(device, at_ms) VALUES(?1, ?2) ON CONFLICT(device) DO UPDATE SET at_ms = excluded.at_ms",
+                params![device.0, now],
+            )?;
+        }
+        transaction.commit()?;
+        Ok(copied)
     }
 
     /// A device says which caseloads it holds.

@@ -141,6 +141,17 @@ CREATE TRIGGER change_gone AFTER DELETE ON change BEGIN
     DELETE FROM attachment_reference WHERE envelope = old.envelope AND position = old.position;
 END;
 ",
+    "
+-- The lives of a device's database, as it said them; the one said last has the greatest number.
+CREATE TABLE device_life(
+    device BLOB NOT NULL,
+    incarnation BLOB NOT NULL,
+    number INTEGER NOT NULL,
+    PRIMARY KEY(device, incarnation)
+) STRICT, WITHOUT ROWID;
+-- When two copies of a device's database were last seen in use.
+CREATE TABLE device_copied(device BLOB PRIMARY KEY, at_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+",
 ];
 
 /// Keys.

@@ -151,6 +151,9 @@ BEGIN
 END
 $$;
 CREATE TRIGGER change_gone AFTER DELETE ON change FOR EACH ROW EXECUTE FUNCTION change_gone();
+", "
+CREATE TABLE device_life(device BYTEA NOT NULL, incarnation BYTEA NOT NULL, number BIGINT NOT NULL, PRIMARY KEY(device, incarnation));
+CREATE TABLE device_copied(device BYTEA PRIMARY KEY, at_ms BIGINT NOT NULL);
 "];
 
 /// Keys.

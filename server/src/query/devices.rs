@@ -23,6 +23,7 @@ pub fn devices(host: &Host, scope: &Scope) -> Result<Vec<DeviceListed>, Problem>
         role: row.role,
         unsent: row.waiting,
         revoked: row.revoked,
+        copied: row.copied_ms.map(rfc3339),
     });
     Ok(listed.collect())
 }

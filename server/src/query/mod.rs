@@ -178,6 +178,8 @@ pub struct DeviceListed {
     pub unsent: u64,
     /// Whether it was revoked.
     pub revoked: bool,
+    /// When two copies of its folder were last seen in use: somebody else may read what it can.
+    pub copied: Option<String>,
 }
 
 /// Carries out a query for who holds the folder; the answer is what `--json` prints.

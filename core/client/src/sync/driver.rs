@@ -144,6 +144,7 @@ impl<'a> Driver<'a> {
         match effect {
             DeviceEffect::Send(bytes) => exchange.send(bytes),
             DeviceEffect::NextOffer => self.offer(exchange)?,
+            DeviceEffect::Copied => self.report.copy_in_use = true,
             DeviceEffect::Welcome { epoch, recovering, clock_ahead_ms } => {
                 self.phase = Phase::Receiving;
                 self.report.recovering = recovering;

@@ -176,6 +176,9 @@ pub struct SyncReport {
     /// Another copy of this device's database had synced under the same name: what was unsent here was written again under a new one.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub copied: bool,
+    /// Another copy of this device's database, with the same key, has synced since this one last did.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub copy_in_use: bool,
     /// Edits that were written again, by value.
     #[serde(skip_serializing_if = "is_none")]
     pub written_again: u64,
@@ -239,6 +242,7 @@ impl SyncReport {
         self.refused.extend(other.refused);
         self.not_applied.extend(other.not_applied);
         self.copied |= other.copied;
+        self.copy_in_use |= other.copy_in_use;
         self.clock_ahead_ms = other.clock_ahead_ms;
         self.recovering = other.recovering;
         self.kept_back = other.kept_back;

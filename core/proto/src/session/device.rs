@@ -49,6 +49,8 @@ pub enum DeviceEffect {
         /// How far the server's clock is ahead of the device's, in milliseconds.
         clock_ahead_ms: i64,
     },
+    /// Another copy of the device's database, with the same key, was at the server since the device was.
+    Copied,
     /// Check and keep these entries of the membership log, before anything that follows. Where `first` is not the next one, entries
     /// that are held already are to be passed over.
     Membership {
@@ -537,6 +539,7 @@ impl DeviceSession {
                     clock_ahead_ms: self.summary.clock_ahead_ms,
                 });
             }
+            Frame::Copied => self.effects.push_back(DeviceEffect::Copied),
             Frame::Receipt { number, envelope, sequence } => {
                 let Some((offered, caseload)) = self.offered.remove(&number).filter(|(hash, _)| *hash == envelope) else {
                     return Err(SessionError::WrongReceipt(envelope));

@@ -209,6 +209,8 @@ pub enum Frame {
 
     /// Server: you are known.
     Welcome(Welcome),
+    /// Server, after Welcome: another copy of the device's database, with the same key, was here since the device was.
+    Copied,
     /// Server: not you, or not now.
     Refused(Refusal),
     /// Server: an envelope is durable.
@@ -369,6 +371,7 @@ const BLOB_WANTED: u64 = 60;
 const BLOB_STORED: u64 = 61;
 const DEFINITION: u64 = 62;
 const MEMBERSHIP_TOLD: u64 = 63;
+const COPIED: u64 = 59;
 
 impl Wire for CaseloadCursor {
     fn write(&self, writer: &mut Writer) {
@@ -462,6 +465,7 @@ impl Frame {
             Self::Bye => "Bye",
             Self::Evicted { .. } => "Evicted",
             Self::Welcome(_) => "Welcome",
+            Self::Copied => "Copied",
             Self::Refused(_) => "Refused",
             Self::Receipt { .. } => "Receipt",
             Self::Rejected { .. } => "Rejected",
@@ -529,6 +533,9 @@ impl Wire for Frame {
             Self::Welcome(welcome) => {
                 writer.array(5).uint(WELCOME).uint(PROTOCOL).uint(welcome.epoch).int(welcome.clock_ms);
                 writer.boolean(welcome.recovering);
+            }
+            Self::Copied => {
+                writer.array(1).uint(COPIED);
             }
             Self::Refused(refusal) => {
                 let (code, number) = refusal.numbers();
@@ -638,6 +645,7 @@ impl Wire for Frame {
                 reader.protocol(PROTOCOL, "frame Welcome")?;
                 Self::Welcome(Welcome { epoch: reader.uint()?, clock_ms: reader.int()?, recovering: reader.boolean()? })
             }
+            COPIED => Self::Copied,
             REFUSED => Self::Refused(Refusal::of_numbers(reader.uint()?, reader.uint()?)),
             RECEIPT => Self::Receipt { number: reader.uint()?, envelope: reader.value()?, sequence: reader.uint()? },
             REJECTED => Self::Rejected { number: reader.uint()?, rejection: Rejection::of_number(reader.uint()?) },

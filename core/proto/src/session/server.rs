@@ -253,6 +253,8 @@ pub struct ServerSession {
     traffic: Traffic,
     /// What the device hears when it has brought what it has.
     last_word: Option<Refusal>,
+    /// Another copy of the device's database is in use.
+    copied: bool,
     failure: Option<SessionError>,
 }
 
@@ -286,6 +288,7 @@ impl ServerSession {
             heard_at_ms: now_ms,
             traffic: Traffic::default(),
             last_word: None,
+            copied: false,
             failure: None,
         }
     }
@@ -407,6 +410,9 @@ impl ServerSession {
         // In another epoch versions say nothing.
         self.directory_version = if hello.epoch == welcome.epoch { hello.directory_version } else { 0 };
         self.send(&Frame::Welcome(welcome));
+        if self.copied {
+            self.send(&Frame::Copied);
+        }
         Ok(())
     }
 

@@ -116,6 +116,12 @@ pub(super) fn sync(folder: &DeviceFolder, with: Option<&str>, metered: bool, tri
             report.written_again
         ));
     }
+    if report.copy_in_use && !report.copied {
+        hint(
+            "Another copy of this device's folder is in use: it has synced since this one last did. Nothing is lost, but the copy can read what this \
+             device can. Tell an administrator: karwan devices ORG shows it too.",
+        );
+    }
     let mut answer = Answer::new(serde_json::to_value(&report)?, told(&report));
     if !report.refused.is_empty() {
         answer.problem = Some(ClientError::EnvelopesRefused { count: report.refused.len() }.into());

@@ -146,6 +146,7 @@ pub const ENGLISH: Words = Words {
     never: "never",
     waiting: "Waiting",
     revoked: "revoked",
+    copied: "two copies in use",
     active: "active",
     disabled: "disabled",
     signs_in: "Signs in here",

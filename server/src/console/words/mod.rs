@@ -152,6 +152,7 @@ pub struct Words {
     pub never: &'static str,
     pub waiting: &'static str,
     pub revoked: &'static str,
+    pub copied: &'static str,
     pub active: &'static str,
     pub disabled: &'static str,
     pub signs_in: &'static str,

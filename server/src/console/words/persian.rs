@@ -146,6 +146,7 @@ pub const PERSIAN: Words = Words {
     never: "هرگز",
     waiting: "در انتظار",
     revoked: "باطل‌شده",
+    copied: "دو نسخه در حال استفاده",
     active: "فعال",
     disabled: "غیرفعال",
     signs_in: "ورود به این سامانه",

@@ -10,6 +10,11 @@ use crate::membership::SignedEntry;
 use crate::session::frame::{Delivered, Frame};
 
 impl ServerSession {
+    /// Before the admission: another copy of the device's database is in use, which is told after Welcome.
+    pub fn tell_of_copy(&mut self) {
+        self.copied = true;
+    }
+
     /// Answers `ServerEffect::ReadMembership`: entries from `first` on, none when the device holds all. `more` says that there are others.
     ///
     /// # Errors
