@@ -131,7 +131,10 @@ fn where_phones_meet() -> Vec<Found> {
     // Seed 34 of the pace with meetings.
     let waiting = vec![create, meet(2, 1), edit(1), Step::Revoke { phone: 2 }, Step::Settle];
     let known = vec![create, Step::Settle, edit(2), meet(2, 1), edit(1), Step::Revoke { phone: 2 }, meet(1, 0), Step::Settle];
-    vec![(0, given), (34, waiting), (34, known)]
+    // Seed 265: one phone hears of a revocation in a session after which something of another's waits, and the server forgets it.
+    let harmed = Step::Meet { guest: 0, host: 2, session: 2, line: Line::Up(Harm::Twice, 2) };
+    let forgotten = vec![Step::Backup, create, Step::Revoke { phone: 2 }, harmed, sync(0), Step::Restore, Step::Settle];
+    vec![(0, given), (34, waiting), (34, known), (265, forgotten)]
 }
 
 #[test]

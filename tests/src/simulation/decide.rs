@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use karwan_client::ClientError;
+use karwan_proto::session::Refusal;
 use karwan_server::decisions::{self, Decide, DecideAct};
 use karwan_server::host::Host;
 
@@ -19,6 +21,8 @@ pub(super) type Known = BTreeSet<DecisionId>;
 #[derive(Debug, Default)]
 pub(super) struct Decided {
     revocation: Option<DecisionId>,
+    /// The revocation that everybody may have forgotten, and the key that it was of.
+    pardoned: Option<(DecisionId, usize)>,
     /// Records that were erased, by which decision.
     erasures: BTreeMap<usize, DecisionId>,
     /// Records whose erasure everybody may have forgotten, or that somebody made who has lost the right: nobody can say whether they are there, and
@@ -75,6 +79,34 @@ impl World {
         self.decided.doubtful.extend(begun);
     }
 
+    /// A session that came to its end has told decisions, whatever became of what was offered in it.
+    pub(super) fn told_decisions(&mut self, number: usize, recovering: bool) {
+        let phone = &mut self.phones[number];
+        if phone.outlaw {
+            return;
+        }
+        self.server_knows.extend(phone.knows.iter().copied());
+        if !recovering {
+            phone.knows.extend(self.server_knows.iter().copied());
+        }
+    }
+
+    /// Whether a phone is turned away of whose revocation nobody was certain to know: somebody had heard of it in a session that was cut off, and it
+    /// holds.
+    pub(super) fn is_turned_away(&mut self, number: usize, why: &str) -> bool {
+        let key = self.phones[number].key;
+        let Some((decision, _)) = self.decided.pardoned.filter(|(_, pardoned)| *pardoned == key) else { return false };
+        if why != ClientError::Refused(Refusal::Revoked).to_string() {
+            return false;
+        }
+        self.decided.pardoned = None;
+        self.decided.revocation = Some(decision);
+        self.server_knows.insert(decision);
+        self.phones.iter_mut().filter(|phone| phone.key == key).for_each(|phone| phone.outlaw = true);
+        self.doubt_unsent_of(key);
+        true
+    }
+
     pub(super) fn move_record(&mut self, wanted: u64) {
         let (Some(host), Some((_, record))) = (self.deciding(), self.record_at(wanted)) else { return };
         // Otherwise it has not come yet, or is no more.
@@ -117,8 +149,10 @@ impl World {
 
     /// A decision of which nobody is left who knows never was, or somebody heard of it in a session that was cut off.
     pub(super) fn forget_decisions(&mut self) {
-        if self.decided.revocation.is_some_and(|decision| !self.is_known(decision)) {
+        if let Some(decision) = self.decided.revocation.filter(|decision| !self.is_known(*decision)) {
             self.decided.revocation = None;
+            let outlaw = self.phones.iter().find(|phone| phone.outlaw);
+            self.decided.pardoned = outlaw.map(|phone| (decision, phone.key));
             self.phones.iter_mut().for_each(|phone| phone.outlaw = false);
             self.model.pardon();
         }

@@ -20,27 +20,30 @@ impl World {
         }
         let done = outcomes.iter().all(|outcome| outcome.as_ref().is_ok_and(|report| report.refused.is_empty()));
         self.note(&format!("  {guest} and {host}: {}", if done { "met" } else { "not met" }));
-        if let ([Ok(came), Ok(listened)], true) = (&outcomes, done) {
-            let keeps_back = [came.kept_back > 0, listened.kept_back > 0];
-            self.exchanged([guest, host], keeps_back);
+        if let [Ok(came), Ok(listened)] = &outcomes {
+            let knows = &self.phones[guest].knows | &self.phones[host].knows;
+            for number in [guest, host] {
+                self.phones[number].knows.clone_from(&knows);
+            }
+            if done {
+                self.exchanged([guest, host], [came.kept_back > 0, listened.kept_back > 0]);
+            }
         }
         self.plant_after_meeting(host);
         self.revive();
     }
 
-    /// Both know what is decided that one of them knew of, and hold what the other held; but for what is to be written again before it goes anywhere. What
-    /// a phone brings that has lost its rights counts nowhere.
+    /// Both hold what the other held, but for what is to be written again before it goes anywhere. What a phone brings that has lost its rights counts
+    /// nowhere.
     fn exchanged(&mut self, [one, other]: [usize; 2], keeps_back: [bool; 2]) {
         let held = [(one, keeps_back[0]), (other, keeps_back[1])].map(|(number, keeps_back)| {
             let phone = &self.phones[number];
             let kept_back = if keeps_back { phone.unsent.clone() } else { BTreeSet::new() };
             if phone.outlaw { BTreeSet::<WriteId>::new() } else { &phone.held - &kept_back }
         });
-        let knows = &self.phones[one].knows | &self.phones[other].knows;
         let [of_one, of_other] = held;
         for (number, came) in [(one, of_other), (other, of_one)] {
             self.phones[number].held.extend(came);
-            self.phones[number].knows.clone_from(&knows);
         }
     }
 }

@@ -54,7 +54,9 @@ impl World {
                         break;
                     }
                 }
-                if let Err(why) = last {
+                if let Err(why) = last
+                    && !self.is_turned_away(number, &why)
+                {
                     self.broken.push(format!("phone {number} cannot come home: {why}"));
                     return false;
                 }

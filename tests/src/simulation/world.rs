@@ -412,6 +412,9 @@ impl World {
         if let (true, Line::Up(harm, _) | Line::Down(harm, _)) = (struck, line) {
             self.tally.fault(harm.kind());
         }
+        if let Ok(report) = &outcome {
+            self.told_decisions(number, report.recovering);
+        }
         let done = match outcome {
             // What had to be written again goes with the next session.
             Ok(report) if report.unfinished => Err("not finished".to_owned()),
@@ -425,11 +428,9 @@ impl World {
             let phone = &mut self.phones[number];
             if !phone.outlaw {
                 self.server_held.extend(phone.held.difference(&kept_back));
-                self.server_knows.extend(phone.knows.iter().copied());
                 phone.unsent = kept_back;
                 if !recovering {
                     phone.held.extend(self.server_held.iter().copied());
-                    phone.knows.extend(self.server_knows.iter().copied());
                 }
             }
         }
