@@ -52,6 +52,14 @@ impl<K: Ord + Copy, V> Bounded<K, V> {
         Some(held.value)
     }
 
+    /// Keeps only values of which this holds.
+    pub(crate) fn retain(&mut self, holds: impl Fn(&V) -> bool) {
+        let gone: Vec<K> = self.values.iter().filter(|(_, held)| !holds(&held.value)).map(|(name, _)| *name).collect();
+        for name in gone {
+            self.take(&name);
+        }
+    }
+
     /// What the sizes of all come to.
     pub(crate) fn size(&self) -> usize {
         self.size
@@ -76,6 +84,9 @@ mod tests {
         kept.put(3, "three", 4);
         assert_eq!((kept.get(&1), kept.get(&2), kept.get(&3)), (Some(&"one again"), None, Some(&"three")));
         assert_eq!((kept.take(&1), kept.take(&1), kept.size), (Some("one again"), None, 4));
+        kept.put(5, "five", 4);
+        kept.retain(|value| *value == "three");
+        assert_eq!((kept.get(&3), kept.get(&5), kept.size), (Some(&"three"), None, 4));
         kept.put(4, "too large for all", 11);
         assert_eq!((kept.get(&3), kept.get(&4), kept.size, kept.order.len()), (None, None, 0, 0));
     }

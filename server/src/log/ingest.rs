@@ -17,7 +17,7 @@ use super::decided::{Retired, open_in, standing_generation};
 use super::recent::{Begun, Came};
 use super::{accepted, append, head, payload, provenance, recovery, verdict_of};
 use crate::clock::now_ms;
-use crate::database::{Connection, OptionalExtension, Transaction, params};
+use crate::database::{Connection, OptionalExtension, Transaction, Value, params};
 use crate::organisation::writing::{heads as all_heads, hold_heads};
 use crate::organisation::{Core, Organisation};
 use crate::problem::Problem;
@@ -229,6 +229,7 @@ impl Writer<'_> {
             }
         }
         let mut refused: Vec<RecordVerdict> = gone.into_iter().filter(|gone| !by_record.contains_key(&gone.record)).collect();
+        self.new = without_changes(transaction, &by_record.keys().copied().collect::<Vec<_>>())?;
         let mut accepted = Vec::new();
         for (record, (generation, changes)) in &by_record {
             let (record, generation) = (*record, *generation);
@@ -306,12 +307,8 @@ impl Writer<'_> {
         role: Role,
     ) -> Result<Verdict, Problem> {
         let caseload = self.core_membership.records().caseload(id, came_to);
-        // Most records that come are new, and one look says so.
-        let is_here = transaction.prepare("SELECT 1 FROM change WHERE record = ?1 LIMIT 1").exists([id.0])?;
+        let is_here = !self.new.contains(&id);
         let elsewhere = "SELECT 1 FROM change WHERE record = ?1 AND caseload != ?2 LIMIT 1";
-        if !is_here {
-            self.new.insert(id);
-        }
         if is_here && transaction.prepare(elsewhere).exists(params![id.0, caseload.0])? {
             return Ok(Verdict::Quarantined(Reason::Moved));
         }
@@ -490,6 +487,23 @@ impl Writer<'_> {
             .put(params![envelope.0, position as i64, stands.0, record.0, generation, sealed])?;
         crate::attachments::note_references(transaction, envelope, position, change)
     }
+}
+
+/// Records of which no change is here: most that come are new, and one look says so of many.
+fn without_changes(transaction: &Transaction<'_>, records: &[RecordId]) -> Result<BTreeSet<RecordId>, Problem> {
+    const AT_ONCE: usize = 16;
+    let places: Vec<String> = (1..=AT_ONCE).map(|place| format!("?{place}")).collect();
+    let statement = transaction.prepare(format!("SELECT DISTINCT record FROM change WHERE record IN ({})", places.join(", ")));
+    let mut new: BTreeSet<RecordId> = records.iter().copied().collect();
+    for some in records.chunks(AT_ONCE) {
+        // The last stands for those that lack.
+        let asked = some.iter().chain(some.last().into_iter().cycle()).take(AT_ONCE);
+        let parameters: Vec<Value> = asked.map(|record| Value::Blob(record.0.to_vec())).collect();
+        for row in statement.query(parameters)? {
+            new.remove(&RecordId(row.get(0)?));
+        }
+    }
+    Ok(new)
 }
 
 /// Whether another copy of the device's database wrote under the same incarnation: its envelope of this number, or of the one before, is here.

@@ -1,6 +1,7 @@
 //! What the writer has taken in a moment ago, for who reads the log behind it: records as the gate loaded them, for the tables, and envelopes as
 //! they came, for other devices. What is here no more is read from the log, as it always can be.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -77,6 +78,11 @@ impl Recent {
         (begun.caseload == caseload && Some(begun.sequence) == sequence).then_some(begun.record)
     }
 
+    /// Forgets records whose entries somebody else has read into the tables, by how far each log was read.
+    pub(crate) fn forget_read(&mut self, read: &BTreeMap<CaseloadId, u64>) {
+        self.records.retain(|begun| read.get(&begun.caseload).is_none_or(|read| *read < begun.sequence));
+    }
+
     /// An envelope as it came. Whether everything in it may still be told is for the caller to see.
     pub(crate) fn envelope(&self, hash: Hash) -> Option<Came> {
         self.envelopes.get(&hash).cloned()
@@ -100,11 +106,8 @@ impl Organisation {
         self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits while many records are on their way to the tables and somebody takes them. Tables that several processes write may be another's turn.
+    /// Waits while many records are on their way to the tables and somebody takes them.
     pub(super) fn wait_for_tables(&self) {
-        if self.is_shared() {
-            return;
-        }
         let mut recent = self.recent();
         while recent.is_waited_for() {
             let before = recent.records.size();
@@ -134,6 +137,11 @@ mod tests {
         assert!(recent.take_record(CASELOAD, RecordId([1; 16]), Some(10)).is_none(), "it was taken");
         assert!(recent.take_record(CASELOAD, RecordId([2; 16]), Some(14)).is_none(), "a later entry touches it");
         assert!(recent.take_record(CASELOAD, RecordId([3; 16]), None).is_none(), "something else touches it");
+        recent.put_records(vec![begun(5, 14), begun(6, 15)]);
+        recent.forget_read(&BTreeMap::from([(CASELOAD, 14)]));
+        assert!(recent.take_record(CASELOAD, RecordId([5; 16]), Some(14)).is_none(), "it is in the tables");
+        assert!(recent.take_record(CASELOAD, RecordId([6; 16]), Some(15)).is_some(), "it is not");
+        recent.put_records(vec![begun(4, 13)]);
         assert!(recent.take_record(CaseloadId([8; 16]), RecordId([4; 16]), Some(13)).is_none(), "it came to another caseload");
     }
 }

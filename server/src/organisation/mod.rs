@@ -272,11 +272,6 @@ impl Organisation {
         Ok(organisation)
     }
 
-    /// Whether other processes write to its databases, too.
-    pub(crate) fn is_shared(&self) -> bool {
-        self.databases.are_shared()
-    }
-
     /// The organisation's identifier.
     pub fn id(&self) -> OrganisationId {
         self.id

@@ -78,6 +78,10 @@ impl Projector {
         let (mut entries, mut closed) = (0, false);
         // Up to where the logs are now: this ends also while envelopes keep coming.
         let known = self.read(cursors)?;
+        if self.is_shared() {
+            organisation.recent().forget_read(&known);
+            organisation.recent_taken.notify_all();
+        }
         let is_behind = |(log, head): &(CaseloadId, Cursor)| known.get(log).is_none_or(|known| *known < head.sequence);
         let mut behind: VecDeque<(CaseloadId, Cursor)> = organisation.heads()?.into_iter().filter(is_behind).collect();
         while !behind.is_empty() {

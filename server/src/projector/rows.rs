@@ -298,6 +298,11 @@ fn put_listed(transaction: &Transaction<'_>, row: &Listed<'_>, folded: String, i
         row.consent_withdrawn,
         row.body,
     ];
+    if transaction.is_shared() {
+        // Neither waits for an answer.
+        statement.put(parameters)?;
+        return super::search::write_of(transaction, row.caseload, row.owner, &folded);
+    }
     let number: i64 = statement.query_row(parameters, |row| row.get(0))?;
     index.insert(number, Some(folded));
     Ok(())

@@ -1,6 +1,8 @@
 //! The search index, which each database has in its own way: a full-text table of trigrams in SQLite, a text with an index of its trigrams in
 //! PostgreSQL. Both find a word anywhere in a row.
 
+use karwan_proto::CaseloadId;
+
 use crate::database::{Connection, Transaction, Value, params};
 use crate::problem::Problem;
 
@@ -15,6 +17,13 @@ pub(super) fn write(transaction: &Transaction<'_>, number: i64, folded: Option<&
         "INSERT OR REPLACE INTO search(rowid, folded) VALUES(?1, ?2)"
     };
     Ok(transaction.put(text, params![number, folded])?)
+}
+
+/// Puts the text of a record's row into an index that needs no other order than that of the rows.
+pub(super) fn write_of(transaction: &Transaction<'_>, caseload: CaseloadId, owner: &str, folded: &str) -> Result<(), Problem> {
+    let text = "INSERT INTO search(rowid, folded) SELECT number, CAST(?3 AS TEXT) FROM record WHERE caseload = ?1 AND owner = ?2 \
+                ON CONFLICT(rowid) DO UPDATE SET folded = excluded.folded";
+    Ok(transaction.put(text, params![caseload.0, owner, folded])?)
 }
 
 /// Empties the index.
