@@ -10,7 +10,7 @@ use karwan_proto::session::frame::{CaseloadCursor, Hello, Introduction};
 use karwan_proto::session::{DeviceEffect, DeviceSession, DeviceStart, Head};
 use karwan_store::StoreError;
 
-use super::incoming::Incoming;
+use super::incoming::{HeldPage, Incoming};
 use super::outgoing::{self, Next, Outbox, Receipt};
 use super::repair;
 use super::report::{Listener, Phase, Progress, SyncReport};
@@ -27,6 +27,8 @@ pub(crate) struct Driver<'a> {
     inner: &'a Arc<Inner>,
     listener: &'a dyn Listener,
     incoming: Incoming<'a>,
+    /// The newest page that came, where it may be made while the one before it is written.
+    held: Option<HeldPage>,
     outbox: Outbox,
     receipts: Vec<Receipt>,
     blobs: BTreeMap<Hash, Vec<u8>>,
@@ -46,6 +48,7 @@ impl<'a> Driver<'a> {
             inner,
             listener,
             incoming: Incoming::new(inner)?,
+            held: None,
             outbox: Outbox::new(inner)?,
             receipts: Vec::new(),
             blobs: BTreeMap::new(),
@@ -86,11 +89,20 @@ impl<'a> Driver<'a> {
             if !self.tell(exchange) {
                 return Err(ClientError::Cancelled);
             }
-            let heard = exchange.listen().await;
-            if heard.is_err() {
-                // What was handed out before stands.
-                self.effects(exchange)?;
-                return heard;
+            // A page waits for the next one only where that is here already.
+            let heard = match self.held {
+                Some(_) => exchange.listen_if_ready().await,
+                None => exchange.listen().await.map(|()| true),
+            };
+            match heard {
+                Ok(true) => {}
+                Ok(false) => self.take_held()?,
+                Err(error) => {
+                    // What was handed out before stands.
+                    self.effects(exchange)?;
+                    self.take_held()?;
+                    return Err(error);
+                }
             }
         }
     }
@@ -100,9 +112,17 @@ impl<'a> Driver<'a> {
             if !matches!(effect, DeviceEffect::Receipt { .. } | DeviceEffect::Send(_) | DeviceEffect::NextOffer) {
                 self.keep_receipts()?;
             }
+            if !matches!(effect, DeviceEffect::Entries { .. }) {
+                self.take_held()?;
+            }
             self.act(effect, exchange)?;
         }
         self.keep_receipts()
+    }
+
+    /// Takes in the page that waits.
+    fn take_held(&mut self) -> Result<(), ClientError> {
+        self.held.take().map_or(Ok(()), |page| self.incoming.entries(page, &mut self.report))
     }
 
     fn start(&mut self) -> Result<DeviceStart, ClientError> {
@@ -174,7 +194,14 @@ impl<'a> Driver<'a> {
                 outgoing::rejected(self.inner, envelope, rejection, &mut self.report)?;
             }
             DeviceEffect::Entries { caseload, first, entries, cursor } => {
-                self.incoming.entries(caseload, first, &entries, cursor, &mut self.report)?;
+                let page = self.incoming.hold(caseload, first, entries, cursor);
+                let is_begun = page.is_begun();
+                // While other cores make what they can of it.
+                self.take_held()?;
+                self.held = Some(page);
+                if !is_begun {
+                    self.take_held()?;
+                }
             }
             DeviceEffect::ReadPoints { caseload } => {
                 let points = self.points(caseload)?;

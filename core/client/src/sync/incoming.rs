@@ -23,7 +23,7 @@ use super::report::SyncReport;
 use crate::device::{Inner, locked};
 use crate::error::ClientError;
 use crate::observe::Changed;
-use ahead::{Ahead, Work};
+use ahead::{Ahead, Decoded};
 use page::Page;
 
 /// Records that are projected again in one transaction at most.
@@ -40,6 +40,23 @@ pub(crate) struct Incoming<'a> {
     definitions: BTreeMap<Hash, Vec<u8>>,
     /// Something was erased or let go: nothing of it is to stay in the file.
     scrub: bool,
+}
+
+/// A page of a caseload's log that has come, and is not taken in yet.
+pub(crate) struct HeldPage {
+    caseload: CaseloadId,
+    first: u64,
+    entries: Vec<Delivered>,
+    cursor: Cursor,
+    decoded: Arc<Decoded>,
+    ahead: Ahead,
+}
+
+impl HeldPage {
+    /// Whether something of it is made while it is held.
+    pub(crate) fn is_begun(&self) -> bool {
+        self.ahead.is_begun
+    }
 }
 
 /// Entries of the membership log that are to be kept.
@@ -157,15 +174,17 @@ impl<'a> Incoming<'a> {
         }
     }
 
+    /// Begins with a page of a caseload's log: what needs no database is made while the page before it is written. Between this and
+    /// [`Self::entries`] nothing but that page may be taken in.
+    pub(crate) fn hold(&self, caseload: CaseloadId, first: u64, entries: Vec<Delivered>, cursor: Cursor) -> HeldPage {
+        let decoded = Arc::new(ahead::decode(&entries, first, &locked(&self.inner.membership)));
+        let ahead = Ahead::begin(self.inner, decoded.clone());
+        HeldPage { caseload, first, entries, cursor, decoded, ahead }
+    }
+
     /// Takes in a page of a caseload's log, whole or not at all.
-    pub(crate) fn entries(
-        &mut self,
-        caseload: CaseloadId,
-        first: u64,
-        entries: &[Delivered],
-        cursor: Cursor,
-        report: &mut SyncReport,
-    ) -> Result<(), ClientError> {
+    pub(crate) fn entries(&mut self, page: HeldPage, report: &mut SyncReport) -> Result<(), ClientError> {
+        let HeldPage { caseload, first, entries, cursor, decoded, ahead } = page;
         let mut store = locked(&self.inner.store);
         let membership = locked(&self.inner.membership);
         let inner: &Inner = self.inner;
@@ -174,10 +193,8 @@ impl<'a> Incoming<'a> {
         let authors = entries
             .iter()
             .any(|delivered| LogEntry::decode(&delivered.entry).is_ok_and(|entry| matches!(entry, LogEntry::Generation { .. })));
-        let decoded = ahead::decode(entries, first, &membership);
-        let beginnings = Work::of(inner, &decoded);
         let definitions = &mut self.definitions;
-        let mut work = |batch: &Batch<'_>, ahead: Option<Ahead<'_, '_>>| {
+        let work = |batch: &Batch<'_>| {
             batch.add_caseload(caseload, Cursor::start_of(caseload).chain)?;
             let state = batch.view().caseload(caseload)?.ok_or(ClientError::NoCaseload)?;
             if state.sequence + 1 != first {
@@ -185,10 +202,10 @@ impl<'a> Incoming<'a> {
             }
             let mut point = Cursor { sequence: state.sequence, chain: state.chain };
             let mut page = Page::new(inner, batch, &membership, caseload, incarnation);
-            page.ahead = ahead;
+            page.ahead = Some(ahead);
             page.decoded = Some(&decoded);
             page.definitions = Some(definitions);
-            for delivered in entries {
+            for delivered in &entries {
                 point = point.after(&delivered.entry);
                 page.entry(point, delivered)?;
             }
@@ -202,11 +219,7 @@ impl<'a> Incoming<'a> {
             report.not_applied.append(&mut page.not_applied);
             Ok::<_, ClientError>((touched, page.forms > 0, page.retired))
         };
-        let written = std::thread::scope(|scope| {
-            let ahead = Ahead::begin(scope, &beginnings);
-            let work = |batch: &Batch<'_>| work(batch, ahead);
-            if authors { store.author(work) } else { store.write(work) }
-        });
+        let written = if authors { store.author(work) } else { store.write(work) };
         if written.is_err() {
             // A form that came with what was not kept.
             inner.forget_forms();

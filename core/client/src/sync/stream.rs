@@ -100,9 +100,26 @@ impl<S: Side> Exchange<S> {
         let now_ms = self.now_ms();
         match read {
             Err(_) => self.session.tick(now_ms).map_err(session_error),
-            Ok(Ok(0)) => self.session.ended().map_err(session_error),
-            Ok(Ok(length)) => self.session.receive(now_ms, self.buffer.get(..length).unwrap_or_default()).map_err(session_error),
-            Ok(Err(error)) => Err(ClientError::Interrupted(error.to_string())),
+            Ok(read) => self.took(now_ms, read),
+        }
+    }
+
+    /// Gives bytes to the session that are here already; says whether there were any.
+    pub(crate) async fn listen_if_ready(&mut self) -> Result<bool, ClientError> {
+        // What carries the bytes here may run in this thread.
+        tokio::task::yield_now().await;
+        let now_ms = self.now_ms();
+        match tokio::time::timeout(Duration::ZERO, self.receive.read(&mut self.buffer)).await {
+            Err(_) => Ok(false),
+            Ok(read) => self.took(now_ms, read).map(|()| true),
+        }
+    }
+
+    fn took(&mut self, now_ms: u64, read: std::io::Result<usize>) -> Result<(), ClientError> {
+        match read {
+            Ok(0) => self.session.ended().map_err(session_error),
+            Ok(length) => self.session.receive(now_ms, self.buffer.get(..length).unwrap_or_default()).map_err(session_error),
+            Err(error) => Err(ClientError::Interrupted(error.to_string())),
         }
     }
 

@@ -1,12 +1,11 @@
-//! What of a page can be made without the database, made ahead on every core while the page is written: records that the page begins pass the
-//! gate and are read under their form. Nobody needs it: what is not made ahead is made when its turn comes.
+//! What of a page can be made without the database, made ahead on every other core while this page and the one before it are written: records
+//! that the page begins pass the gate and are read under their form. Nobody needs it: what is not made ahead is made when its turn comes.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread::Scope;
 
 use karwan_linkage::search_text;
 use karwan_proto::envelope::{Envelope, Item};
@@ -41,13 +40,12 @@ pub(super) fn decode(entries: &[Delivered], first: u64, membership: &Membership)
     decoded
 }
 
-/// The first change of a record.
+/// The first change of a record: where it lies in the page.
 #[derive(Clone, Copy)]
-struct Beginning<'a> {
-    envelope: &'a Envelope,
-    role: Role,
+struct Beginning {
+    sequence: u64,
+    item: usize,
     record: RecordId,
-    change: &'a [u8],
 }
 
 /// What a record's first change comes to.
@@ -59,57 +57,34 @@ pub(super) struct Made {
     pub(super) folded: String,
 }
 
-impl Beginning<'_> {
-    fn make(&self, forms: &BTreeMap<Hash, Arc<LoadedForm>>) -> Option<Made> {
-        let header = self.envelope.header();
-        let provenance = Provenance {
-            device: header.device,
-            person: header.person,
-            role: self.role,
-            at_ms: header.clock_ms,
-            offset_minutes: header.offset_minutes,
-        };
-        // A thread that panics takes the process along: what fails here is tried again where the caller sees it.
-        catch_unwind(AssertUnwindSafe(|| {
-            let mut record = Record::empty(self.record);
-            let sourced = SourcedChange { bytes: self.change.to_vec(), provenance };
-            let hash = gate::admit(&mut record, sourced, header.incarnation.0).ok()?;
-            let loaded = forms.get(&record.form()?)?;
-            let projection = project_for_lists(&record, Some(&loaded.form), &loaded.shape);
-            let folded = search_text(projection.search_text.split('\n'));
-            Some(Made { hash, projection, folded })
-        }))
-        .ok()
-        .flatten()
-    }
-}
-
 /// All that may be made of a page.
-pub(super) struct Work<'a> {
-    beginnings: Vec<Beginning<'a>>,
+struct Work {
+    decoded: Arc<Decoded>,
+    beginnings: Vec<Beginning>,
     forms: BTreeMap<Hash, Arc<LoadedForm>>,
     next: AtomicUsize,
 }
 
-impl<'a> Work<'a> {
+impl Work {
     /// Changes that stand alone in the page for their record and on no other change. Whether they begin it the database says.
-    pub(super) fn of(inner: &Inner, decoded: &'a Decoded) -> Self {
-        let mut found: BTreeMap<RecordId, Option<Beginning<'a>>> = BTreeMap::new();
-        for (envelope, role) in decoded.values() {
-            for item in envelope.items() {
-                let Item::Change { record, generation, change } = item else { continue };
-                let beginning = (*generation == 0).then_some(Beginning { envelope, role: *role, record: *record, change });
-                found.entry(*record).and_modify(|other| *other = None).or_insert(beginning);
+    fn of(inner: &Inner, decoded: Arc<Decoded>) -> Self {
+        let mut found: BTreeMap<RecordId, Option<Beginning>> = BTreeMap::new();
+        for (sequence, (envelope, _)) in decoded.iter() {
+            for (place, item) in envelope.items().iter().enumerate() {
+                let Item::Change { record, generation, .. } = item else { continue };
+                let beginning = Beginning { sequence: *sequence, item: place, record: *record };
+                let alone = (*generation == 0).then_some(beginning);
+                found.entry(*record).and_modify(|other| *other = None).or_insert(alone);
             }
         }
-        let mut beginnings: Vec<Beginning<'a>> = Vec::new();
+        let mut beginnings: Vec<Beginning> = Vec::new();
         for (envelope, _) in decoded.values() {
             // In the order in which they will be asked for.
             beginnings.extend(envelope.items().iter().filter_map(|item| found.remove(&item.record()?)?));
         }
         let known = locked(&inner.forms);
         let forms = known.iter().filter_map(|(hash, loaded)| Some((*hash, loaded.clone()?))).collect();
-        Self { beginnings, forms, next: AtomicUsize::new(0) }
+        Self { decoded, beginnings, forms, next: AtomicUsize::new(0) }
     }
 
     fn claim(&self) -> Option<usize> {
@@ -118,7 +93,29 @@ impl<'a> Work<'a> {
     }
 
     fn make(&self, number: usize) -> Option<Made> {
-        self.beginnings.get(number)?.make(&self.forms)
+        let beginning = self.beginnings.get(number)?;
+        let (envelope, role) = self.decoded.get(&beginning.sequence)?;
+        let Item::Change { change, .. } = envelope.items().get(beginning.item)? else { return None };
+        let header = envelope.header();
+        let provenance = Provenance {
+            device: header.device,
+            person: header.person,
+            role: *role,
+            at_ms: header.clock_ms,
+            offset_minutes: header.offset_minutes,
+        };
+        // A thread that panics takes the process along: what fails here is tried again where the caller sees it.
+        catch_unwind(AssertUnwindSafe(|| {
+            let mut record = Record::empty(beginning.record);
+            let sourced = SourcedChange { bytes: change.clone(), provenance };
+            let hash = gate::admit(&mut record, sourced, header.incarnation.0).ok()?;
+            let loaded = self.forms.get(&record.form()?)?;
+            let projection = project_for_lists(&record, Some(&loaded.form), &loaded.shape);
+            let folded = search_text(projection.search_text.split('\n'));
+            Some(Made { hash, projection, folded })
+        }))
+        .ok()
+        .flatten()
     }
 
     fn stop(&self) {
@@ -127,42 +124,47 @@ impl<'a> Work<'a> {
 }
 
 /// What threads make, as it is needed. Those that are left when it is dropped stop.
-pub(super) struct Ahead<'w, 'a> {
-    work: &'w Work<'a>,
+pub(super) struct Ahead {
+    work: Arc<Work>,
     numbers: BTreeMap<RecordId, usize>,
     done: Receiver<(usize, Option<Made>)>,
     made: BTreeMap<usize, Option<Made>>,
+    /// Whether threads are at it: of little, or without its forms, it is not worth one.
+    pub(super) is_begun: bool,
 }
 
-impl<'w, 'a> Ahead<'w, 'a> {
-    /// Begins; `None` where it is not worth it.
-    pub(super) fn begin<'scope>(scope: &'scope Scope<'scope, '_>, work: &'w Work<'a>) -> Option<Self>
-    where
-        'w: 'scope,
-    {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
-        if work.beginnings.len() < RECORDS_MIN || work.forms.is_empty() {
-            return None;
-        }
+impl Ahead {
+    /// Begins with a page's envelopes.
+    pub(super) fn begin(inner: &Inner, decoded: Arc<Decoded>) -> Self {
+        let work = Arc::new(Work::of(inner, decoded));
+        let cores = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
+        let is_worth_it = work.beginnings.len() >= RECORDS_MIN && !work.forms.is_empty();
         let (tell, done) = channel();
-        for _ in 1..threads {
-            let tell: Sender<(usize, Option<Made>)> = tell.clone();
-            scope.spawn(move || {
+        let mut is_begun = false;
+        for _ in 1..if is_worth_it { cores } else { 1 } {
+            let (work, tell): (Arc<Work>, Sender<(usize, Option<Made>)>) = (work.clone(), tell.clone());
+            let thread = std::thread::Builder::new().name("ahead".to_owned()).spawn(move || {
                 while let Some(number) = work.claim() {
                     if tell.send((number, work.make(number))).is_err() {
                         return;
                     }
                 }
             });
+            is_begun |= thread.is_ok();
         }
-        let numbers = work.beginnings.iter().enumerate().map(|(number, beginning)| (beginning.record, number)).collect();
-        Some(Self { work, numbers, done, made: BTreeMap::new() })
+        let numbers = if is_begun {
+            work.beginnings.iter().enumerate().map(|(number, beginning)| (beginning.record, number)).collect()
+        } else {
+            BTreeMap::new()
+        };
+        Self { work, numbers, done, made: BTreeMap::new(), is_begun }
     }
 
     /// What a change of an envelope comes to, where it is the only one of its record in the page and the record was empty before.
     pub(super) fn take(&mut self, envelope: Hash, record: RecordId) -> Option<Made> {
         let number = self.numbers.remove(&record)?;
-        if self.work.beginnings.get(number)?.envelope.hash() != envelope {
+        let (holds, _) = self.work.decoded.get(&self.work.beginnings.get(number)?.sequence)?;
+        if holds.hash() != envelope {
             return None;
         }
         loop {
@@ -182,7 +184,7 @@ impl<'w, 'a> Ahead<'w, 'a> {
     }
 }
 
-impl Drop for Ahead<'_, '_> {
+impl Drop for Ahead {
     fn drop(&mut self) {
         self.work.stop();
     }

@@ -36,7 +36,7 @@ pub(super) struct Page<'a, 'b> {
     /// Envelopes of the page whose signature holds.
     pub(super) decoded: Option<&'a Decoded>,
     /// Records that the page begins, as they are made ahead.
-    pub(super) ahead: Option<Ahead<'a, 'a>>,
+    pub(super) ahead: Option<Ahead>,
     /// Definitions of forms that came before the entries that name them.
     pub(super) definitions: Option<&'a mut BTreeMap<Hash, Vec<u8>>>,
     /// Records that are projected already, unless something else of them changes.
