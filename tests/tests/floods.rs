@@ -19,6 +19,7 @@ use karwan_server::organisation::Organisation;
 use karwan_server::serve::Running;
 use karwan_tests::home::{CASELOAD, GivenClock, organisation_in, phone_key, quick_folder};
 use tokio::net::UdpSocket;
+use tokio::task::JoinSet;
 
 /// Connections that the flood opens, each with a session that says three bytes and then nothing.
 const FLOOD: usize = 60;
@@ -124,29 +125,37 @@ async fn one_address_holds_so_many_connections_however_many_keys_it_has() {
     let folder = quick_folder();
     let (running, invitation) = serve(folder.path()).await;
     let (endpoint, server) = (stranger(), running.ready.sync.parse().unwrap());
-    let mut held = Vec::new();
-    let crowded = loop {
-        let number = held.len() as u64;
-        assert!(number <= 2 * CONNECTIONS_PER_ADDRESS as u64, "nobody was turned away");
-        let connection = endpoint.connect_with(config_of(number, &invitation), server, SERVER_NAME).unwrap().await.unwrap();
-        // A session, so that the silence of the connection is not what ends it.
-        let opened = connection.open_bi().await;
-        if held.len() >= CONNECTIONS_PER_ADDRESS {
-            match tokio::time::timeout(PATIENCE, connection.closed()).await {
-                Ok(quinn::ConnectionError::ApplicationClosed(closed)) => break closed,
-                other => panic!("beyond the limit: {other:?}"),
-            }
+    // All at once, so that none has gone for its silence when the last arrives.
+    let mut connecting = JoinSet::new();
+    for number in 0..=CONNECTIONS_PER_ADDRESS as u64 {
+        let connecting_one = endpoint.connect_with(config_of(number, &invitation), server, SERVER_NAME).unwrap();
+        connecting.spawn(async move {
+            let connection = connecting_one.await.unwrap();
+            // A byte begins a session, which holds the connection for longer than silence does.
+            let (mut send, receive) = connection.open_bi().await.unwrap();
+            send.write_all(&[0]).await.ok();
+            (connection, send, receive)
+        });
+    }
+    let held = connecting.join_all().await;
+    let mut closed = JoinSet::new();
+    for (connection, ..) in &held {
+        let connection = connection.clone();
+        closed.spawn(async move { connection.closed().await });
+    }
+    match tokio::time::timeout(PATIENCE, closed.join_next()).await {
+        Ok(Some(Ok(quinn::ConnectionError::ApplicationClosed(crowded)))) => {
+            assert_eq!(crowded.reason.as_ref(), b"too many connections of this address");
         }
-        held.push((connection, opened));
-    };
-    assert_eq!(crowded.reason.as_ref(), b"too many connections of this address");
+        other => panic!("nobody was turned away: {other:?}"),
+    }
     // An honest phone behind the same address is told when to come back, and served then.
     let request = request_of(folder.path(), &invitation);
     match Device::enrol(request).await {
         Err(ClientError::Refused(Refusal::Busy { retry_after_ms })) => assert!(retry_after_ms > 0),
         other => panic!("behind a crowded address: {:?}", other.err()),
     }
-    for (connection, _) in held {
+    for (connection, ..) in held {
         connection.close(0u32.into(), b"");
     }
     endpoint.wait_idle().await;
