@@ -256,7 +256,12 @@ impl Store {
 
     /// The server's epoch, as the device has heard of it last.
     pub fn epoch(&self) -> Result<u64, StoreError> {
-        Ok(self.setting("epoch")?.and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_be_bytes))
+        self.number("epoch")
+    }
+
+    /// A setting that is a number, eight bytes with the highest first; 0 where it was never set.
+    pub fn number(&self, name: &str) -> Result<u64, StoreError> {
+        Ok(self.setting(name)?.and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_be_bytes))
     }
 
     fn identity_in_database(&self) -> Result<Option<Identity>, StoreError> {

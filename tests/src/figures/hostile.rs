@@ -90,22 +90,21 @@ fn attachments(dice: &mut Dice, frames: &[Vec<u8>]) {
 }
 
 /// Mutates frames, envelopes, log entries, invitations and changes.
+///
+/// # Panics
+/// Where the file in which parts add up cannot be used.
+#[allow(clippy::expect_used)]
 pub fn mutated(scale: Scale) -> Vec<Figure> {
     // The gate catches automerge's panics itself: what they would print says nothing here.
     let said = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
-    let escaped = match scale {
-        Scale::Full => {
-            let parts = run_parts(&sum::file("hostile"), INPUTS_FULL / INPUTS_PART, |part| escapes(part, INPUTS_PART));
-            parts.map(|parts| (parts.len() as u64 * INPUTS_PART, parts.iter().sum()))
-        }
-        _ => Ok((scale.of(INPUTS_SHORT, INPUTS_FULL), escapes(0, scale.of(INPUTS_SHORT, INPUTS_FULL)))),
+    let inputs = scale.of(INPUTS_SHORT, INPUTS_FULL);
+    let parts = match scale {
+        Scale::Full => run_parts(&sum::file("hostile"), INPUTS_FULL / INPUTS_PART, |part| escapes(part, INPUTS_PART)),
+        _ => Ok(vec![escapes(0, inputs)]),
     };
     std::panic::set_hook(said);
-    let (inputs, escapes) = escaped.unwrap_or_else(|error| {
-        eprintln!("{error}");
-        (0, 0)
-    });
+    let escapes = parts.expect("the file of the sum can be used").iter().sum();
     let figure = |name, value: u64, gate, correctness| Figure { name, value: value as f64, unit: "", gate, correctness, scale };
     vec![
         figure("hostile_inputs", inputs, Gate::AtLeast(INPUTS_FULL as f64), false),

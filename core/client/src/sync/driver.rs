@@ -145,15 +145,12 @@ impl<'a> Driver<'a> {
             .map(|(person, name)| Introduction { person, name })
             .collect();
         self.introduced.clone_from(&introductions);
-        let number = |name: &str| -> Result<u64, StoreError> {
-            Ok(store.setting(name)?.and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_be_bytes))
-        };
         let hello = Hello {
             organisation: identity.organisation,
-            epoch: number("epoch")?,
+            epoch: store.epoch()?,
             incarnation: store.incarnation(),
             membership: locked(&self.inner.membership).cursor(),
-            directory_version: number("directory_version")?,
+            directory_version: store.number("directory_version")?,
             clock_ms: self.inner.clock.now_ms(),
             caseloads,
         };
