@@ -57,7 +57,7 @@ impl Running {
         organisation.set_setting("addresses", reachable(sync).join("\n").as_bytes())?;
         let (stop, stopped) = tokio::sync::watch::channel(false);
         tokio::spawn(listener.run());
-        tokio::spawn(project(host.clone()));
+        crate::projector::follow::start(host.clone(), stopped.clone());
         tokio::spawn(sweep(organisation.clone()));
         let control = host.clone();
         tokio::spawn(async move {
@@ -113,26 +113,6 @@ async fn sweep(organisation: Arc<Organisation>) {
             }
             Ok(Err(problem)) => tracing::error!(code = problem.code, error = problem.error, "sweeping attachments failed"),
             _ => {}
-        }
-    }
-}
-
-/// Keeps projections behind the logs by no more than it takes to read them.
-async fn project(host: Host) {
-    loop {
-        let grown = host.organisation.grown.notified();
-        let work = host.clone();
-        let outcome = tokio::task::spawn_blocking(move || work.projector.catch_up(&work.organisation)).await;
-        match outcome {
-            Ok(Ok(0)) => {
-                tokio::time::timeout(std::time::Duration::from_secs(5), grown).await.ok();
-            }
-            Ok(Ok(_)) => {}
-            Ok(Err(problem)) => {
-                tracing::error!(code = problem.code, error = problem.error, "projection failed");
-                tokio::time::sleep(std::time::Duration::from_secs(1)).await;
-            }
-            Err(_) => tokio::time::sleep(std::time::Duration::from_secs(1)).await,
         }
     }
 }

@@ -82,13 +82,17 @@ async fn a_flood_with_one_key_holds_a_few_connections_and_an_honest_phone_is_ser
         send.write_all(&[0, 0, 1]).await.unwrap();
         held.push((connection, send, receive));
     }
-    // The oldest are closed; the newest stay.
-    for (connection, ..) in &held[..FLOOD - CONNECTIONS_PER_DEVICE] {
+    // The oldest are closed; the newest stay. Which of two that came at one time is the older is the server's to say.
+    let surely_old = FLOOD - 2 * CONNECTIONS_PER_DEVICE;
+    for (connection, ..) in &held[..surely_old] {
         tokio::time::timeout(PATIENCE, connection.closed()).await.expect("an old connection is closed");
     }
-    for (connection, ..) in &held[FLOOD - CONNECTIONS_PER_DEVICE..] {
-        assert!(connection.close_reason().is_none());
+    let open = || held[surely_old..].iter().filter(|(connection, ..)| connection.close_reason().is_none()).count();
+    let began = Instant::now();
+    while open() > CONNECTIONS_PER_DEVICE && began.elapsed() < PATIENCE {
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
+    assert_eq!(open(), CONNECTIONS_PER_DEVICE);
     an_honest_phone_is_served(folder.path(), &invitation).await;
     running.stop().await;
 }

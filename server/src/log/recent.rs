@@ -11,10 +11,11 @@ use karwan_record::Record;
 use super::cache::Bounded;
 use crate::organisation::Organisation;
 
-/// Bytes of changes of the records at most; loaded, a record takes about ten times as much.
-const RECORD_BYTES_MAX: usize = 8 * 1024 * 1024;
-/// Bytes of changes of records above which the writer waits for the tables: what is not handed over must be loaded once more.
-const RECORD_BYTES_WAITED_FOR: usize = 3 * 1024 * 1024;
+/// Bytes of the records at most, as they are counted here; loaded, a record takes about four times as much.
+const RECORD_BYTES_MAX: usize = 20 * 1024 * 1024;
+/// Bytes of the records above which the writer waits for the tables: what is not handed over must be loaded once more. Enough for some seconds:
+/// until then what devices bring has the machine first.
+const RECORD_BYTES_WAITED_FOR: usize = 14 * 1024 * 1024;
 /// What a record is counted with beside its changes.
 const RECORD_BYTES: usize = 2 * 1024;
 /// How long the writer waits where nobody takes a record.

@@ -5,6 +5,7 @@
 //! [`rows`], with the entities that they write to; [`people`] finds who was registered twice. The cursor is committed with the rows.
 
 pub(crate) mod body;
+pub(crate) mod follow;
 pub(crate) mod people;
 pub(crate) mod rows;
 mod schema;
