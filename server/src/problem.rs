@@ -42,6 +42,8 @@ impl Problem {
 
     /// The code of what goes well again once the database answers.
     pub const DATABASE_AWAY: &str = "database-away";
+    /// The code of what goes well again once the store for attachments answers.
+    pub const STORE_AWAY: &str = "store-away";
 
     /// A problem.
     pub fn new(status: u8, code: &str, error: impl Into<String>, mend: impl Into<String>) -> Self {

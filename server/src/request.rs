@@ -105,6 +105,11 @@ pub enum Request {
         /// Absolute path of the file.
         file: std::path::PathBuf,
     },
+    /// Where attachments are kept, and from now on where this address says.
+    Attachments {
+        /// Address of a bucket.
+        store: Option<String>,
+    },
     /// How recovery after a restore stands.
     RecoveryStatus,
     /// Ends recovery.
@@ -178,6 +183,12 @@ pub fn run(host: &Host, request: Request) -> Result<Value, Problem> {
             json!({"invitation": invitation.to_text(), "expires": rfc3339(invitation.expires_at_ms), "addresses": invitation.addresses})
         }
         Request::Backup { file } => crate::backup::write(organisation, &file)?,
+        Request::Attachments { store } => {
+            if let Some(address) = store {
+                organisation.set_attachment_store(&address)?;
+            }
+            serde_json::to_value(organisation.attachment_store()?)?
+        }
         Request::RecoveryStatus => organisation.recovery_status()?,
         Request::CloseRecovery => organisation.close_recovery()?,
         Request::Export { form, folder } => crate::export::run(host, &form, &folder)?,

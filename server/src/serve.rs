@@ -104,16 +104,22 @@ impl Running {
 /// Takes away attachments that nothing needs, now and then.
 async fn sweep(organisation: Arc<Organisation>) {
     loop {
-        tokio::time::sleep(SWEEP_PAUSE).await;
         let work = organisation.clone();
         let swept = tokio::task::spawn_blocking(move || work.sweep_attachments(work.now_ms(), GRACE_MS)).await;
         match swept {
             Ok(Ok(swept)) if swept != Swept::default() => {
-                tracing::info!(attachments = swept.attachments, begun = swept.begun, bytes = swept.bytes, "attachments swept");
+                tracing::info!(
+                    attachments = swept.attachments,
+                    begun = swept.begun,
+                    bytes = swept.bytes,
+                    moved = swept.moved,
+                    "attachments swept"
+                );
             }
             Ok(Err(problem)) => tracing::error!(code = problem.code, error = problem.error, "sweeping attachments failed"),
             _ => {}
         }
+        tokio::time::sleep(SWEEP_PAUSE).await;
     }
 }
 

@@ -27,6 +27,13 @@ pub fn karwan() -> &'static PathBuf {
     })
 }
 
+/// The command with an access key for object storage, which the tests' own does not look at.
+pub fn program() -> Command {
+    let mut command = Command::new(karwan());
+    command.env("AWS_ACCESS_KEY_ID", "tests").env("AWS_SECRET_ACCESS_KEY", "tests");
+    command
+}
+
 /// What a run of the command answered.
 #[derive(Debug)]
 pub struct Answer {
@@ -77,7 +84,7 @@ pub fn run(arguments: &[&str]) -> Answer {
 /// Where the program cannot be started.
 #[allow(clippy::expect_used)]
 pub fn run_with_input(arguments: &[&str], input: &str) -> Answer {
-    let mut child = Command::new(karwan())
+    let mut child = program()
         .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -2,12 +2,12 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::command::{Answer, karwan, run, run_with_input};
+use crate::command::{Answer, program, run, run_with_input};
 use crate::postgres::{self, Cluster};
 
 /// Name of the caseload that every device of a [`World`] is granted.
@@ -30,7 +30,7 @@ impl Server {
     /// Where it does not start.
     #[allow(clippy::expect_used, clippy::panic)]
     pub fn start(organisation: &Path, listen: &str) -> Self {
-        let mut child = Command::new(karwan())
+        let mut child = program()
             .args(["serve", organisation.to_str().expect("UTF-8"), "--listen", listen, "--console", "127.0.0.1:0", "--json"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

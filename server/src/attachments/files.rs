@@ -1,4 +1,4 @@
-//! The files of attachments: encrypted as they come, so that they can be read and written from any byte on. ChaCha20 alone: that the content is
+//! The files of attachments, in the folder or a bucket: encrypted as they come, so that they can be read and written from any byte on. ChaCha20 alone: that the content is
 //! what it should be is told by its name, and nothing is given out of a file whose key is not this one.
 
 use std::fs::{File, OpenOptions};
@@ -10,6 +10,7 @@ use chacha20::ChaCha20;
 use chacha20::cipher::{KeyIvInit, StreamCipher, StreamCipherSeek};
 use karwan_proto::{DeviceId, Hash};
 
+use super::bucket::{Object, missing};
 use crate::clock::random;
 use crate::database::{Connection, OptionalExtension, params};
 use crate::organisation::Organisation;
@@ -93,19 +94,58 @@ impl Organisation {
             self.forget_begun(device, hash)?;
             return Ok(None);
         }
+        if let Some(bucket) = self.bucket()? {
+            // The object first: whichever key stays in the table, what it decrypts is there.
+            bucket.put(Object::of(hash, &key), File::open(self.attachment_path(&begun))?, length)?;
+            self.keep_attachment_key(hash, &key)?;
+            return Ok(Some(length));
+        }
         file.sync_all()?;
-        let name = hash.to_string();
+        // Two devices may bring the same at one time: the key that stays is the one of the file that stays.
+        let _finishing = self.appending.lock().unwrap_or_else(PoisonError::into_inner);
         // The key first: a key without a file harms nobody.
-        let core = self.writing_beside_others()?;
-        core.keys.execute(
-            "INSERT INTO attachment_key(name, key) VALUES(?1, ?2) ON CONFLICT(name) DO UPDATE SET key = excluded.key",
-            params![name, key],
-        )?;
-        drop(core);
-        std::fs::rename(self.attachment_path(&begun), self.attachment_path(&name))?;
+        self.keep_attachment_key(hash, &key)?;
+        std::fs::rename(self.attachment_path(&begun), self.attachment_path(&hash.to_string()))?;
         File::open(self.folder.attachments())?.sync_all()?;
-        self.forget_key(&begun)?;
         Ok(Some(length))
+    }
+
+    fn keep_attachment_key(&self, hash: Hash, key: &[u8; 32]) -> Result<(), Problem> {
+        self.writing_beside_others()?.keys.execute(
+            "INSERT INTO attachment_key(name, key) VALUES(?1, ?2) ON CONFLICT(name) DO UPDATE SET key = excluded.key",
+            params![hash.to_string(), key],
+        )?;
+        Ok(())
+    }
+
+    /// What an attachment is called in a bucket; `None` where its key is gone.
+    pub(super) fn object_of(&self, hash: Hash) -> Result<Option<Object>, Problem> {
+        let key = self.read_keys(|keys| key_of(keys, &hash.to_string()))?;
+        Ok(key.map(|key| Object::of(hash, &key)))
+    }
+
+    /// An attachment goes, and its key before it.
+    pub(super) fn forget_attachment(&self, hash: Hash) -> Result<(), Problem> {
+        let object = self.object_of(hash)?;
+        self.forget_file(&hash.to_string())?;
+        // Without its key it cannot be read; where the bucket is away the sweep takes it later.
+        if let (Some(object), Some(bucket)) = (object, self.bucket()?)
+            && let Err(problem) = bucket.delete(&object.to_string())
+        {
+            tracing::warn!(code = problem.code, error = problem.error, "an object of the bucket waits for the next sweep");
+        }
+        Ok(())
+    }
+
+    /// What stands in the folder goes to the bucket. Gives its bytes.
+    pub(super) fn move_to_bucket(&self, hash: Hash) -> Result<u64, Problem> {
+        let (Some(object), Some(bucket)) = (self.object_of(hash)?, self.bucket()?) else { return Ok(0) };
+        let path = self.attachment_path(&hash.to_string());
+        let file = File::open(&path)?;
+        let length = file.metadata()?.len();
+        bucket.put(object, file, length)?;
+        std::fs::remove_file(path)?;
+        Ok(length)
     }
 
     /// Throws away what a device brought.
@@ -135,10 +175,19 @@ impl Organisation {
     pub(crate) fn attachment_piece(&self, hash: Hash, offset: u64, length: usize) -> Result<Vec<u8>, Problem> {
         let name = hash.to_string();
         let key = self.attachment_key(&name)?;
-        let mut file = File::open(self.attachment_path(&name))?;
-        file.seek(SeekFrom::Start(offset))?;
-        let mut bytes = Vec::new();
-        file.take(length as u64).read_to_end(&mut bytes)?;
+        let mut bytes = match File::open(self.attachment_path(&name)) {
+            Ok(mut file) => {
+                file.seek(SeekFrom::Start(offset))?;
+                let mut bytes = Vec::new();
+                file.take(length as u64).read_to_end(&mut bytes)?;
+                bytes
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let (Some(bucket), Some(whole)) = (self.bucket()?, self.attachment_length(hash)?) else { return Err(missing()) };
+                bucket.read(Object::of(hash, &key), whole, offset, length)?
+            }
+            Err(error) => return Err(error.into()),
+        };
         apply(&key, offset, &mut bytes)?;
         Ok(bytes)
     }

@@ -1,11 +1,13 @@
 //! What goes: attachments that lost their last change with an erasure, at once; those of which no change ever spoke, and what was begun and not
 //! gone on with, after a time.
 
+use std::sync::PoisonError;
 use std::time::SystemTime;
 
 use karwan_proto::Hash;
 use serde::Serialize;
 
+use super::bucket::{Object, TRIAL};
 use super::is_referenced;
 use crate::database::params;
 use crate::organisation::Organisation;
@@ -23,7 +25,12 @@ pub struct Swept {
     pub begun: u64,
     /// Bytes of both.
     pub bytes: u64,
+    /// Attachments that went from the folder to the bucket.
+    pub moved: u64,
 }
+
+/// How often the whole bucket is looked through.
+const LISTED_EVERY_MS: i64 = 86_400_000;
 
 impl Organisation {
     /// Takes away attachments whose last change was erased. May be done again at any time: a process that was killed before leaves it to the next.
@@ -71,23 +78,57 @@ impl Organisation {
         for file in files {
             let file = file?;
             let (Ok(name), Ok(metadata)) = (file.file_name().into_string(), file.metadata()) else { continue };
+            let kept = match name.parse::<Hash>() {
+                Ok(hash) if self.attachment_length(hash)?.is_some() => Some(hash),
+                _ => None,
+            };
+            if let Some(hash) = kept {
+                swept.moved += u64::from(self.bucket()?.is_some() && self.move_to_bucket(hash)? > 0);
+                continue;
+            }
             let touched_ms = metadata.modified().ok().and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
             let touched_ms = touched_ms.map_or(0, |since| since.as_millis() as i64);
             if touched_ms > now_ms.saturating_sub(grace_ms) {
                 continue;
             }
             // A file that no row names was left by a process that was killed before it wrote the row.
-            let is_kept = match name.parse::<Hash>() {
-                Ok(hash) => self.attachment_length(hash)?.is_some(),
-                Err(_) => false,
-            };
-            if !is_kept {
-                self.forget_file(&name)?;
-                swept.begun += 1;
-                swept.bytes += metadata.len();
+            self.forget_file(&name)?;
+            swept.begun += 1;
+            swept.bytes += metadata.len();
+        }
+        self.sweep_bucket(now_ms, grace_ms, &mut swept)?;
+        Ok(swept)
+    }
+
+    /// Takes objects away that no row and key name: left by a process that was killed, by two servers that kept the same at one time, or by an
+    /// erasure while the bucket was away.
+    fn sweep_bucket(&self, now_ms: i64, grace_ms: i64, swept: &mut Swept) -> Result<(), Problem> {
+        let Some(bucket) = self.bucket()? else { return Ok(()) };
+        {
+            let mut listed_at_ms = bucket.listed_at_ms.lock().unwrap_or_else(PoisonError::into_inner);
+            if listed_at_ms.is_some_and(|listed| now_ms.saturating_sub(listed) < LISTED_EVERY_MS) {
+                return Ok(());
+            }
+            *listed_at_ms = Some(now_ms);
+        }
+        let mut after = String::new();
+        loop {
+            let listed = bucket.list(&after)?;
+            let Some(last) = listed.last() else { return Ok(()) };
+            after.clone_from(&last.name);
+            for object in listed {
+                let kept = match object.name.parse::<Object>() {
+                    Ok(named) => self.attachment_length(named.hash)?.is_some() && self.object_of(named.hash)? == Some(named),
+                    // Not ours, or a trial that was cut off.
+                    Err(()) => !object.name.starts_with(TRIAL),
+                };
+                if !kept && object.modified_ms <= now_ms.saturating_sub(grace_ms) {
+                    bucket.delete(&object.name)?;
+                    swept.begun += 1;
+                    swept.bytes += object.bytes;
+                }
             }
         }
-        Ok(swept)
     }
 
     /// An attachment goes, unless a change speaks of it by now.
@@ -100,7 +141,7 @@ impl Organisation {
             }
             core.db.prepare("DELETE FROM attachment WHERE hash = ?1").execute(params![hash.0])?;
         }
-        self.forget_file(&hash.to_string())?;
+        self.forget_attachment(hash)?;
         Ok(true)
     }
 }

@@ -162,6 +162,21 @@ pub(super) enum Command {
         /// The backup
         file: PathBuf,
     },
+    /// Show where the files that answers refer to are kept, or keep them in a bucket
+    #[command(
+        after_help = "Example:\n  karwan attachments org --store 's3://files/org?endpoint=https://minio.example.org:9000'\n\n\
+        The server's environment has the access key: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. What is in the folder goes to the bucket at the\n\
+        next sweep (hourly, while a server runs). Backups do not have what is in the bucket, which is encrypted: let the bucket keep versions.\n\
+        To use another bucket, copy the objects there first."
+    )]
+    Attachments {
+        /// Folder of the organisation
+        #[arg(value_name = "ORG")]
+        organisation: PathBuf,
+        /// Keep them there: s3://BUCKET/FOLDER, and ?endpoint=URL&region=NAME for another store than Amazon's
+        #[arg(long, value_name = "ADDRESS")]
+        store: Option<String>,
+    },
     /// Make an organisation's folder from a backup
     #[command(after_help = "Example:\n  karwan restore org-2026-11-25.backup org\n\n\
         The server then recovers: devices bring back what came after the backup, and nothing is given out until\n\

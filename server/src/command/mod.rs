@@ -97,6 +97,7 @@ fn run(command: Command, json: bool) -> Result<Answer, Problem> {
         Command::Erase { organisation, record, part, reason, person } => {
             records::erase(&organisation, record, part, reason, person)
         }
+        Command::Attachments { organisation, store } => organisation::attachments(&organisation, store),
         Command::Backup { organisation, file } => backup::backup(&organisation, &file),
         Command::Restore { file, organisation, keys } => backup::restore(&file, keys, &organisation),
         Command::Recovery(command) => backup::recovery(command),

@@ -57,6 +57,22 @@ pub(super) fn serve(folder: &Path, listen: SocketAddr, console: SocketAddr, json
     })
 }
 
+/// Shows where attachments are kept, or says where.
+pub(super) fn attachments(folder: &Path, store: Option<String>) -> Result<Answer, Problem> {
+    if store.is_some() {
+        hint("Trying the store out.");
+    }
+    let value = ask(folder, &Request::Attachments { store })?;
+    let (kept, bytes) = (&value["attachments"], value["bytes"].as_u64().unwrap_or(0).div_ceil(1024));
+    let text = match value["store"].as_str() {
+        Some(address) => {
+            format!("{kept} attachments, {bytes} KiB, in {address}\n    {} of them still in the folder", value["in_folder"])
+        }
+        None => format!("{kept} attachments, {bytes} KiB, in the folder {}", folder.join("attachments").display()),
+    };
+    Ok(Answer::new(value, text))
+}
+
 /// People.
 pub(super) fn user(command: UserCommand) -> Result<Answer, Problem> {
     match command {

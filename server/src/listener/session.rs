@@ -309,9 +309,13 @@ pub(super) async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(panicked()))
 }
 
-/// What a device is told: to come again, where the database cannot be reached now.
+/// What a device is told: to come again, where the database or the store for attachments cannot be reached now.
 pub(super) fn refusal(problem: &Problem) -> Refusal {
-    if problem.code == Problem::DATABASE_AWAY { Refusal::Busy { retry_after_ms: DATABASE_RETRY_MS } } else { Refusal::Failed }
+    if [Problem::DATABASE_AWAY, Problem::STORE_AWAY].contains(&problem.code.as_str()) {
+        Refusal::Busy { retry_after_ms: DATABASE_RETRY_MS }
+    } else {
+        Refusal::Failed
+    }
 }
 
 fn panicked() -> Problem {

@@ -10,7 +10,7 @@ use karwan_proto::session::Refusal;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::Peer;
-use super::session::blocking;
+use super::session::{blocking, refusal};
 use crate::attachments::Answer;
 use crate::problem::Problem;
 
@@ -72,7 +72,7 @@ impl Transfer {
         loop {
             if let Err(problem) = self.work().await {
                 tracing::error!(code = problem.code, error = problem.error, "carrying attachments failed");
-                self.session.refuse(Refusal::Failed);
+                self.session.refuse(refusal(&problem));
                 self.effects_out();
                 ended = true;
             }

@@ -53,6 +53,8 @@ pub struct Organisation {
     pub(crate) forms: Mutex<BTreeMap<Hash, Arc<Form>>>,
     /// What was taken in a moment ago, for who reads the logs.
     pub(crate) recent: Mutex<Recent>,
+    /// Where attachments are kept, if not in the folder, as it was known last.
+    pub(crate) bucket: Mutex<Option<Arc<crate::attachments::Bucket>>>,
     /// Rung when records were taken out of it.
     pub(crate) recent_taken: Condvar,
     /// Rung when a log has grown.
@@ -257,6 +259,7 @@ impl Organisation {
             key_readers,
             forms: Mutex::default(),
             recent: Mutex::default(),
+            bucket: Mutex::default(),
             recent_taken: Condvar::new(),
             grown: Notify::new(),
             server_key,
