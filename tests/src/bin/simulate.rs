@@ -1,7 +1,4 @@
-//! Simulates worlds.
-//!
-//!     simulate [--seed N] [--worlds N] [--seeds A..B] [--pace usual|decided|meeting|busy] [--days N] [--processes N] [--sum FILE]
-//!              [--canary NAME] [--without KIND]… [--shrink]
+//! Simulates worlds; `--help` tells how.
 //!
 //! Without more it prints each world's trace. With `--sum` each hundred worlds are a line of that file, so that runs of several processes and
 //! days add up; what the file holds together is printed at the end. A failing world is told with its seed, and the others go on; with `--shrink` also
@@ -20,6 +17,23 @@ use karwan_tests::simulation::tally::{Span, Tally, total};
 use karwan_tests::simulation::world::{run, template};
 use karwan_tests::sum;
 
+/// What `--help` prints.
+const USAGE: &str = "\
+Simulates worlds: devices, servers, links, clocks and disks that fail by a schedule which a seed makes. A world that lost something, or whose
+replicas differ, is told with its seed, and the exit status is 1.
+
+simulate [--seed N] [--worlds N] [--seeds A..B] [--pace usual|decided|meeting|busy] [--days N] [--processes N] [--sum FILE]
+         [--canary NAME] [--without KIND]... [--shrink]
+
+  --seeds A..B      these worlds, B not; or --seed N and --worlds N
+  --pace PACE       decided: records are moved and erased, too; meeting: phones meet besides; busy: many interviews and faults
+  --days N          days of each world
+  --processes N     in so many processes at once, which need --sum
+  --sum FILE        a line for each hundred worlds, so that runs add up: target/simulation.sum is what figures -- sim_device_days counts
+  --canary NAME     plants a fault that must be found
+  --without KIND    leaves steps of this kind out
+  --shrink          finds a short schedule that fails alike
+KARWAN_SIMULATION_TRACE=1 prints every step.";
 /// Runs that shrinking may take.
 const SHRINK_TRIES: usize = 120;
 /// Worlds of one line of the sum.
@@ -79,7 +93,7 @@ fn wanted(mut arguments: impl Iterator<Item = String>) -> Result<Wanted, Failure
             }
             "--without" => wanted.without.push(value()?),
             "--shrink" => wanted.shrinks = true,
-            _ => return Err(format!("no option {argument}").into()),
+            _ => return Err(format!("no option {argument}; --help tells what there is").into()),
         }
     }
     wanted.seeds = seeds.unwrap_or(seed..seed + worlds);
@@ -162,6 +176,10 @@ fn share(processes: u64, wanted: &Wanted, arguments: &[String]) -> Result<bool, 
 
 fn main() -> Result<ExitCode, Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments.iter().any(|argument| ["--help", "-h"].contains(&argument.as_str())) {
+        println!("{USAGE}");
+        return Ok(ExitCode::SUCCESS);
+    }
     let wanted = wanted(arguments.iter().cloned())?;
     let began = Instant::now();
     let well = if wanted.processes > 1 {
