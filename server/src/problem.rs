@@ -81,6 +81,10 @@ impl From<crate::database::Error> for Problem {
                 error.to_string(),
                 "Look whether the database runs; what was confirmed is in it. Try again in a while.",
             ),
+            // Devices are told to come again, as where it is away: what is acknowledged is in it.
+            crate::database::Error::Unsafe(refused) => {
+                Self::new(Self::UNREACHABLE, Self::DATABASE_AWAY, refused.to_string(), refused.mend)
+            }
             other => Self::new(
                 Self::FAILED,
                 "database",

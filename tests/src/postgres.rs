@@ -20,6 +20,7 @@ pub struct Cluster {
     server: Option<Child>,
     port: u16,
     databases: AtomicU64,
+    has_tls: bool,
 }
 
 impl Cluster {
@@ -41,7 +42,7 @@ impl Cluster {
             assert!(owned.success(), "there is no user postgres");
         }
         let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|port| port.local_addr()).expect("a free port").port();
-        let mut cluster = Self { folder, programs, server: None, port, databases: AtomicU64::new(0) };
+        let mut cluster = Self { folder, programs, server: None, port, databases: AtomicU64::new(0), has_tls: false };
         let data = cluster.data();
         let made = cluster
             .program("initdb")
@@ -80,21 +81,41 @@ impl Cluster {
     #[allow(clippy::expect_used, clippy::panic)]
     pub fn go_on(&mut self) {
         let log = std::fs::File::create(self.folder.path().join("log")).expect("its log is made");
-        let server = self
-            .program("postgres")
-            .arg("-D")
-            .arg(self.data())
-            .args(["-k", "", "-c", "listen_addresses=127.0.0.1", "-c", &format!("port={}", self.port)])
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .expect("postgres starts");
+        let mut command = self.program("postgres");
+        command.arg("-D").arg(self.data());
+        command.args(["-k", "", "-c", "listen_addresses=127.0.0.1", "-c", &format!("port={}", self.port)]);
+        if self.has_tls {
+            command.args(["-c", "ssl=on", "-c", "ssl_cert_file=server.pem", "-c", "ssl_key_file=server.key"]);
+        }
+        let server = command.stdout(Stdio::null()).stderr(log).spawn().expect("postgres starts");
         self.server = Some(server);
         let since = Instant::now();
         while std::net::TcpStream::connect(("127.0.0.1", self.port)).is_err() || !self.answers() {
             assert!(since.elapsed() < START_PATIENCE, "the database does not answer");
             std::thread::sleep(Duration::from_millis(50));
         }
+    }
+
+    /// Has it speak TLS with this certificate from now on; who is not known by the loopback's trust gives a password.
+    ///
+    /// # Panics
+    /// Where it cannot.
+    #[allow(clippy::expect_used)]
+    pub fn speak_tls(&mut self, certificate: &Certificate) {
+        self.go_away();
+        let data = self.data();
+        let rules = "hostssl all remote 127.0.0.1/32 scram-sha-256\nhost all all 127.0.0.1/32 trust\n";
+        for (name, text) in [("server.pem", &*certificate.pem), ("server.key", &*certificate.key), ("pg_hba.conf", rules)] {
+            let path = data.join(name);
+            std::fs::write(&path, text).expect("its settings are written");
+            std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("they can be closed");
+            if is_root() {
+                let owned = Command::new("chown").arg("postgres:").arg(&path).status().expect("chown runs");
+                assert!(owned.success(), "there is no user postgres");
+            }
+        }
+        self.has_tls = true;
+        self.go_on();
     }
 
     #[allow(clippy::expect_used)]
@@ -148,6 +169,52 @@ impl Drop for Cluster {
         let data = self.data();
         let mut removing = if is_root() { Command::new("rm") } else { self.program("rm") };
         removing.arg("-rf").arg(data).status().ok();
+    }
+}
+
+/// Who signs certificates in a test.
+#[derive(Debug)]
+pub struct Authority {
+    issuer: rcgen::CertifiedIssuer<'static, rcgen::KeyPair>,
+}
+
+/// A server's certificate and its key, both PEM.
+#[derive(Debug)]
+pub struct Certificate {
+    pub pem: String,
+    pub key: String,
+}
+
+#[allow(clippy::expect_used, clippy::new_without_default)]
+impl Authority {
+    /// A new one.
+    ///
+    /// # Panics
+    /// Where no key can be made.
+    pub fn new() -> Self {
+        let mut parameters = rcgen::CertificateParams::default();
+        parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let key = rcgen::KeyPair::generate().expect("a key");
+        Self { issuer: rcgen::CertifiedIssuer::self_signed(parameters, key).expect("an authority") }
+    }
+
+    /// Its own certificate.
+    pub fn pem(&self) -> String {
+        self.issuer.pem()
+    }
+
+    /// A certificate for a name, valid until the end of 1999 or for long.
+    ///
+    /// # Panics
+    /// Where no key can be made.
+    pub fn certificate(&self, name: &str, has_expired: bool) -> Certificate {
+        let mut parameters = rcgen::CertificateParams::new([name.to_owned()]).expect("a name");
+        if has_expired {
+            parameters.not_after = rcgen::date_time_ymd(1999, 12, 31);
+        }
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let signed = parameters.signed_by(&key, &self.issuer).expect("a certificate");
+        Certificate { pem: signed.pem(), key: key.serialize_pem() }
     }
 }
 

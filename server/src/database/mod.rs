@@ -4,13 +4,16 @@
 //! `rowid` for the order in which rows came. [`Driver`] is the seam: what a database must do to keep an organisation. Rows are read whole
 //! before the first is looked at, so every query that may give many says how many it wants.
 
+pub(crate) mod address;
 pub(crate) mod place;
 pub mod postgres;
 pub mod sqlite;
+mod tls;
 mod value;
 
 use std::ops::Deref;
 
+pub use tls::Refused;
 pub(crate) use value::params;
 pub use value::{FromValue, Parameters, ToValue, Value, ValueRef};
 
@@ -98,6 +101,9 @@ pub enum Error {
     /// The database does not answer, or cannot now: the same may go well in a while.
     #[error("the database is away: {0}")]
     Away(String),
+    /// Whoever answers at the database's address is not known for it, or would be spoken to plainly.
+    #[error(transparent)]
+    Unsafe(#[from] Refused),
 }
 
 /// A connection.

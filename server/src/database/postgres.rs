@@ -1,4 +1,4 @@
-//! PostgreSQL: any number of processes over one database. It must be reached over a socket or the loopback: there is no TLS to it yet.
+//! PostgreSQL: any number of processes over one database, on this machine or, over TLS, on another.
 //!
 //! Statements wait on the calling thread, as they do for a disk, and no longer than [`ANSWER_WAIT`]. A connection whose database went
 //! away is of no more use: whoever keeps connections opens another.
@@ -12,18 +12,22 @@ use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use tokio_postgres::config::Host;
 use tokio_postgres::error::SqlState;
+use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
-use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres::{Client, Config, NoTls, Socket};
 
+use super::address::Address;
+use super::tls::{Refused, Tls};
 use super::{Connection, Driver, Error, Row, Scope, Sharing, ToValue, Value, ValueRef};
 use crate::problem::Problem;
 
 /// How long a statement may take to be answered.
 pub const ANSWER_WAIT: Duration = Duration::from_secs(30);
-/// How long a connection may take to be made.
+/// How long a host may take to answer that it is there.
 const CONNECT_WAIT: Duration = Duration::from_secs(5);
+/// How long a host may take until it can be asked: to answer, to agree on TLS, to believe the password.
+const READY_WAIT: Duration = Duration::from_secs(10);
 /// How long a statement waits for a lock, in milliseconds. Less than [`ANSWER_WAIT`].
 const LOCK_WAIT_MS: u64 = 20_000;
 /// How long a process that was stopped in the middle of a transaction keeps others waiting, in milliseconds.
@@ -41,30 +45,14 @@ const MIGRATING: i64 = 0x6b61_7277_616e_0002;
 #[derive(Clone)]
 pub struct Place {
     config: Config,
+    tls: Option<Tls>,
     schema: &'static str,
 }
 
 impl Place {
     /// The database of an address such as `postgres://user:password@localhost/karwan`, and the schema of it that tables are in.
     pub fn of(address: &str, schema: &'static str) -> Result<Self, Problem> {
-        let unreadable = || {
-            let mend =
-                "Give postgres://USER:PASSWORD@HOST/DATABASE, or postgres:///DATABASE?host=/var/run/postgresql for a socket.";
-            Problem::input("database-address", "the address of the database cannot be read", mend)
-        };
-        let mut config: Config = address.parse().map_err(|_| unreadable())?;
-        let is_here = |host: &Host| match host {
-            Host::Unix(_) => true,
-            Host::Tcp(name) => name == "localhost" || name.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback()),
-        };
-        if config.get_hosts().is_empty() || config.get_dbname().is_none() {
-            return Err(unreadable());
-        }
-        if !config.get_hosts().iter().all(is_here) {
-            let error = "the database is on another machine, and there is no TLS to it in this version";
-            let mend = "Reach it through a tunnel that ends on this machine: ssh -L, stunnel, or a local proxy.";
-            return Err(Problem::input("database-tls", error, mend));
-        }
+        let Address { mut config, tls } = Address::read(address)?;
         let limits = format!(
             "-c search_path={schema} -c lock_timeout={LOCK_WAIT_MS} -c idle_in_transaction_session_timeout={IDLE_TRANSACTION_MS} \
              -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
@@ -76,7 +64,7 @@ impl Place {
             .connect_timeout(CONNECT_WAIT)
             .keepalives_idle(Duration::from_secs(10))
             .tcp_user_timeout(ANSWER_WAIT);
-        Ok(Self { config, schema })
+        Ok(Self { config, tls, schema })
     }
 
     /// Connects.
@@ -86,14 +74,22 @@ impl Place {
 
     fn driver(&self) -> Result<Postgres, Error> {
         let runtime = runtime()?;
-        let config = self.config.clone();
-        let connecting = runtime.spawn(async move { config.connect(NoTls).await });
-        let connected = wait(connecting)?.map_err(|_| Error::Away("connecting failed".to_owned()))?;
-        let (client, connection) = connected.map_err(away_or_refused)?;
-        runtime.spawn(async move {
-            // Whoever uses it is told at its next statement.
-            connection.await.ok();
+        let (config, tls) = (self.config.clone(), self.tls.clone());
+        let all_wait = READY_WAIT * u32::try_from(config.get_hosts().len()).unwrap_or(1);
+        let connecting = runtime.spawn(async move {
+            let ready = async {
+                match tls {
+                    Some(tls) => ready(&config, tls).await,
+                    None => ready(&config, NoTls).await,
+                }
+            };
+            tokio::time::timeout(all_wait, ready).await
         });
+        let connected = wait(connecting)?.map_err(|_| Error::Away("connecting failed".to_owned()))?;
+        let connected =
+            connected.map_err(|_| Error::Away("whoever answers at its address does not come to an end".to_owned()))?;
+        let (client, connection) = connected.map_err(away_or_refused)?;
+        runtime.spawn(connection);
         Ok(Postgres {
             client: Arc::new(client),
             statements: RefCell::default(),
@@ -130,6 +126,22 @@ impl Place {
         driver.run_all("COMMIT")?;
         Ok(Connection::over(driver))
     }
+}
+
+/// What serves a connection until it ends.
+type Served = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+async fn ready<T>(config: &Config, tls: T) -> Result<(Client, Served), tokio_postgres::Error>
+where
+    T: MakeTlsConnect<Socket>,
+    T::Stream: Send + 'static,
+{
+    let (client, connection) = config.connect(tls).await?;
+    let served = async move {
+        // Whoever uses it is told at its next statement.
+        connection.await.ok();
+    };
+    Ok((client, Box::pin(served)))
 }
 
 /// Where connections are served.
@@ -199,10 +211,18 @@ fn classified(error: tokio_postgres::Error) -> Error {
 }
 
 fn away_or_refused(error: tokio_postgres::Error) -> Error {
-    match error.as_db_error() {
-        Some(_) => classified(error),
-        None => Error::Away("nobody answers at its address".to_owned()),
+    if error.as_db_error().is_some() {
+        return classified(error);
     }
+    let source = std::error::Error::source(&error);
+    if let Some(refused) = source.and_then(|source| source.downcast_ref::<Refused>()) {
+        return refused.clone().into();
+    }
+    // `tokio-postgres` has no name for this one.
+    if source.is_some_and(|source| source.to_string() == "server does not support TLS") {
+        return Refused::none().into();
+    }
+    Error::Away("nobody answers at its address".to_owned())
 }
 
 /// What a statement that was sent will be answered.
@@ -474,14 +494,5 @@ mod tests {
     #[test]
     fn parameters_are_written_with_a_dollar_and_a_bare_mark_follows_the_largest() {
         assert_eq!(numbered("a = ?2 AND b = ? AND c = '?1' AND d = ?1"), "a = $2 AND b = $3 AND c = '?1' AND d = $1");
-    }
-
-    #[test]
-    fn a_database_on_another_machine_is_refused_until_there_is_tls() {
-        let code = |address: &str| Place::of(address, "karwan").err().map(|problem| problem.code);
-        assert_eq!(code("postgres://k:secret@db.example.org/karwan").as_deref(), Some("database-tls"));
-        assert_eq!(code("postgres://k:secret@127.0.0.1:5433/karwan"), None);
-        assert_eq!(code("postgres:///karwan?host=/var/run/postgresql"), None);
-        assert_eq!(code("mysql://k@localhost/karwan").as_deref(), Some("database-address"));
     }
 }

@@ -29,6 +29,7 @@ use karwan_record::Record;
 use tokio::sync::Notify;
 
 use crate::clock::random;
+use crate::database::address;
 use crate::database::place::Place;
 use crate::database::{Connection, OptionalExtension, params, postgres, sqlite};
 use crate::log::cache::Bounded;
@@ -151,7 +152,8 @@ impl Organisation {
     /// As [`Organisation::init`], with the address of the database where that is to be PostgreSQL.
     pub fn init_with(path: &Path, name: &str, database: Option<&str>) -> Result<Founded, Problem> {
         // Before anything is made: who cannot reach it has an empty folder to try again with.
-        let shared = database.map(Databases::found_at).transpose()?;
+        let database = database.map(address::absolute).transpose()?;
+        let shared = database.as_deref().map(Databases::found_at).transpose()?;
         let folder = Folder(path.to_path_buf());
         let not_empty = std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some());
         if folder.exists() || not_empty {
