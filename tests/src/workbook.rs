@@ -149,3 +149,15 @@ pub fn visit_form() -> Result<Vec<u8>, XlsxError> {
         ("entities", &[&["list_name", "label", "entity_id", "update_if"], &["households", "", "${household}", "true()"]]),
     ])
 }
+
+/// A form of a name and a number.
+///
+/// # Panics
+/// Where no workbook can be written.
+#[allow(clippy::unwrap_used)]
+pub fn tally_form() -> Vec<u8> {
+    let rows: &[&[&str]] = &[&["type", "name", "label"], &["text", "head_name", "Name"], &["integer", "adults", "Adults"]];
+    let settings: &[&[&str]] =
+        &[&["form_title", "form_id", "version", "instance_name"], &["Tally", "tally", "1", "${head_name}"]];
+    workbook(&[("survey", rows), ("settings", settings)]).unwrap()
+}

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use karwan_server::database::{Connection, OptionalExtension, Value, postgres, sqlite};
 use karwan_tests::postgres::Cluster;
-use karwan_tests::workbook::{household_form, workbook};
+use karwan_tests::workbook::{household_form, tally_form};
 use karwan_tests::world::{CASELOAD, Device, Server, World};
 
 const TABLE: &str = "CREATE TABLE thing(name TEXT PRIMARY KEY, size INTEGER, bytes BLOB)";
@@ -123,14 +123,6 @@ fn second_folder(world: &World) -> std::path::PathBuf {
         std::fs::create_dir_all(to.join(name)).unwrap();
     }
     to
-}
-
-/// A form of a name and a number.
-fn tally_form() -> Vec<u8> {
-    let rows: &[&[&str]] = &[&["type", "name", "label"], &["text", "head_name", "Name"], &["integer", "adults", "Adults"]];
-    let settings: &[&[&str]] =
-        &[&["form_title", "form_id", "version", "instance_name"], &["Tally", "tally", "1", "${head_name}"]];
-    workbook(&[("survey", rows), ("settings", settings)]).unwrap()
 }
 
 /// Writers at once.

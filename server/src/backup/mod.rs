@@ -8,6 +8,8 @@
 //! [`crate::log::recovery`].
 
 pub mod container;
+mod shared;
+mod tables;
 
 use std::path::{Path, PathBuf};
 
@@ -21,6 +23,7 @@ use crate::organisation::folder::{Folder, Lock};
 use crate::organisation::{Organisation, hex, schema};
 use crate::problem::Problem;
 use container::{Head, Part, Whole, Writing};
+use shared::{copy_out, move_into, remove_database};
 
 /// For how long a file of record keys is to be kept.
 pub const KEYS_KEPT_DAYS: u32 = 30;
@@ -32,14 +35,24 @@ pub fn keys_file(file: &Path) -> PathBuf {
     file.with_file_name(name)
 }
 
+/// Where the logs are copied to before they are put into the backup of the organisation in this folder.
+pub(crate) fn copy_of_logs(organisation: &Path) -> PathBuf {
+    organisation.join("backup-karwan.db")
+}
+
 /// A copy of a database while it is in use, gone when this is dropped.
 struct Snapshot(PathBuf);
 
 impl Snapshot {
+    /// A place for one, where one that was cut off may lie.
+    fn at(path: PathBuf) -> Self {
+        remove_database(&path);
+        Self(path)
+    }
+
     fn of(database: &Path, to: PathBuf) -> Result<Self, Problem> {
-        std::fs::remove_file(&to).ok();
+        let snapshot = Self::at(to);
         let connection = sqlite::open_to_read(database)?;
-        let snapshot = Self(to);
         let text = snapshot.0.to_str().ok_or_else(|| {
             Problem::input("path", "the folder's path is not UTF-8", "Move the organisation to another folder.")
         })?;
@@ -51,18 +64,13 @@ impl Snapshot {
 
 impl Drop for Snapshot {
     fn drop(&mut self) {
-        std::fs::remove_file(&self.0).ok();
+        remove_database(&self.0);
     }
 }
 
 /// Writes a backup of an organisation in use, and notes up to where its logs are in it.
 pub fn write(organisation: &Organisation, file: &Path) -> Result<Value, Problem> {
     let folder = Folder(organisation.folder().to_path_buf());
-    if folder.database_address()?.is_some() {
-        let error = "backups of an organisation in PostgreSQL are not in this version";
-        let mend = "Dump the database (pg_dump, the schema karwan_keys apart) and copy the folders `keys` and `attachments`.";
-        return Err(Problem::new(Problem::FAILED, "not-in-this-version", error, mend));
-    }
     let keys_file = keys_file(file);
     for path in [file, keys_file.as_path()] {
         if path.exists() {
@@ -73,8 +81,17 @@ pub fn write(organisation: &Organisation, file: &Path) -> Result<Value, Problem>
     let made_at_ms = now_ms();
     let head = |part| Head { part, organisation: hex(&organisation.id().0), made_at_ms };
     // Keys are committed before what they encrypt: taken after it, they are all there.
-    let main = Snapshot::of(&folder.database(), folder.0.join("backup-karwan.db"))?;
-    let keys = Snapshot::of(&folder.keys_database(), folder.0.join("backup-keys.db"))?;
+    let (of_logs, of_keys) = (copy_of_logs(&folder.0), folder.0.join("backup-keys.db"));
+    let (main, keys) = if folder.database_address()?.is_some() {
+        let (of_logs, of_keys) = (Snapshot::at(of_logs), Snapshot::at(of_keys));
+        let main = organisation.read(|db| copy_out(db, tables::MAIN, schema::MAIN, of_logs))?;
+        let keys = organisation.read_keys(|db| copy_out(db, tables::KEYS, schema::KEYS, of_keys))?;
+        organisation.gather_blobs()?;
+        (main, keys)
+    } else {
+        let main = Snapshot::of(&folder.database(), of_logs)?;
+        (main, Snapshot::of(&folder.keys_database(), of_keys)?)
+    };
     let mut writing = Writing::begin(file, &head(Part::Organisation))?;
     writing.add("karwan.db", &main.0)?;
     for (name, within) in [("keys", folder.0.join("keys")), ("blobs", folder.blobs()), ("attachments", folder.attachments())] {
@@ -126,8 +143,8 @@ impl Organisation {
     }
 }
 
-/// Makes an organisation's folder from a backup: all of it or nothing.
-pub fn restore(file: &Path, keys: &Path, to: &Path) -> Result<Value, Problem> {
+/// Makes an organisation's folder from a backup, or fills the PostgreSQL of an address that has none: all of it or nothing.
+pub fn restore(file: &Path, keys: &Path, to: &Path, database: Option<&str>) -> Result<Value, Problem> {
     let folder = Folder(to.to_path_buf());
     if folder.exists() && Lock::attempt(&folder)?.is_none() {
         let error = format!("a server or command is using {}", to.display());
@@ -147,7 +164,10 @@ pub fn restore(file: &Path, keys: &Path, to: &Path) -> Result<Value, Problem> {
         // Left by a restore that was cut off: the name is ours.
         std::fs::remove_dir_all(&unfinished)?;
     }
-    let made = unpack(main, record_keys, &unfinished);
+    let made = unpack(main, record_keys, &unfinished).and_then(|epoch| {
+        database.map_or(Ok(()), |address| move_into(&Folder(unfinished.clone()), address))?;
+        Ok(epoch)
+    });
     let epoch = match made {
         Ok(epoch) => epoch,
         Err(problem) => {

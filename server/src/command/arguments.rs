@@ -190,6 +190,9 @@ pub(super) enum Command {
         /// The keys of the records; FILE.keys where nothing is said
         #[arg(long, value_name = "FILE")]
         keys: Option<PathBuf>,
+        /// Put everything into this PostgreSQL, which must be empty, instead of into the folder
+        #[arg(long, value_name = "ADDRESS")]
+        database: Option<String>,
     },
     /// After a restore
     #[command(subcommand, after_help = "Example:\n  karwan recovery close org")]

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::arguments::RecoveryCommand;
 use super::output::{Answer, hint};
 use super::terminal;
-use crate::backup::{self, KEYS_KEPT_DAYS, keys_file};
+use crate::backup::{self, KEYS_KEPT_DAYS, copy_of_logs, keys_file};
 use crate::control::ask;
 use crate::problem::Problem;
 use crate::request::Request;
@@ -16,8 +16,8 @@ use crate::request::Request;
 /// How often the size of the file being written is shown.
 const SHOWN_EVERY_MS: u64 = 200;
 
-/// Shows how large a file has become while something writes it.
-fn watched<T>(file: &Path, work: impl FnOnce() -> T) -> T {
+/// Shows how large a file has become while something writes it, and before that the copy of the logs which it is made of.
+fn watched<T>(file: &Path, copy: PathBuf, work: impl FnOnce() -> T) -> T {
     let bar = if terminal::is_terminal() { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
     if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
         bar.set_style(style);
@@ -32,8 +32,12 @@ fn watched<T>(file: &Path, work: impl FnOnce() -> T) -> T {
             .recv_timeout(std::time::Duration::from_millis(SHOWN_EVERY_MS))
             .is_err_and(|why| why == std::sync::mpsc::RecvTimeoutError::Timeout)
         {
-            let bytes = std::fs::metadata(&unfinished).map_or(0, |metadata| metadata.len());
-            shown.set_message(format!("writing the backup: {} KiB", bytes / 1024));
+            let length = |path: &Path| std::fs::metadata(path).map(|metadata| metadata.len()).ok();
+            let (what, bytes) = match (length(&unfinished), length(&copy)) {
+                (Some(bytes), _) => ("writing the backup", bytes),
+                (None, copied) => ("copying the logs", copied.unwrap_or(0)),
+            };
+            shown.set_message(format!("{what}: {} KiB", bytes / 1024));
             shown.tick();
         }
     });
@@ -48,7 +52,7 @@ fn watched<T>(file: &Path, work: impl FnOnce() -> T) -> T {
 pub(super) fn backup(organisation: &Path, file: &Path) -> Result<Answer, Problem> {
     // A server that runs on the folder has another working folder.
     let file = std::path::absolute(file)?;
-    let value = watched(&file, || ask(organisation, &Request::Backup { file: file.clone() }))?;
+    let value = watched(&file, copy_of_logs(organisation), || ask(organisation, &Request::Backup { file: file.clone() }))?;
     let text = format!(
         "{}\n    {} KiB: logs with {} entries, names, forms, media, and the keys of server and administrator.\n    \
         Keep it where only administrators reach it.\n{}\n    {} KiB: the keys of the records, without which no answer can be read.\n    \
@@ -68,10 +72,15 @@ fn kib(bytes: &Value) -> u64 {
 }
 
 /// Makes an organisation's folder from a backup.
-pub(super) fn restore(file: &Path, keys: Option<PathBuf>, organisation: &Path) -> Result<Answer, Problem> {
+pub(super) fn restore(
+    file: &Path,
+    keys: Option<PathBuf>,
+    organisation: &Path,
+    database: Option<&str>,
+) -> Result<Answer, Problem> {
     hint("Checking the backup.");
     let keys = keys.unwrap_or_else(|| keys_file(file));
-    let value = backup::restore(file, &keys, organisation)?;
+    let value = backup::restore(file, &keys, organisation, database)?;
     let org = organisation.display();
     let text = format!(
         "The organisation is at {org}, as it was at {}.\n\

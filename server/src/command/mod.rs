@@ -99,7 +99,9 @@ fn run(command: Command, json: bool) -> Result<Answer, Problem> {
         }
         Command::Attachments { organisation, store } => organisation::attachments(&organisation, store),
         Command::Backup { organisation, file } => backup::backup(&organisation, &file),
-        Command::Restore { file, organisation, keys } => backup::restore(&file, keys, &organisation),
+        Command::Restore { file, organisation, keys, database } => {
+            backup::restore(&file, keys, &organisation, database.as_deref())
+        }
         Command::Recovery(command) => backup::recovery(command),
         Command::Bench(arguments) => {
             let told = crate::bench::run(&arguments.options())?;

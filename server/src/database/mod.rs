@@ -246,6 +246,11 @@ impl Row {
         Self { values }
     }
 
+    /// Its values.
+    pub(crate) fn into_values(self) -> Vec<Value> {
+        self.values
+    }
+
     /// All values.
     pub(crate) fn values(&self) -> &[Value] {
         &self.values

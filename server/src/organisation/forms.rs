@@ -260,6 +260,18 @@ impl Organisation {
         Ok(Some(bytes))
     }
 
+    /// Has in the folder, one at a time, what other processes put into the database.
+    pub(crate) fn gather_blobs(&self) -> Result<(), Problem> {
+        let all: Vec<[u8; 32]> = self.read(|db| {
+            let hashes = db.prepare("SELECT hash FROM blob").query_map((), |row| row.get(0))?;
+            Ok(hashes.collect::<Result<_, _>>()?)
+        })?;
+        for hash in all.into_iter().map(Hash).filter(|hash| !self.blob_path(*hash).exists()) {
+            self.blob_of_others(hash)?;
+        }
+        Ok(())
+    }
+
     /// A blob that belongs to a form of a caseload that the device may read.
     pub(crate) fn blob_for(&self, device: DeviceId, hash: Hash) -> Result<Option<Vec<u8>>, Problem> {
         let Ok(readable) = self.current()?.membership.readable(device) else { return Ok(None) };

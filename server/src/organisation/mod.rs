@@ -13,7 +13,7 @@ pub mod members;
 pub mod people;
 pub(crate) mod readers;
 pub mod schema;
-mod tables_postgres;
+pub(crate) mod tables_postgres;
 pub(crate) mod writing;
 
 use std::collections::BTreeMap;
@@ -31,7 +31,7 @@ use tokio::sync::Notify;
 use crate::clock::random;
 use crate::database::address;
 use crate::database::place::Place;
-use crate::database::{Connection, OptionalExtension, params, postgres, sqlite};
+use crate::database::{Connection, OptionalExtension, Sharing, params, postgres, sqlite};
 use crate::log::cache::Bounded;
 use crate::log::recent::Recent;
 use crate::problem::Problem;
@@ -89,9 +89,15 @@ pub(crate) struct Core {
 }
 
 /// Where an organisation's databases are.
-struct Databases {
+pub(crate) struct Databases {
     main: Arc<Place>,
     keys: Arc<Place>,
+}
+
+/// Tables that were just made, with everybody else kept out until these end.
+pub(crate) struct FoundedDatabases {
+    pub(crate) main: Connection,
+    pub(crate) keys: Connection,
 }
 
 impl Databases {
@@ -112,15 +118,15 @@ impl Databases {
     }
 
     /// Makes the tables in a database that has no organisation.
-    fn found_at(address: &str) -> Result<Connection, Problem> {
+    pub(crate) fn found_at(address: &str) -> Result<FoundedDatabases, Problem> {
         let databases = Self::at(address)?;
-        let db = databases.main.open()?;
-        databases.keys.open()?;
-        if db.prepare("SELECT 1 FROM setting WHERE name = 'organisation'").exists(())? {
+        let founded = FoundedDatabases { main: databases.main.open()?, keys: databases.keys.open()? };
+        founded.main.keep_others_out(Sharing::Alone)?;
+        if founded.main.prepare("SELECT 1 FROM setting WHERE name = 'organisation'").exists(())? {
             let mend = "Give another database. Another server of the same organisation takes a copy of the folders `keys` and `database`.";
             return Err(Problem::input("exists", "there is an organisation in this database", mend));
         }
-        Ok(db)
+        Ok(founded)
     }
 
     fn at(address: &str) -> Result<Self, Problem> {
@@ -174,8 +180,8 @@ impl Organisation {
         write_secret(&folder.key("administrator.key"), hex(&administrator.seed()).as_bytes())?;
         write_secret(&folder.key("server.key"), hex(&server.seed()).as_bytes())?;
         let id = root.public().organisation();
-        if let (Some(db), Some(address)) = (shared, database) {
-            put_identity(&db, id, root.public())?;
+        if let (Some(shared), Some(address)) = (shared, database) {
+            put_identity(&shared.main, id, root.public())?;
             write_secret(&folder.address_file(), address.as_bytes())?;
         } else {
             // Written to a side file and renamed: an interrupted `init` leaves no half organisation.

@@ -156,6 +156,16 @@ CREATE TABLE device_life(device BYTEA NOT NULL, incarnation BYTEA NOT NULL, numb
 CREATE TABLE device_copied(device BYTEA PRIMARY KEY, at_ms BIGINT NOT NULL);
 "];
 
+/// Has what is counted go on behind rows that were copied with their numbers.
+pub const GO_ON_COUNTING: &[&str] = &[
+    "SELECT setval('envelope_order', coalesce(max(rowid), 0) + 1, false) FROM envelope",
+    "SELECT setval(pg_get_serial_sequence('caseload', 'rowid'), coalesce(max(rowid), 0) + 1, false) FROM caseload",
+    "SELECT setval(pg_get_serial_sequence('form', 'rowid'), coalesce(max(rowid), 0) + 1, false) FROM form",
+    "SELECT setval(pg_get_serial_sequence('recovered', 'rowid'), coalesce(max(rowid), 0) + 1, false) FROM recovered",
+    "SELECT setval(pg_get_serial_sequence('recovered_form', 'rowid'), coalesce(max(rowid), 0) + 1, false) FROM recovered_form",
+    "SELECT setval(pg_get_serial_sequence('audit', 'number'), coalesce(max(number), 0) + 1, false) FROM audit",
+];
+
 /// Keys.
 pub const KEYS: &[&str] = &["
 CREATE TABLE record_key(record BYTEA NOT NULL, generation BIGINT NOT NULL, key BYTEA NOT NULL, PRIMARY KEY(record, generation));

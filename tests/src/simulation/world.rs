@@ -458,7 +458,7 @@ impl World {
         self.disarm();
         self.close_server();
         std::fs::remove_dir_all(self.organisation()).expect("the server is lost");
-        if let Err(problem) = backup::restore(&file, &backup::keys_file(&file), &self.organisation()) {
+        if let Err(problem) = backup::restore(&file, &backup::keys_file(&file), &self.organisation(), None) {
             self.broken.push(format!("no restore: {}", problem.error));
             return;
         }
