@@ -159,6 +159,10 @@ fn files_go_to_the_bucket_come_back_from_it_and_leave_it_with_an_erasure() {
     third.sync();
     assert_eq!(saved(&world, &third, &old), std::fs::read(&old_file).unwrap());
 
+    let backup = world.path("backup");
+    let backup = world.org(&["backup"], &[backup.to_str().unwrap()]).done();
+    assert!(backup.stdout.contains(&s3.address()), "a backup says what is not in it: {backup:?}");
+
     // While the bucket is away a device is told to come again, and its file waits; records go on.
     let (later, small) = (first.fill("person", "name=Farid\n"), file(&world, "small.pdf", 3, 5_000));
     attach(&first, &later, &small);

@@ -116,6 +116,7 @@ pub fn write(organisation: &Organisation, file: &Path) -> Result<Value, Problem>
     Ok(json!({
         "file": file, "keys_file": keys_file, "bytes": bytes, "keys_bytes": keys_bytes, "made": rfc3339(made_at_ms),
         "entries": heads.iter().map(|(_, sequence)| *sequence).sum::<u64>(), "keep_keys_days": KEYS_KEPT_DAYS,
+        "attachments_in": organisation.attachment_store()?.store,
     }))
 }
 

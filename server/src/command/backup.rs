@@ -64,6 +64,10 @@ pub(super) fn backup(organisation: &Path, file: &Path) -> Result<Answer, Problem
         keys_file(&file).display(),
         kib(&value["keys_bytes"]),
     );
+    let elsewhere = value["attachments_in"]
+        .as_str()
+        .map(|store| format!("\nThe files that answers refer to are in neither: they are in {store}. Let that keep versions."));
+    let text = text + &elsewhere.unwrap_or_default();
     Ok(Answer::new(value, text))
 }
 
