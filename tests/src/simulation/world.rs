@@ -220,7 +220,9 @@ impl World {
     /// A fault that was ordered has ended a process: it begins again on a good disk.
     pub(super) fn revive(&mut self) {
         if disk::is_dead() {
-            self.tally.fault(if disk::is_power_cut() { "power cut in a commit" } else { "killed in a commit" });
+            let fault = if disk::is_power_cut() { "power cut in a commit" } else { "killed in a commit" };
+            self.tally.fault(fault);
+            self.note(fault);
             self.disarm();
         }
     }
