@@ -2,7 +2,8 @@
 //! server's disk. It is given what is encrypted already, under names that tell nothing but a hash.
 //!
 //! An object's name has a mark of its key beside the attachment's hash. Two servers to which one attachment comes at once encrypt it under two
-//! keys: whichever key stays in the table, its object is there whole, and the other is swept away.
+//! keys: whichever key stays in the table, its object is there whole, and the other goes with it when the attachment goes. Nothing is taken away
+//! because a table does not know it: a copy of an older database may look at the same bucket.
 
 use std::fs::File;
 use std::io::Read;
@@ -11,17 +12,20 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use futures_util::TryStreamExt;
-use karwan_proto::Hash;
+use karwan_proto::{Hash, OrganisationId};
 use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::path::Path;
 use object_store::{BackoffConfig, ClientOptions, Error, ObjectStore, ObjectStoreExt, PutPayload, RetryConfig, WriteMultipart};
 
 use crate::clock::random;
 use crate::log::cache::Bounded;
+use crate::organisation::hex;
 use crate::problem::Problem;
 
 /// How long an answer to one request is waited for.
 const REQUEST_WAIT: Duration = Duration::from_secs(30);
+/// How long it is waited for that something is taken away: an erasure goes on without.
+const DELETE_WAIT: Duration = Duration::from_secs(10);
 /// For how long a request that failed is tried again.
 const RETRY_WAIT: Duration = Duration::from_secs(20);
 /// How often.
@@ -36,14 +40,14 @@ const PARTS_AT_ONCE: usize = 2;
 const BLOCK_BYTES: u64 = 1024 * 1024;
 /// Bytes of such blocks in memory at most.
 const BLOCKS_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// Objects that are listed at a time.
-const LISTED_MAX: usize = 1_000;
+/// Objects of one attachment, at most: one for each key under which it came at one time.
+const MARKS_MAX: usize = 64;
 /// Longest address, in bytes.
 const ADDRESS_BYTES_MAX: usize = 1_024;
 /// Most bytes of what a store says of an error.
 const TOLD_BYTES_MAX: usize = 300;
 /// What the name of an object begins with that tries a store out.
-pub(super) const TRIAL: &str = "trial-";
+const TRIAL: &str = "trial-";
 /// What every address begins with.
 const SCHEME: &str = "s3://";
 
@@ -79,14 +83,6 @@ impl FromStr for Object {
     }
 }
 
-/// What a listing tells of an object.
-pub(super) struct Listed {
-    pub name: String,
-    pub bytes: u64,
-    /// In milliseconds since 1970, by the store's clock.
-    pub modified_ms: i64,
-}
-
 /// A block of an object, by its number.
 type Block = (Object, u64);
 
@@ -97,8 +93,6 @@ pub(crate) struct Bucket {
     store: Arc<AmazonS3>,
     folder: Path,
     blocks: Mutex<Bounded<Block, Arc<[u8]>>>,
-    /// When it was listed last, in milliseconds since 1970.
-    pub(super) listed_at_ms: Mutex<Option<i64>>,
 }
 
 /// Where a bucket is: `s3://BUCKET/FOLDER?endpoint=URL&region=NAME`.
@@ -143,8 +137,8 @@ impl FromStr for Address {
 }
 
 impl Bucket {
-    /// The bucket of an address; nothing is asked of it yet.
-    pub(super) fn of(text: &str) -> Result<Self, Problem> {
+    /// The bucket of an address, with a folder for this organisation; nothing is asked of it yet.
+    pub(super) fn of(text: &str, organisation: OrganisationId) -> Result<Self, Problem> {
         let Address { bucket, folder, endpoint, region } = text.parse()?;
         // One provider for all of TLS here; another part of this process may have said so already.
         rustls::crypto::ring::default_provider().install_default().ok();
@@ -160,7 +154,7 @@ impl Bucket {
         }
         let store = Arc::new(builder.build().map_err(|error| told(&error))?);
         let blocks = Mutex::new(Bounded::of(BLOCKS_BYTES_MAX));
-        Ok(Self { address: text.to_owned(), store, folder, blocks, listed_at_ms: Mutex::new(None) })
+        Ok(Self { address: text.to_owned(), store, folder: folder.join(hex(&organisation.0)), blocks })
     }
 
     fn path_of(&self, name: &str) -> Path {
@@ -170,7 +164,7 @@ impl Bucket {
     /// Writes something, reads it and takes it away again.
     pub(super) fn try_out(&self) -> Result<(), Problem> {
         let (store, bytes) = (self.store.clone(), random::<16>());
-        let path = self.path_of(&format!("{TRIAL}{}", crate::organisation::hex(&bytes)));
+        let path = self.path_of(&format!("{TRIAL}{}", hex(&bytes)));
         let read = wait(REQUEST_WAIT, async move {
             store.put(&path, PutPayload::from(bytes.to_vec())).await?;
             let read = store.get(&path).await?.bytes().await?;
@@ -248,32 +242,24 @@ impl Bucket {
         Ok(block)
     }
 
-    /// Takes an object away; nothing where it is gone already.
-    pub(super) fn delete(&self, name: &str) -> Result<(), Problem> {
-        let (store, path) = (self.store.clone(), self.path_of(name));
-        wait(REQUEST_WAIT, async move {
-            match store.delete(&path).await {
-                Err(Error::NotFound { .. }) => Ok(()),
-                done => done,
+    /// Takes an attachment away, under whatever key it came; nothing where it is gone already.
+    pub(super) fn delete(&self, hash: Hash) -> Result<(), Problem> {
+        let (store, folder, name) = (self.store.clone(), self.folder.clone(), hash.to_string());
+        wait(DELETE_WAIT, async move {
+            // Names that follow the hash alone: at first those of the attachment.
+            let listing = store.list_with_offset(Some(&folder), &folder.clone().join(name.as_str()));
+            let found: Vec<_> = futures_util::StreamExt::take(listing, MARKS_MAX).try_collect().await?;
+            let ours = found.into_iter().filter(|object| {
+                object.location.filename().and_then(|found| found.parse::<Object>().ok()).is_some_and(|found| found.hash == hash)
+            });
+            for object in ours {
+                match store.delete(&object.location).await {
+                    Ok(()) | Err(Error::NotFound { .. }) => {}
+                    Err(error) => return Err(error),
+                }
             }
+            Ok(())
         })
-    }
-
-    /// Some objects, by name, after this name; none: all were listed.
-    pub(super) fn list(&self, after: &str) -> Result<Vec<Listed>, Problem> {
-        let (store, folder) = (self.store.clone(), self.folder.clone());
-        // Before every name.
-        let after = if after.is_empty() { folder.clone() } else { self.path_of(after) };
-        let found: Vec<_> = wait(REQUEST_WAIT, async move {
-            let prefix = (!folder.as_ref().is_empty()).then_some(&folder);
-            let listing = store.list_with_offset(prefix, &after);
-            futures_util::StreamExt::take(listing, LISTED_MAX).try_collect().await
-        })?;
-        let listed = found.into_iter().filter_map(|object: object_store::ObjectMeta| {
-            let name = object.location.filename()?.to_owned();
-            Some(Listed { name, bytes: object.size, modified_ms: object.last_modified.timestamp_millis() })
-        });
-        Ok(listed.collect())
     }
 }
 

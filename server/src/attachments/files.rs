@@ -118,32 +118,14 @@ impl Organisation {
         Ok(())
     }
 
-    /// What an attachment is called in a bucket; `None` where its key is gone.
-    pub(super) fn object_of(&self, hash: Hash) -> Result<Option<Object>, Problem> {
-        let key = self.read_keys(|keys| key_of(keys, &hash.to_string()))?;
-        Ok(key.map(|key| Object::of(hash, &key)))
-    }
-
-    /// An attachment goes, and its key before it.
-    pub(super) fn forget_attachment(&self, hash: Hash) -> Result<(), Problem> {
-        let object = self.object_of(hash)?;
-        self.forget_file(&hash.to_string())?;
-        // Without its key it cannot be read; where the bucket is away the sweep takes it later.
-        if let (Some(object), Some(bucket)) = (object, self.bucket()?)
-            && let Err(problem) = bucket.delete(&object.to_string())
-        {
-            tracing::warn!(code = problem.code, error = problem.error, "an object of the bucket waits for the next sweep");
-        }
-        Ok(())
-    }
-
     /// What stands in the folder goes to the bucket. Gives its bytes.
     pub(super) fn move_to_bucket(&self, hash: Hash) -> Result<u64, Problem> {
-        let (Some(object), Some(bucket)) = (self.object_of(hash)?, self.bucket()?) else { return Ok(0) };
-        let path = self.attachment_path(&hash.to_string());
+        let name = hash.to_string();
+        let (Some(key), Some(bucket)) = (self.read_keys(|keys| key_of(keys, &name))?, self.bucket()?) else { return Ok(0) };
+        let path = self.attachment_path(&name);
         let file = File::open(&path)?;
         let length = file.metadata()?.len();
-        bucket.put(object, file, length)?;
+        bucket.put(Object::of(hash, &key), file, length)?;
         std::fs::remove_file(path)?;
         Ok(length)
     }

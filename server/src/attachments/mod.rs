@@ -85,6 +85,7 @@ impl Organisation {
         let text = "INSERT INTO attachment(hash, length, kept_at_ms) VALUES(?1, ?2, ?3) \
                     ON CONFLICT(hash) DO UPDATE SET length = excluded.length, kept_at_ms = excluded.kept_at_ms";
         core.db.prepare(text).execute(params![hash.0, length as i64, self.now_ms()])?;
+        keep_from_going(&core.db, hash)?;
         drop(core);
         self.forget_begun(device, hash)?;
         Ok(true)
@@ -98,14 +99,14 @@ impl Organisation {
         if let Some(bucket) = known.as_ref().filter(|bucket| bucket.address == address) {
             return Ok(Some(bucket.clone()));
         }
-        let bucket = Arc::new(Bucket::of(&address)?);
+        let bucket = Arc::new(Bucket::of(&address, self.id())?);
         *known = Some(bucket.clone());
         Ok(Some(bucket))
     }
 
     /// Sets the bucket, once it was tried out. What is in the folder goes there with the next sweep; what is in another bucket does not.
     pub fn set_attachment_store(&self, address: &str) -> Result<(), Problem> {
-        let bucket = Bucket::of(address)?;
+        let bucket = Bucket::of(address, self.id())?;
         bucket.try_out()?;
         self.set_setting(STORE, address.as_bytes())?;
         *self.bucket.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(bucket));
@@ -172,6 +173,12 @@ pub(crate) fn note_references(
         let text = "INSERT INTO attachment_reference(attachment, envelope, position) VALUES(?1, ?2, ?3) ON CONFLICT DO NOTHING";
         transaction.prepare(text).put(params![hash.0, envelope.0, position as i64])?;
     }
+    Ok(())
+}
+
+/// An attachment that was to go does not, or is gone.
+fn keep_from_going(db: &Connection, hash: Hash) -> Result<(), Problem> {
+    db.prepare("DELETE FROM attachment_let_go WHERE hash = ?1").execute([hash.0])?;
     Ok(())
 }
 

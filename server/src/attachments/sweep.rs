@@ -1,14 +1,12 @@
 //! What goes: attachments that lost their last change with an erasure, at once; those of which no change ever spoke, and what was begun and not
 //! gone on with, after a time.
 
-use std::sync::PoisonError;
 use std::time::SystemTime;
 
 use karwan_proto::Hash;
 use serde::Serialize;
 
-use super::bucket::{Object, TRIAL};
-use super::is_referenced;
+use super::{is_referenced, keep_from_going};
 use crate::database::params;
 use crate::organisation::Organisation;
 use crate::problem::Problem;
@@ -29,9 +27,6 @@ pub struct Swept {
     pub moved: u64,
 }
 
-/// How often the whole bucket is looked through.
-const LISTED_EVERY_MS: i64 = 86_400_000;
-
 impl Organisation {
     /// Takes away attachments whose last change was erased. May be done again at any time: a process that was killed before leaves it to the next.
     pub(crate) fn let_attachments_go(&self) -> Result<(), Problem> {
@@ -40,9 +35,9 @@ impl Organisation {
             let rows = statement.query_map((), |row| row.get(0).map(Hash))?;
             Ok(rows.collect::<Result<_, _>>()?)
         })?;
+        let mut bucket_answers = true;
         for hash in &gone {
-            self.take_away(*hash)?;
-            self.writing()?.db.prepare("DELETE FROM attachment_let_go WHERE hash = ?1").execute([hash.0])?;
+            self.take_away(*hash, &mut bucket_answers)?;
         }
         if !gone.is_empty() {
             // Keys leave the write-ahead log too; where readers hold it up, the next does it.
@@ -68,8 +63,9 @@ impl Organisation {
                 .query_map([now_ms.saturating_sub(grace_ms)], |row| Ok((Hash(row.get(0)?), row.get::<i64>(1)? as u64)))?;
             Ok(rows.collect::<Result<_, _>>()?)
         })?;
+        let mut bucket_answers = true;
         for (hash, length) in unneeded {
-            if self.take_away(hash)? {
+            if self.take_away(hash, &mut bucket_answers)? {
                 swept.attachments += 1;
                 swept.bytes += length;
             }
@@ -96,52 +92,38 @@ impl Organisation {
             swept.begun += 1;
             swept.bytes += metadata.len();
         }
-        self.sweep_bucket(now_ms, grace_ms, &mut swept)?;
         Ok(swept)
     }
 
-    /// Takes objects away that no row and key name: left by a process that was killed, by two servers that kept the same at one time, or by an
-    /// erasure while the bucket was away.
-    fn sweep_bucket(&self, now_ms: i64, grace_ms: i64, swept: &mut Swept) -> Result<(), Problem> {
-        let Some(bucket) = self.bucket()? else { return Ok(()) };
-        {
-            let mut listed_at_ms = bucket.listed_at_ms.lock().unwrap_or_else(PoisonError::into_inner);
-            if listed_at_ms.is_some_and(|listed| now_ms.saturating_sub(listed) < LISTED_EVERY_MS) {
-                return Ok(());
-            }
-            *listed_at_ms = Some(now_ms);
-        }
-        let mut after = String::new();
-        loop {
-            let listed = bucket.list(&after)?;
-            let Some(last) = listed.last() else { return Ok(()) };
-            after.clone_from(&last.name);
-            for object in listed {
-                let kept = match object.name.parse::<Object>() {
-                    Ok(named) => self.attachment_length(named.hash)?.is_some() && self.object_of(named.hash)? == Some(named),
-                    // Not ours, or a trial that was cut off.
-                    Err(()) => !object.name.starts_with(TRIAL),
-                };
-                if !kept && object.modified_ms <= now_ms.saturating_sub(grace_ms) {
-                    bucket.delete(&object.name)?;
-                    swept.begun += 1;
-                    swept.bytes += object.bytes;
-                }
-            }
-        }
-    }
-
-    /// An attachment goes, unless a change speaks of it by now.
-    fn take_away(&self, hash: Hash) -> Result<bool, Problem> {
+    /// An attachment goes, unless a change speaks of it by now. Its key and file go at once; what the bucket has goes with a later sweep where that does
+    /// not answer, and is asked for the rest no more.
+    fn take_away(&self, hash: Hash, bucket_answers: &mut bool) -> Result<bool, Problem> {
         {
             let core = self.writing()?;
             // Under the lock that ingest takes: no change comes in between.
             if is_referenced(&core.db, hash)? {
+                keep_from_going(&core.db, hash)?;
                 return Ok(false);
             }
+            core.db.execute("INSERT INTO attachment_let_go(hash) VALUES(?1) ON CONFLICT DO NOTHING", params![hash.0])?;
             core.db.prepare("DELETE FROM attachment WHERE hash = ?1").execute(params![hash.0])?;
         }
-        self.forget_attachment(hash)?;
+        self.forget_file(&hash.to_string())?;
+        if let Some(bucket) = self.bucket()? {
+            if !*bucket_answers {
+                return Ok(true);
+            }
+            if let Err(problem) = bucket.delete(hash) {
+                tracing::warn!(
+                    code = problem.code,
+                    error = problem.error,
+                    "what was erased waits in the bucket, without its key, for the next sweep"
+                );
+                *bucket_answers = false;
+                return Ok(true);
+            }
+        }
+        keep_from_going(&self.writing()?.db, hash)?;
         Ok(true)
     }
 }

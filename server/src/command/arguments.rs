@@ -167,7 +167,7 @@ pub(super) enum Command {
         after_help = "Example:\n  karwan attachments org --store 's3://files/org?endpoint=https://minio.example.org:9000'\n\n\
         The server's environment has the access key: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. What is in the folder goes to the bucket at the\n\
         next sweep (hourly, while a server runs). Backups do not have what is in the bucket, which is encrypted: let the bucket keep versions.\n\
-        To use another bucket, copy the objects there first."
+        To use another bucket, copy the objects there first; give a restored copy that is for training another before its recovery is closed."
     )]
     Attachments {
         /// Folder of the organisation
