@@ -16,6 +16,8 @@ const RECORD_BYTES_MAX: usize = 20 * 1024 * 1024;
 /// Bytes of the records above which the writer waits for the tables: what is not handed over must be loaded once more. Enough for some seconds:
 /// until then what devices bring has the machine first.
 const RECORD_BYTES_WAITED_FOR: usize = 14 * 1024 * 1024;
+/// The same where tables are in a database of another process and slower.
+const RECORD_BYTES_WAITED_FOR_SHARED: usize = 3 * 1024 * 1024;
 /// What a record is counted with beside its changes.
 const RECORD_BYTES: usize = 2 * 1024;
 /// How long the writer waits where nobody takes a record.
@@ -90,8 +92,8 @@ impl Recent {
     }
 
     /// Whether so much waits that the tables should have their turn.
-    fn is_waited_for(&self) -> bool {
-        !self.given_up && self.records.size() > RECORD_BYTES_WAITED_FOR
+    fn is_waited_for(&self, bytes: usize) -> bool {
+        !self.given_up && self.records.size() > bytes
     }
 
     /// Forgets everything.
@@ -109,8 +111,9 @@ impl Organisation {
 
     /// Waits while many records are on their way to the tables and somebody takes them.
     pub(super) fn wait_for_tables(&self) {
+        let bytes = if self.databases.are_shared() { RECORD_BYTES_WAITED_FOR_SHARED } else { RECORD_BYTES_WAITED_FOR };
         let mut recent = self.recent();
-        while recent.is_waited_for() {
+        while recent.is_waited_for(bytes) {
             let before = recent.records.size();
             let waited = self.recent_taken.wait_timeout_while(recent, TAKEN_WAIT, |recent| recent.records.size() >= before);
             let (again, outcome) = waited.unwrap_or_else(PoisonError::into_inner);

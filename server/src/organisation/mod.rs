@@ -48,7 +48,7 @@ pub struct Organisation {
     pub(crate) core: Mutex<Core>,
     /// The membership as it was when the last who wrote was done: who only asks need not wait for who writes.
     pub(crate) told_membership: Mutex<Arc<Membership>>,
-    databases: Databases,
+    pub(crate) databases: Databases,
     readers: Readers,
     pub(crate) key_readers: Readers,
     pub(crate) forms: Mutex<BTreeMap<Hash, Arc<Form>>>,
@@ -113,7 +113,7 @@ impl Databases {
     }
 
     /// Whether other processes may write there, too.
-    fn are_shared(&self) -> bool {
+    pub(crate) fn are_shared(&self) -> bool {
         matches!(*self.main, Place::Server(..))
     }
 
