@@ -29,7 +29,7 @@ simulate [--seed N] [--worlds N] [--seeds A..B] [--pace usual|decided|meeting|bu
   --pace PACE       decided: records are moved and erased, too; meeting: phones meet besides; busy: many interviews and faults
   --days N          days of each world
   --processes N     in so many processes at once, which need --sum
-  --sum FILE        a line for each hundred worlds, so that runs add up: target/simulation.sum is what figures -- sim_device_days counts
+  --sum FILE        a line for each hundred worlds, so that runs add up and the same command goes on where it was stopped: target/simulation.sum is what figures -- sim_device_days counts
   --canary NAME     plants a fault that must be found
   --without KIND    leaves steps of this kind out
   --shrink          finds a short schedule that fails alike
@@ -141,9 +141,18 @@ impl Wanted {
         let template = template();
         let Some(path) = &self.sum else { return Ok(self.run(&template, self.seeds.clone())) };
         let (commit, mut all) = (sum::commit(), Tally::default());
+        let before: Vec<Span> = sum::read(path)?;
+        let ran = |first, end| {
+            before.iter().any(|span| (span.pace, span.days, span.first_seed, span.end_seed) == (self.pace, self.days, first, end))
+        };
         let mut first_seed = self.seeds.start;
         while first_seed < self.seeds.end {
             let end_seed = self.seeds.end.min(first_seed + SPAN_WORLDS);
+            // The same command goes on where it was stopped.
+            if ran(first_seed, end_seed) {
+                first_seed = end_seed;
+                continue;
+            }
             let tally = self.run(&template, first_seed..end_seed);
             all.add(&tally);
             let span = Span { commit: commit.clone(), pace: self.pace, days: self.days, first_seed, end_seed, tally };
