@@ -265,8 +265,7 @@ impl Bucket {
 
 /// An attachment of which the store has less than the table says.
 pub(super) fn missing() -> Problem {
-    let mend = "Look at the bucket, or restore the folder `attachments` from the backup of that day; a device that still has the file brings it again \
-                once it is taken out: karwan attachments ORG --help.";
+    let mend = "Look at the bucket (karwan attachments ORG tells which), or restore the folder `attachments` from a backup.";
     Problem::new(Problem::FOLDER, "attachment-missing", "an attachment's file is missing or short", mend)
 }
 

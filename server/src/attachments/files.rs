@@ -1,5 +1,5 @@
-//! The files of attachments, in the folder or a bucket: encrypted as they come, so that they can be read and written from any byte on. ChaCha20 alone: that the content is
-//! what it should be is told by its name, and nothing is given out of a file whose key is not this one.
+//! The files of attachments, in the folder or a bucket: encrypted as they come, so that they can be read and written from any byte on. ChaCha20
+//! alone: that the content is what it should be is told by its name, and nothing is given out of a file whose key is not this one.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};

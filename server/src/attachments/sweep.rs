@@ -70,22 +70,25 @@ impl Organisation {
                 swept.bytes += length;
             }
         }
+        let has_bucket = self.bucket()?.is_some();
         let Ok(files) = std::fs::read_dir(self.folder.attachments()) else { return Ok(swept) };
         for file in files {
             let file = file?;
             let (Ok(name), Ok(metadata)) = (file.file_name().into_string(), file.metadata()) else { continue };
-            let kept = match name.parse::<Hash>() {
-                Ok(hash) if self.attachment_length(hash)?.is_some() => Some(hash),
-                _ => None,
-            };
-            if let Some(hash) = kept {
-                swept.moved += u64::from(self.bucket()?.is_some() && self.move_to_bucket(hash)? > 0);
-                continue;
-            }
             let touched_ms = metadata.modified().ok().and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
             let touched_ms = touched_ms.map_or(0, |since| since.as_millis() as i64);
-            if touched_ms > now_ms.saturating_sub(grace_ms) {
+            let is_young = touched_ms > now_ms.saturating_sub(grace_ms);
+            // Most files are young, and stay: they are looked up only where they may go elsewhere.
+            if is_young && !has_bucket {
                 continue;
+            }
+            match name.parse::<Hash>() {
+                Ok(hash) if self.attachment_length(hash)?.is_some() => {
+                    swept.moved += u64::from(has_bucket && self.move_to_bucket(hash)? > 0);
+                    continue;
+                }
+                _ if is_young => continue,
+                _ => {}
             }
             // A file that no row names was left by a process that was killed before it wrote the row.
             self.forget_file(&name)?;
