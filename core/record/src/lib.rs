@@ -25,7 +25,8 @@ pub use document::Record;
 pub use error::RecordError;
 pub use items::{ItemKind, ItemValue, ReviewItem};
 pub use projection::{
-    EventOutcome, HistoryEntry, HistoryEvent, Payable, Projection, ReviewState, project, project_for_lists, project_with,
+    EventOutcome, HistoryEntry, HistoryEvent, Payable, Projection, ReviewState, project, project_for_lists, project_read,
+    project_with,
 };
 pub use provenance::{Author, Provenance, SourcedChange, Stamp};
 pub use review::{Decision, Review};

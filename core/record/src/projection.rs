@@ -162,17 +162,21 @@ pub fn project(record: &Record, form: Option<&Arc<Form>>) -> Projection {
 
 /// As [`project`], with a shape made before.
 pub fn project_with(record: &Record, form: Option<&Arc<Form>>, shape: &Shape) -> Projection {
-    projected(record, form, shape, true)
+    project_read(record, &State::read(record, None), form, shape)
+}
+
+/// As [`project_with`], of what the record says as it was read before.
+pub fn project_read(record: &Record, state: &State, form: Option<&Arc<Form>>, shape: &Shape) -> Projection {
+    projected(record, state, form, shape, true)
 }
 
 /// As [`project_with`], as far as lists, searches and entities go: without answers, values, what is hidden or calculated, identities, and,
 /// where nobody reviewed it, history.
 pub fn project_for_lists(record: &Record, form: Option<&Arc<Form>>, shape: &Shape) -> Projection {
-    projected(record, form, shape, false)
+    projected(record, &State::read(record, None), form, shape, false)
 }
 
-fn projected(record: &Record, form: Option<&Arc<Form>>, shape: &Shape, whole: bool) -> Projection {
-    let state = State::read(record, None);
+fn projected(record: &Record, state: &State, form: Option<&Arc<Form>>, shape: &Shape, whole: bool) -> Projection {
     let answers = state.answers(shape);
     let ordered = record.in_order();
     let first = ordered.first().map(|(_, node)| node.provenance);
@@ -188,31 +192,31 @@ fn projected(record: &Record, form: Option<&Arc<Form>>, shape: &Shape, whole: bo
         made_ms: first.map_or(0, |by| by.at_ms),
         updated_ms: newest.map_or(0, |by| by.at_ms),
         offset_minutes: newest.map_or(0, |by| by.offset_minutes),
-        values: if whole { values(record, &state, shape) } else { BTreeMap::new() },
+        values: if whole { values(record, state, shape) } else { BTreeMap::new() },
         hidden: BTreeSet::new(),
         derived: BTreeMap::new(),
-        items: items::structural(record, &state, shape),
+        items: items::structural(record, state, shape),
         closed: BTreeSet::new(),
         entity_writes: Vec::new(),
         search_text: String::new(),
         identities: Vec::new(),
         payable: Vec::new(),
-        history: if whole || !state.reviews.is_empty() { history(record, &state, shape) } else { Vec::new() },
+        history: if whole || !state.reviews.is_empty() { history(record, state, shape) } else { Vec::new() },
         consent_withdrawn: false,
         answers,
     };
-    reviews(record, &state, &mut projection);
-    events_of(&state, shape, &mut projection);
+    reviews(record, state, &mut projection);
+    events_of(state, shape, &mut projection);
     if let Some(form) = form {
-        interview(record, form, shape, &state, whole, &mut projection);
+        interview(record, form, shape, state, whole, &mut projection);
     } else if state.form == Some(ENTITY_FORM) {
         projection.title =
             state.registers.get("id").and_then(|written| written.first()).map_or_else(String::new, |id| id.value.clone());
-        projection.entity_writes = builtin_write(record, &state).into_iter().collect();
+        projection.entity_writes = builtin_write(record, state).into_iter().collect();
     }
     projection.items.retain(|item| !projection.closed.contains(&item.id));
     projection.items.sort_by(|a, b| (a.kind, &a.reference, &a.id).cmp(&(b.kind, &b.reference, &b.id)));
-    projection.search_text = search_text(&projection.title, record, &state, shape);
+    projection.search_text = search_text(&projection.title, record, state, shape);
     if !whole {
         projection.answers = Answers::default();
     }

@@ -291,6 +291,9 @@ impl State {
 
     /// Whether an instance on the way to this path is removed.
     pub fn is_below_removed(&self, path: &str) -> bool {
+        if self.instances.is_empty() {
+            return false;
+        }
         let mut end = 0;
         while let Some(close) = path.get(end..).and_then(|rest| rest.find(']')) {
             end += close + 1;

@@ -12,10 +12,10 @@ use super::cache::Bounded;
 use crate::organisation::Organisation;
 
 /// Bytes of the records at most, as they are counted here; loaded, a record takes about four times as much.
-const RECORD_BYTES_MAX: usize = 20 * 1024 * 1024;
+const RECORD_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Bytes of the records above which the writer waits for the tables: what is not handed over must be loaded once more. Enough for some seconds:
 /// until then what devices bring has the machine first.
-const RECORD_BYTES_WAITED_FOR: usize = 14 * 1024 * 1024;
+const RECORD_BYTES_WAITED_FOR: usize = 24 * 1024 * 1024;
 /// The same where tables are in a database of another process and slower.
 const RECORD_BYTES_WAITED_FOR_SHARED: usize = 3 * 1024 * 1024;
 /// What a record is counted with beside its changes.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use karwan_linkage::{fold_key, search_text};
 use karwan_proto::{CaseloadId, Hash, Reason, RecordId, Verdict};
 use karwan_record::entities::{self, ENTITY_FORM, EntityWriteBody};
-use karwan_record::{ItemKind, ItemValue, Projection, Record, ReviewItem, ReviewState, Shape, project_with};
+use karwan_record::{ItemKind, ItemValue, Projection, Record, ReviewItem, ReviewState, Shape, project_read, state::State};
 use serde::{Deserialize, Serialize};
 
 use super::body::Body;
@@ -58,13 +58,14 @@ pub(crate) fn load(
 
 /// Says what a record comes to.
 fn loaded(projector: &Projector, organisation: &Organisation, record: Arc<Record>) -> Result<Loaded, Problem> {
-    let known = match record.form().filter(|form| *form != ENTITY_FORM) {
+    let state = State::read(&record, None);
+    let known = match state.form.filter(|form| *form != ENTITY_FORM) {
         Some(form) => projector.form(organisation, form)?,
         None => None,
     };
     let projection = match &known {
-        Some(known) => project_with(&record, Some(&known.form), &known.shape),
-        None => project_with(&record, None, &Shape::unknown()),
+        Some(known) => project_read(&record, &state, Some(&known.form), &known.shape),
+        None => project_read(&record, &state, None, &Shape::unknown()),
     };
     Ok(Loaded { record, known, projection })
 }

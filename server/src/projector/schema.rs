@@ -49,6 +49,8 @@ CREATE INDEX record_source ON record(source, updated_ms);
 CREATE INDEX record_id ON record(id);
 CREATE INDEX record_unread ON record(form) WHERE form_known = 0;
 CREATE VIRTUAL TABLE search USING fts5(folded, content='', contentless_delete=1, tokenize='trigram');
+-- Bytes of the index that are held before a piece of it is written: of a larger piece less is merged later.
+INSERT INTO search(search, rank) VALUES('hashsize', 4194304);
 -- What a person must decide.
 CREATE TABLE item(
     caseload BLOB NOT NULL,
