@@ -135,6 +135,18 @@ impl World {
         self.path("org")
     }
 
+    /// A second folder of the same organisation in a database, as an operator makes one for a second server.
+    pub fn second_folder(&self) -> PathBuf {
+        let (from, to) = (self.organisation(), self.path("org-2"));
+        for folder in ["keys", "blobs", "attachments"] {
+            std::fs::create_dir_all(to.join(folder)).expect("a folder");
+        }
+        for name in ["database", "keys/server.key", "keys/administrator.key"] {
+            std::fs::copy(from.join(name), to.join(name)).expect("a copy");
+        }
+        to
+    }
+
     /// Starts the server, on the port that it had before if there was one: devices remember it.
     pub fn serve(&mut self) {
         let server = Server::start(&self.organisation(), &self.listen);

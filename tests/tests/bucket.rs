@@ -215,14 +215,7 @@ fn two_servers_of_one_database_share_the_bucket() {
     let Some(cluster) = Cluster::start() else { return };
     let mut world = World::over(cluster, &[("person.xlsx", photo_form().unwrap())]);
     world.org(&["attachments"], &["--store", &s3.address()]).done();
-    let (from, to) = (world.organisation(), world.path("org-2"));
-    for name in ["database", "keys/server.key", "keys/administrator.key"] {
-        let place = to.join(name);
-        std::fs::create_dir_all(place.parent().unwrap()).unwrap();
-        std::fs::copy(from.join(name), place).unwrap();
-    }
-    std::fs::create_dir_all(to.join("blobs")).unwrap();
-    let other = Server::start(&to, "127.0.0.1:0");
+    let other = Server::start(&world.second_folder(), "127.0.0.1:0");
     let (first, second) = (world.device("one", "Laila"), world.device("two", "Karim"));
     let (record, paper) = (first.fill("person", "name=Qurban\n"), file(&world, "paper.pdf", 4, 300_000));
     attach(&first, &record, &paper);

@@ -112,19 +112,6 @@ fn postgresql_keeps_the_contract_of_a_database() {
     assert_eq!(place.connect().unwrap().query_row("SELECT count(*) FROM thing", (), |row| row.get::<i64>(0)).unwrap(), 4);
 }
 
-/// A second folder of the same organisation, as another machine has it.
-fn second_folder(world: &World) -> std::path::PathBuf {
-    let (from, to) = (world.organisation(), world.path("org-2"));
-    std::fs::create_dir_all(to.join("keys")).unwrap();
-    for name in ["database", "keys/server.key", "keys/administrator.key"] {
-        std::fs::copy(from.join(name), to.join(name)).unwrap();
-    }
-    for name in ["blobs", "attachments"] {
-        std::fs::create_dir_all(to.join(name)).unwrap();
-    }
-    to
-}
-
 /// Writers at once.
 const WRITERS: u64 = 8;
 /// Interviews that one writer makes between two syncs.
@@ -157,7 +144,7 @@ fn write_until(over: &AtomicBool, device: &Device, writer: u64, servers: &[Strin
 fn eight_writers_through_two_servers_of_one_database_leave_no_gap_while_one_is_killed() {
     let Some(cluster) = Cluster::start() else { return };
     let mut world = World::over(cluster, &[("tally.xlsx", tally_form())]);
-    let second = second_folder(&world);
+    let second = world.second_folder();
     let folders = [world.organisation(), second];
     let devices: Vec<Device> =
         (0..WRITERS).map(|writer| world.device(&format!("phone-{writer}"), &format!("Person {writer}"))).collect();

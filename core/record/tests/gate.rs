@@ -5,6 +5,8 @@ use automerge::transaction::{CommitOptions, Transactable};
 use automerge::{ActorId, AutoCommit, Change, ObjId, ObjType, ROOT, ReadDoc, ScalarValue};
 use karwan_form::answers::{Answer, Answers};
 use karwan_proto::{DeviceId, Hash, PersonId, Reason, RecordId, Role};
+use karwan_record::document::root;
+use karwan_record::place::{MAX_DEPTH, MAX_PATH_BYTES};
 use karwan_record::{Author, Provenance, Record, Shape, SourcedChange, Stamp, gate};
 
 const RECORD: RecordId = RecordId([1; 16]);
@@ -157,6 +159,39 @@ fn values_that_no_record_holds_are_refused() {
 }
 
 #[test]
+fn texts_and_keys_may_be_as_long_as_an_answer_needs_and_no_longer() {
+    let (whole, first) = record();
+    let put = |key: String, text: String| {
+        let edit = forged(&[&first], KARIM, |doc| {
+            let map = map(doc, "a");
+            doc.put(map, key, text).unwrap();
+        });
+        admitted(&mut whole.clone(), edit, KARIM, Role::Enumerator)
+    };
+    const TEXT_BYTES: usize = 262_144;
+    assert_eq!(put("x".to_owned(), "y".repeat(TEXT_BYTES)), Ok(()));
+    assert_eq!(put("x".to_owned(), "y".repeat(TEXT_BYTES + 1)), Err(Reason::TooLarge));
+    assert_eq!(put("x".repeat(MAX_PATH_BYTES), "y".to_owned()), Ok(()));
+    assert_eq!(put("x".repeat(MAX_PATH_BYTES + 1), "y".to_owned()), Err(Reason::Shape));
+}
+
+#[test]
+fn instances_may_stand_in_each_other_so_deep_and_no_deeper() {
+    let (whole, first) = record();
+    let nested = |depth: usize| {
+        let edit = forged(&[&first], KARIM, |doc| {
+            let mut at = map(doc, "a");
+            for _ in 0..depth {
+                at = doc.put_object(at, "member[x]", ObjType::Map).unwrap();
+            }
+        });
+        admitted(&mut whole.clone(), edit, KARIM, Role::Enumerator)
+    };
+    assert_eq!(nested(MAX_DEPTH), Ok(()));
+    assert_eq!(nested(MAX_DEPTH + 1), Err(Reason::Shape));
+}
+
+#[test]
 fn a_review_needs_a_supervisor() {
     let (mut record, first) = record();
     let review = forged(&[&first], KARIM, |doc| {
@@ -165,6 +200,13 @@ fn a_review_needs_a_supervisor() {
     });
     assert_eq!(admitted(&mut record, review.clone(), KARIM, Role::Enumerator), Err(Reason::Role));
     assert_eq!(admitted(&mut record, review, KARIM, Role::Supervisor), Ok(()));
+    let begun_with_one = forged(&[], KARIM, |doc| {
+        let maps: Vec<ObjId> = root::ALL.iter().map(|name| doc.put_object(ROOT, *name, ObjType::Map).unwrap()).collect();
+        let reviews = root::ALL.iter().position(|name| *name == root::REVIEWS).unwrap();
+        doc.put(&maps[reviews], "x", "{}").unwrap();
+    });
+    let begin = |role| admitted(&mut Record::empty(RECORD), begun_with_one.clone(), KARIM, role);
+    assert_eq!((begin(Role::Enumerator), begin(Role::Supervisor)), (Err(Reason::Role), Ok(())));
 }
 
 #[test]

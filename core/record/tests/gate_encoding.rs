@@ -12,7 +12,13 @@ const RECORD: RecordId = RecordId([1; 16]);
 const FORM: Hash = Hash([3; 32]);
 const LAILA: [u8; 16] = [0xaa; 16];
 /// Columns of operations, by their number in the format: <https://automerge.org/automerge-binary-format-spec/#operation-columns>.
+const OBJECT_ACTOR: u64 = 0x01;
+const INSERT: u64 = 0x34;
 const ACTION: u64 = 0x42;
+const VALUE_METADATA: u64 = 0x56;
+const VALUE: u64 = 0x57;
+const PREDECESSOR_COUNT: u64 = 0x70;
+const PREDECESSOR_ACTOR: u64 = 0x71;
 const PREDECESSOR_COUNTER: u64 = 0x73;
 
 /// A change as its chunk has it: <https://automerge.org/automerge-binary-format-spec/#change-chunks>.
@@ -210,12 +216,27 @@ fn a_fork_of_the_signers_actor_passes_and_a_longer_one_does_not() {
         let mut fork = Raw { actor, sequence: 1, others: vec![LAILA.to_vec()], ..raw.clone() };
         for (column, content) in &mut fork.columns {
             // Actors of objects and of predecessors: number 1 is now the other one.
-            if matches!(*column, 0x01 | 0x71) && content.first() == Some(&0x7f) {
+            if matches!(*column, OBJECT_ACTOR | PREDECESSOR_ACTOR) && content.first() == Some(&0x7f) {
                 content[1] = 1;
             }
         }
         assert_eq!(admitted(&record, fork.bytes()), expected, "{suffix} bytes more");
     }
+}
+
+/// So many operations that write nothing under the key of the one that there is.
+fn repeated(raw: &Raw, count: usize) -> Raw {
+    // A run: its length as a signed number, then what is repeated.
+    let length = [(count & 0x7f) as u8 | 0x80, (count >> 7 & 0x7f) as u8 | 0x80, (count >> 14) as u8];
+    assert!(count >> 14 < 0x40, "the length of a run is signed");
+    let run = |content: &[u8]| [&length[..], content].concat();
+    let columns = raw.columns.iter().filter_map(|(column, content)| match *column {
+        INSERT => Some((INSERT, number(count as u64))),
+        VALUE_METADATA | PREDECESSOR_COUNT => Some((*column, run(&[0]))),
+        VALUE | PREDECESSOR_ACTOR | PREDECESSOR_COUNTER => None,
+        other => Some((other, run(&content[1..]))),
+    });
+    Raw { columns: columns.collect(), ..raw.clone() }
 }
 
 #[test]
@@ -230,6 +251,9 @@ fn what_is_as_large_as_a_record_takes_is_looked_at_and_what_is_larger_is_not() {
             dep
         })
     };
+    for (count, expected) in [(gate::MAX_OPERATIONS, Reason::Shape), (gate::MAX_OPERATIONS + 1, Reason::TooLarge)] {
+        assert_eq!(admitted(&record, repeated(&raw, count).bytes()), Err(expected), "{count} operations");
+    }
     for (count, expected) in [(gate::MAX_DEPENDENCIES, Reason::Dependency), (gate::MAX_DEPENDENCIES + 1, Reason::TooLarge)] {
         let bytes = Raw { deps: deps(count).collect(), ..raw.clone() }.bytes();
         assert_eq!(admitted(&record, bytes), Err(expected), "{count} dependencies");
