@@ -229,9 +229,10 @@ fn values(record: &Record, state: &State, shape: &Shape) -> BTreeMap<String, Vec
         let reference = place::reference(shape.root(), path);
         let value = ItemValue::new(value, by);
         // A question that is of another kind in the newest form has answers of both.
-        match values.get_mut(&reference).filter(|_| !is_first) {
-            Some(found) => found.push(value),
-            None => drop(values.insert(reference, vec![value])),
+        if !is_first && let Some(found) = values.get_mut(&reference) {
+            found.push(value);
+        } else {
+            values.insert(reference, vec![value]);
         }
     });
     values

@@ -57,6 +57,8 @@ pub struct State {
     pub form: Option<Hash>,
     /// Maps of the answers' root.
     pub(crate) answer_maps: Vec<ObjId>,
+    /// Whether any instance is removed.
+    has_removals: bool,
 }
 
 struct Reading<'a> {
@@ -156,6 +158,7 @@ impl<'a> Reading<'a> {
                         return;
                     }
                     Key::Removed => {
+                        state.has_removals = true;
                         state.instances.entry(parent.to_owned()).or_default().removals.insert(change);
                         return;
                     }
@@ -291,7 +294,7 @@ impl State {
 
     /// Whether an instance on the way to this path is removed.
     pub fn is_below_removed(&self, path: &str) -> bool {
-        if self.instances.is_empty() {
+        if !self.has_removals {
             return false;
         }
         let mut end = 0;

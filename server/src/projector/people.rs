@@ -57,8 +57,8 @@ fn called(projection: &Projection, at: &str, identity: &Identity) -> ItemValue {
     let name = format!("{} {}", identity.given_name, identity.surname).trim().to_owned();
     let name = if name.is_empty() { identity.document.clone() } else { name };
     let said = [&identity.given_name, &identity.surname, &identity.document].into_iter().find(|said| !said.is_empty());
-    let mut here = projection.values.iter().filter(|(reference, _)| place::instance_of(reference) == at);
-    let value = said.and_then(|said| here.find_map(|(_, values)| values.first().filter(|value| value.value == *said)));
+    let is_it = |reference: &str, value: &ItemValue| Some(&value.value) == said && place::instance_of(reference) == at;
+    let value = projection.values.iter().find_map(|(reference, values)| values.first().filter(|value| is_it(reference, value)));
     if let Some(value) = value {
         return ItemValue { value: name, ..value.clone() };
     }
