@@ -43,9 +43,7 @@ impl Browser {
     /// Where it is here and does not start.
     #[allow(clippy::panic, clippy::expect_used)]
     pub async fn open(console: &str, width: u32, height: u32) -> Option<Self> {
-        // A port that was free a moment ago.
-        let port =
-            std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port();
+        let port = crate::ports::steady_port();
         let driver = tokio::process::Command::new("chromedriver")
             .arg(format!("--port={port}"))
             .stdout(Stdio::null())

@@ -23,6 +23,7 @@ pub mod home;
 pub mod liar;
 pub mod links;
 pub mod meeting;
+pub mod ports;
 pub mod postgres;
 pub mod recorded;
 pub mod relay;

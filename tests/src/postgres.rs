@@ -41,7 +41,7 @@ impl Cluster {
             let owned = Command::new("chown").arg("postgres:").arg(folder.path()).status().expect("chown runs");
             assert!(owned.success(), "there is no user postgres");
         }
-        let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|port| port.local_addr()).expect("a free port").port();
+        let port = crate::ports::steady_port();
         let mut cluster = Self { folder, programs, server: None, port, databases: AtomicU64::new(0), has_tls: false };
         let data = cluster.data();
         let made = cluster

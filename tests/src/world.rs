@@ -8,6 +8,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::command::{Answer, program, run, run_with_input};
+use crate::ports::steady_port;
 use crate::postgres::{self, Cluster};
 
 /// Name of the caseload that every device of a [`World`] is granted.
@@ -24,12 +25,14 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts a server on the organisation's folder and waits until it is ready.
+    /// Starts a server on the organisation's folder and waits until it is ready. Port 0 takes a free one, which nobody else takes while it is killed.
     ///
     /// # Panics
     /// Where it does not start.
     #[allow(clippy::expect_used, clippy::panic)]
     pub fn start(organisation: &Path, listen: &str) -> Self {
+        let steady = listen.strip_suffix(":0").map(|host| format!("{host}:{}", steady_port()));
+        let listen = steady.as_deref().unwrap_or(listen);
         let mut child = program()
             .args(["serve", organisation.to_str().expect("UTF-8"), "--listen", listen, "--console", "127.0.0.1:0", "--json"])
             .stdin(Stdio::null())

@@ -3,11 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use karwan_tests::ports::steady_port;
 use karwan_tests::postgres::Cluster;
 use karwan_tests::workbook::photo_form;
 use karwan_tests::world::{Device, Server, World};
@@ -34,8 +35,7 @@ impl S3 {
             println!("skipped: no moto_server in target/tests/venv (tests/run installs it)");
             return None;
         }
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|port| port.local_addr()).unwrap().port();
-        let mut s3 = Self { child: None, program, port };
+        let mut s3 = Self { child: None, program, port: steady_port() };
         s3.go_on();
         s3.ask("PUT", "/files");
         Some(s3)
@@ -148,8 +148,7 @@ fn files_go_to_the_bucket_come_back_from_it_and_leave_it_with_an_erasure() {
     assert_eq!(first.sync()["attachments_up"], 1);
 
     world.org(&["attachments"], &["--store", "files/org"]).refused(BAD_INPUT);
-    let closed = TcpListener::bind("127.0.0.1:0").and_then(|port| port.local_addr()).unwrap().port();
-    let nowhere = format!("s3://files/org?endpoint=http://127.0.0.1:{closed}");
+    let nowhere = format!("s3://files/org?endpoint=http://127.0.0.1:{}", steady_port());
     world.org(&["attachments"], &["--store", &nowhere]).refused(UNREACHABLE);
     assert_eq!(world.org_json(&["attachments"], &[])["store"], serde_json::Value::Null, "what failed is not set");
     world.org(&["attachments"], &["--store", &s3.address()]).done();

@@ -4,8 +4,9 @@
 use karwan_proto::codec::Extra;
 use karwan_proto::error::{MembershipError, NotEntitled};
 use karwan_proto::invitation::secret_hash;
-use karwan_proto::membership::{Act, Cut, Membership, MembershipEntry, Role, SignedEntry, Subject};
-use karwan_proto::{CaseloadId, PersonId, RecordId, SigningKey};
+use karwan_proto::keys::Namespace;
+use karwan_proto::membership::{Act, Adopted, Cut, Membership, MembershipEntry, Role, SignedEntry, Subject};
+use karwan_proto::{CaseloadId, Hash, PersonId, RecordId, SigningKey};
 
 const CASELOAD: CaseloadId = CaseloadId([7; 16]);
 const OTHER_CASELOAD: CaseloadId = CaseloadId([8; 16]);
@@ -176,4 +177,182 @@ fn revocation_counts_from_its_cut_on() {
     assert!(organisation.state.before_cuts(LAILA, phone, CASELOAD, 40));
     assert!(!organisation.state.before_cuts(LAILA, phone, CASELOAD, 41));
     assert!(organisation.state.key_of(phone).is_some(), "what it sent before still verifies");
+}
+
+#[test]
+fn what_a_newer_version_decides_is_kept_from_those_who_decide_anything() {
+    let act = Act::Other { kind: 99, content: Extra::default() };
+    let mut organisation = Organisation::new();
+    let keys = [&organisation.root, &organisation.administrator, &organisation.server, &organisation.phone].map(Clone::clone);
+    let outcomes = keys.map(|key| organisation.decide(act.clone(), &key).is_ok());
+    assert_eq!(outcomes, [true, true, true, false]);
+}
+
+#[test]
+fn nothing_is_decided_about_what_is_not_there_nor_made_twice() {
+    let mut organisation = Organisation::new();
+    let administrator = organisation.administrator.clone();
+    let (nobody, nowhere) = (PersonId([77; 16]), CaseloadId([77; 16]));
+    let nothing = SigningKey::from_seed(&[77; 32]).public().device();
+    let record = RecordId([3; 16]);
+    let elsewhere = |from, to| Act::Move { record, from, to, person: MANAGER };
+    let invites = |caseload| Act::Invitation {
+        secret_hash: secret_hash(&[9; 16]),
+        role: Role::Enumerator,
+        caseloads: [caseload].into(),
+        expires_at_ms: 1_000,
+    };
+    let cut = |caseload| Cut { caseload, sequence: 3 };
+    let unknown = [
+        Act::Grant { subject: Subject::Person(nobody), caseload: CASELOAD },
+        Act::Grant { subject: Subject::Device(nothing), caseload: CASELOAD },
+        Act::Grant { subject: Subject::Person(LAILA), caseload: nowhere },
+        Act::Withdraw { subject: Subject::Device(nothing), cut: cut(CASELOAD) },
+        Act::Withdraw { subject: Subject::Person(LAILA), cut: cut(nowhere) },
+        Act::Revoke { subject: Subject::Person(nobody), cuts: Vec::new() },
+        elsewhere(nowhere, CASELOAD),
+        elsewhere(CASELOAD, nowhere),
+        Act::Adopt { device: nothing, adopted: Vec::new(), person: MANAGER },
+        invites(nowhere),
+        device(&SigningKey::from_seed(&[78; 32]), nobody, Role::Enumerator),
+        Act::Person { person: SARA, role: Role::Enumerator, caseloads: [nowhere].into(), cuts: Vec::new() },
+    ];
+    for act in unknown {
+        let outcome = organisation.decide(act.clone(), &administrator);
+        assert!(matches!(outcome, Err(MembershipError::Unknown { .. })), "{}: {outcome:?}", act.name());
+    }
+    organisation.decide(invites(CASELOAD), &administrator).unwrap();
+    let (server, phone) = (organisation.server.clone(), organisation.phone.clone());
+    let twice = [
+        invites(CASELOAD),
+        Act::Caseload { caseload: CASELOAD },
+        device(&phone, LAILA, Role::Enumerator),
+        // A server's key writes as a device already.
+        device(&server, LAILA, Role::Enumerator),
+    ];
+    for act in twice {
+        let outcome = organisation.decide(act.clone(), &administrator);
+        assert!(matches!(outcome, Err(MembershipError::Exists { .. })), "{}: {outcome:?}", act.name());
+    }
+}
+
+#[test]
+fn an_administrator_who_is_revoked_decides_no_more_and_others_go_on() {
+    let mut organisation = Organisation::new();
+    let (root, first) = (organisation.root.clone(), organisation.administrator.clone());
+    let second = SigningKey::from_seed(&[30; 32]);
+    organisation.decide(Act::Administrator { key: second.public(), person: SARA }, &root).unwrap();
+    organisation.decide(Act::Revoke { subject: Subject::Person(MANAGER), cuts: Vec::new() }, &second).unwrap();
+    let outcome = organisation.decide(Act::Caseload { caseload: CaseloadId([40; 16]) }, &first);
+    assert!(matches!(outcome, Err(MembershipError::NotAllowed { .. })), "{outcome:?}");
+    organisation.decide(Act::Caseload { caseload: CaseloadId([41; 16]) }, &second).unwrap();
+}
+
+#[test]
+fn keys_are_those_of_the_device_that_is_asked_for_and_rights_those_that_stand() {
+    let mut organisation = Organisation::new();
+    let (root, administrator) = (organisation.root.clone(), organisation.administrator.clone());
+    let second_server = SigningKey::from_seed(&[31; 32]);
+    organisation.decide(Act::ServerKey { key: second_server.public() }, &root).unwrap();
+    let position = organisation.state.cursor().sequence + 1;
+    let operators = SigningKey::from_seed(&[32; 32]);
+    organisation.decide(person(SARA, Role::Operator), &administrator).unwrap();
+    organisation.decide(device(&operators, SARA, Role::Operator), &administrator).unwrap();
+    let state = &organisation.state;
+    for key in [&organisation.phone, &organisation.server, &second_server, &operators] {
+        assert_eq!(state.key_of(key.public().device()), Some(key.public()));
+    }
+    assert_eq!(state.key_of(root.public().device()), None);
+    assert_eq!(state.device(operators.public().device()).unwrap().position, position + 1);
+    let servers: Vec<_> = state.servers().collect();
+    assert!(servers.len() == 2 && servers.contains(&organisation.server.public()) && servers.contains(&second_server.public()));
+    assert!(
+        state.is_server_device(second_server.public().device()) && !state.is_server_device(organisation.phone.public().device())
+    );
+
+    assert_eq!(state.readable(organisation.phone.public().device()), Ok([CASELOAD].into()));
+    assert_eq!(state.readable(operators.public().device()), Ok([].into()), "an operator reads no records");
+    assert_eq!(state.may_write(SARA, operators.public().device(), CASELOAD), Err(NotEntitled::Role(Role::Operator)));
+    // Neither a person without the caseload, nor a key that is no server's, nor a server that was retired.
+    let server = organisation.server.public();
+    assert_eq!(state.may_write(LAILA, server.device(), OTHER_CASELOAD), Err(NotEntitled::PersonNotGranted));
+    assert_eq!(state.may_write(MANAGER, server.device(), OTHER_CASELOAD), Ok(Role::Administrator));
+    assert_eq!(state.may_write(LAILA, root.public().device(), CASELOAD), Err(NotEntitled::UnknownDevice));
+    organisation.decide(Act::RetireServerKey { key: server }, &root).unwrap();
+    let state = &organisation.state;
+    assert_eq!(state.may_write(LAILA, server.device(), CASELOAD), Err(NotEntitled::UnknownDevice));
+    assert_eq!(state.may_write(LAILA, second_server.public().device(), CASELOAD), Ok(Role::Enumerator));
+    assert_eq!(state.key_of(server.device()), Some(server), "what it wrote before still verifies");
+    assert!(state.is_server_device(server.device()) && state.servers().eq([second_server.public()]));
+}
+
+#[test]
+fn records_are_erased_moved_and_adopted_as_decided_and_no_others() {
+    let mut organisation = Organisation::new();
+    let administrator = organisation.administrator.clone();
+    let [erased, part, moved, other] = [10, 11, 12, 13].map(|seed| RecordId([seed; 16]));
+    assert!(organisation.state.records().is_empty());
+    organisation.decide(Act::Erase { record: erased, person: MANAGER }, &administrator).unwrap();
+    let records = organisation.state.records();
+    assert!(!records.is_empty() && records.is_erased(erased) && !records.is_erased(other));
+    assert_eq!(records.erased(), &[erased].into());
+    for (generation, name) in [(1, "phone"), (2, "name"), (2, "once more")] {
+        let act = Act::ErasePart { record: part, generation, part: name.to_owned(), person: MANAGER };
+        organisation.decide(act, &administrator).unwrap();
+    }
+    let act = Act::Move { record: moved, from: CASELOAD, to: OTHER_CASELOAD, person: MANAGER };
+    organisation.decide(act, &administrator).unwrap();
+    let records = organisation.state.records();
+    assert_eq!((records.generation(part), records.generation(other)), (2, 0));
+    assert_eq!(records.erased_parts(part), ["phone", "name"], "a generation is counted once");
+    assert!(records.with_erased_parts().eq([part]) && records.moved().eq([moved]));
+    assert_eq!((records.moved_to(moved), records.moved_to(other)), (Some(OTHER_CASELOAD), None));
+    assert_eq!((records.caseload(moved, CASELOAD), records.caseload(other, CASELOAD)), (OTHER_CASELOAD, CASELOAD));
+    assert!(records.was_in(moved, CASELOAD) && !records.was_in(other, CASELOAD));
+    let (envelope, stranger) = (Hash([1; 32]), Hash([2; 32]));
+    let device = organisation.phone.public().device();
+    let adopted = vec![Adopted { envelope, record: Some(other) }];
+    let entry = sign(&organisation.state, Act::Adopt { device, adopted, person: MANAGER }, &administrator);
+    organisation.state.apply(&SignedEntry::decode(&entry.encode()).unwrap()).unwrap();
+    let records = organisation.state.records();
+    assert!(records.is_adopted(envelope, other) && !records.is_adopted(envelope, part) && !records.is_adopted(stranger, other));
+}
+
+#[test]
+fn a_signature_for_one_thing_does_not_pass_for_another_and_people_compare_the_same_digits() {
+    let (one, other) = (SigningKey::from_seed(&[1; 32]), SigningKey::from_seed(&[2; 32]));
+    let namespaces = [Namespace::Envelope, Namespace::Membership, Namespace::Possession];
+    for signed in namespaces {
+        let signature = one.sign(signed, b"bytes");
+        for namespace in namespaces {
+            assert_eq!(one.public().verify(namespace, b"bytes", &signature).is_ok(), namespace == signed);
+        }
+        assert!(other.public().verify(signed, b"bytes", &signature).is_err());
+        assert!(one.public().verify(signed, b"other bytes", &signature).is_err());
+    }
+    assert_eq!(SigningKey::from_seed(&one.seed()).public(), one.public());
+    let code = one.public().short_code(&other.public());
+    assert_eq!(code, other.public().short_code(&one.public()));
+    assert_eq!(code, "846525", "both sides of every version say the same");
+    assert!(!format!("{one:?}").is_empty() && !format!("{one:?}").contains("0101"), "a key prints as its public key");
+}
+
+#[test]
+fn caseloads_are_written_in_one_way_only() {
+    let organisation = Organisation::new();
+    let caseloads = [CASELOAD, OTHER_CASELOAD].into();
+    let act = Act::Person { person: SARA, role: Role::Enumerator, caseloads, cuts: Vec::new() };
+    let entry = sign(&organisation.state, act, &organisation.administrator);
+    let bytes = entry.encode();
+    let opens = |bytes: &[u8]| SignedEntry::decode(bytes).unwrap().open_unchecked().is_ok();
+    assert!(SignedEntry::decode(&bytes).unwrap() == entry && opens(&bytes));
+    let of = |caseload: CaseloadId| bytes.windows(16).position(|window| window == caseload.0).unwrap();
+    let (first, second) = (of(CASELOAD), of(OTHER_CASELOAD));
+    let mut turned = bytes.clone();
+    turned[first..first + 16].copy_from_slice(&OTHER_CASELOAD.0);
+    turned[second..second + 16].copy_from_slice(&CASELOAD.0);
+    assert!(!opens(&turned), "in another order");
+    let mut twice = bytes;
+    twice[second..second + 16].copy_from_slice(&CASELOAD.0);
+    assert!(!opens(&twice), "one twice");
 }

@@ -180,15 +180,23 @@ fn texts_and_keys_may_be_as_long_as_an_answer_needs_and_no_longer() {
 #[test]
 fn instances_may_stand_in_each_other_so_deep_and_no_deeper() {
     let (whole, first) = record();
+    let innermost =
+        |doc: &AutoCommit, depth: usize| (0..depth).fold(map(doc, "a"), |at, _| doc.get(at, "member[x]").unwrap().unwrap().1);
     let nested = |depth: usize| {
-        let edit = forged(&[&first], KARIM, |doc| {
+        let made = forged(&[&first], KARIM, |doc| {
             let mut at = map(doc, "a");
             for _ in 0..depth {
                 at = doc.put_object(at, "member[x]", ObjType::Map).unwrap();
             }
+            doc.put(at, "name", "Zahra").unwrap();
         });
-        admitted(&mut whole.clone(), edit, KARIM, Role::Enumerator)
+        let mut record = whole.clone();
+        admitted(&mut record, made.clone(), KARIM, Role::Enumerator)?;
+        // An answer may be taken back in an instance as well as outside.
+        let taken_back = forged(&[&first, &made], KARIM, |doc| doc.delete(innermost(doc, depth), "name").unwrap());
+        admitted(&mut record, taken_back, KARIM, Role::Enumerator)
     };
+    assert_eq!(nested(1), Ok(()));
     assert_eq!(nested(MAX_DEPTH), Ok(()));
     assert_eq!(nested(MAX_DEPTH + 1), Err(Reason::Shape));
 }

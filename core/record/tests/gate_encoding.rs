@@ -13,6 +13,7 @@ const FORM: Hash = Hash([3; 32]);
 const LAILA: [u8; 16] = [0xaa; 16];
 /// Columns of operations, by their number in the format: <https://automerge.org/automerge-binary-format-spec/#operation-columns>.
 const OBJECT_ACTOR: u64 = 0x01;
+const KEY: u64 = 0x15;
 const INSERT: u64 = 0x34;
 const ACTION: u64 = 0x42;
 const VALUE_METADATA: u64 = 0x56;
@@ -205,6 +206,20 @@ fn an_edit_that_replaces_another_value_than_its_author_saw_is_refused() {
     assert_eq!((counter.len(), counter[0]), (2, 0x7f), "one predecessor");
     counter[1] -= 1;
     assert_eq!(admitted(&record, other.bytes()), Err(Reason::Predecessor));
+}
+
+#[test]
+fn an_operation_that_inserts_or_has_no_key_is_refused() {
+    let (record, raw) = record_and_edit();
+    let mut nameless = raw.clone();
+    assert_eq!(*nameless.column(KEY), [&[0x7f, 5], &b"phone"[..]].concat());
+    *nameless.column(KEY) = vec![0x7f, 0];
+    let mut inserted = raw;
+    // Runs that take turns, of operations that do not insert and of those that do.
+    *inserted.column(INSERT) = vec![0, 1];
+    for bytes in [nameless.bytes(), inserted.bytes()] {
+        assert_eq!(admitted(&record, bytes), Err(Reason::Shape));
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use tokio::runtime::Handle;
+use tokio::runtime::Builder;
 use tokio::sync::watch;
 
 use crate::host::Host;
@@ -20,11 +20,14 @@ const PAUSE_FAILED: Duration = Duration::from_secs(1);
 
 /// Starts the thread; it ends when `stopped` says so.
 pub(crate) fn start(host: Host, stopped: watch::Receiver<bool>) {
-    let runtime = Handle::current();
     let thread = std::thread::Builder::new().name("tables".to_owned());
     let outcome = thread.spawn(move || {
         give_way();
-        runtime.block_on(run(&host, stopped));
+        // One of its own: the server's may end before this thread hears of it.
+        match Builder::new_current_thread().enable_time().build() {
+            Ok(runtime) => runtime.block_on(run(&host, stopped)),
+            Err(error) => tracing::error!(%error, "no timer for the tables: they are brought up to date when somebody asks"),
+        }
     });
     if let Err(error) = outcome {
         tracing::error!(%error, "no thread for the tables: they are brought up to date when somebody asks");
