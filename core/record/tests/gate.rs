@@ -220,6 +220,16 @@ fn a_review_needs_a_supervisor() {
 }
 
 #[test]
+fn an_event_of_a_later_change_needs_no_supervisor() {
+    let (mut record, first) = record();
+    let event = forged(&[&first], KARIM, |doc| {
+        let map = map(doc, "e");
+        doc.put(map, "status!1", "{}").unwrap();
+    });
+    assert_eq!(admitted(&mut record, event, KARIM, Role::Enumerator), Ok(()));
+}
+
+#[test]
 fn a_record_begins_once_and_with_its_maps() {
     let (_, first) = record();
     let (_, second) = Record::create(RECORD, &Shape::unknown(), FORM, &answers("2"), &[], &author(KARIM), &stamp()).unwrap();
