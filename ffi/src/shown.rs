@@ -363,6 +363,9 @@ pub struct SyncSummary {
     pub forms: u64,
     /// The server was restored and gives nothing out until its recovery is closed.
     pub recovering: bool,
+    /// Edits that are on this phone alone until a server has told everything it has: the phone's database was put back or copied, or the phone was
+    /// stopped while it saved.
+    pub kept_back: u64,
     /// Another copy of this phone's database has synced with the same key: tell the person, and the administrator.
     pub copied: bool,
 }
@@ -393,6 +396,7 @@ impl From<SyncReport> for SyncSummary {
             clock_ahead_ms: report.clock_ahead_ms,
             forms: report.forms,
             recovering: report.recovering,
+            kept_back: report.kept_back,
             copied: report.copied || report.copy_in_use,
         }
     }

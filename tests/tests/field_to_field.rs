@@ -405,6 +405,33 @@ fn a_device_that_dies_in_the_middle_of_a_meeting_loses_nothing_and_goes_on_at_th
 }
 
 #[test]
+fn what_a_device_killed_in_a_commit_had_not_sealed_waits_for_the_server_and_is_told() {
+    let world = world();
+    let (host, guest) = (world.device("host", "Laila"), world.device("guest", "Omid"));
+    let record = host.fill("household", &household("Rahimi"));
+    // The witness has the counter of a commit that the database has not: as after a kill between the two.
+    let before = copy(&world, &host, "before");
+    host.fill("household", &household("Never committed"));
+    std::fs::copy(host.folder.join("witness"), before.folder.join("witness")).unwrap();
+    let listening = Listening::start(&before, &[]);
+    let said = guest.run(&["sync"], &["--with", &listening.text]).done();
+    assert!(!said.stdout.contains("stay here"), "it keeps nothing back itself: {said:?}");
+    assert_eq!(listening.end().done().json()["kept_back"], 1);
+    assert_eq!(interviews(&guest), 0);
+    let listening = Listening::start(&guest, &[]);
+    let said = before.run(&["sync"], &["--with", &listening.text]).done();
+    assert!(said.stdout.contains("1 edits stay here"), "{said:?}");
+    drop(listening);
+    let home = before.sync();
+    assert_eq!((&home["kept_back"], &home["written_again"]), (&Value::Null, &json!(1)), "{home}");
+    meet(&before, &guest);
+    for device in [&before, &guest] {
+        assert_eq!(device.values(&record, "/data/head_name"), ["Rahimi"]);
+        assert_eq!(interviews(device), 1);
+    }
+}
+
+#[test]
 fn a_photograph_comes_home_with_the_device_that_was_met_and_goes_to_nobody_else() {
     let world = World::new(&[("person.xlsx", photo_form().unwrap())]);
     world.org(&["caseload", "add"], &[OTHER]).done();

@@ -338,6 +338,28 @@ fn a_signature_for_one_thing_does_not_pass_for_another_and_people_compare_the_sa
 }
 
 #[test]
+fn a_decision_is_written_as_it_always_was() {
+    let organisation = Organisation::new();
+    let (record, subject) = (RecordId([3; 16]), Subject::Person(LAILA));
+    let acts = [
+        Act::ServerKey { key: organisation.phone.public() },
+        Act::Grant { subject, caseload: CASELOAD },
+        Act::Adopt { device: organisation.phone.public().device(), adopted: Vec::new(), person: MANAGER },
+        Act::Move { record, from: CASELOAD, to: OTHER_CASELOAD, person: MANAGER },
+        device(&organisation.phone, LAILA, Role::Enumerator),
+    ];
+    let mut all = blake3::Hasher::new();
+    for act in acts {
+        all.update(&sign(&organisation.state, act, &organisation.administrator).encode());
+    }
+    assert_eq!(
+        all.finalize().to_hex().as_str(),
+        "1833792f0b00edf2b9b5a599bc717b217f7d5a3592a14c5e44e91948cb0242be",
+        "others read what this version writes"
+    );
+}
+
+#[test]
 fn caseloads_are_written_in_one_way_only() {
     let organisation = Organisation::new();
     let caseloads = [CASELOAD, OTHER_CASELOAD].into();

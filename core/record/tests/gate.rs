@@ -1,42 +1,36 @@
 //! Changes that a device could sign and that no record may take: each is refused for its own reason, and the record stays as it was.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod common;
+
 use automerge::transaction::{CommitOptions, Transactable};
 use automerge::{ActorId, AutoCommit, Change, ObjId, ObjType, ROOT, ReadDoc, ScalarValue};
-use karwan_form::answers::{Answer, Answers};
-use karwan_proto::{DeviceId, Hash, PersonId, Reason, RecordId, Role};
+use common::{FORM, author, stamp, text};
+use karwan_form::answers::Answers;
+use karwan_proto::{Reason, RecordId, Role};
 use karwan_record::document::root;
 use karwan_record::place::{MAX_DEPTH, MAX_PATH_BYTES};
-use karwan_record::{Author, Provenance, Record, Shape, SourcedChange, Stamp, gate};
+use karwan_record::{Provenance, Record, Shape, SourcedChange, gate};
 
 const RECORD: RecordId = RecordId([1; 16]);
-const FORM: Hash = Hash([3; 32]);
 const LAILA: [u8; 16] = [0xaa; 16];
 const KARIM: [u8; 16] = [0xbb; 16];
 
 fn provenance(role: Role) -> Provenance {
-    Provenance { device: DeviceId([1; 16]), person: PersonId([2; 16]), role, at_ms: 1_779_235_200_000, offset_minutes: 210 }
-}
-
-fn author(actor: [u8; 16]) -> Author {
-    Author { actor, provenance: provenance(Role::Enumerator) }
-}
-
-fn stamp() -> Stamp {
-    Stamp { at_ms: 1_779_235_200_000, offset_minutes: 210, random: [4; 32] }
+    Provenance { role, ..author(0xaa).provenance }
 }
 
 fn answers(phone: &str) -> Answers {
     let mut answers = Answers::default();
-    answers.values.insert("phone".to_owned(), Answer::Text(phone.to_owned()));
-    answers.values.insert("name".to_owned(), Answer::Text("قربان‌علی".to_owned()));
+    answers.values.insert("phone".to_owned(), text(phone));
+    answers.values.insert("name".to_owned(), text("قربان‌علی"));
     answers
 }
 
 /// A record of one change by Laila, as its reader has it, and that change.
 fn record() -> (Record, Vec<u8>) {
     let shape = Shape::unknown();
-    Record::create(RECORD, &shape, FORM, &answers("0700000001"), &[], &author(LAILA), &stamp()).unwrap()
+    Record::create(RECORD, &shape, FORM, &answers("0700000001"), &[], &author(0xaa), &stamp(4)).unwrap()
 }
 
 /// What somebody writes with automerge on top of these changes, without Karwan.
@@ -232,7 +226,7 @@ fn an_event_of_a_later_change_needs_no_supervisor() {
 #[test]
 fn a_record_begins_once_and_with_its_maps() {
     let (_, first) = record();
-    let (_, second) = Record::create(RECORD, &Shape::unknown(), FORM, &answers("2"), &[], &author(KARIM), &stamp()).unwrap();
+    let (_, second) = Record::create(RECORD, &Shape::unknown(), FORM, &answers("2"), &[], &author(0xbb), &stamp(4)).unwrap();
     refused(second, Reason::Shape);
     let mut empty = Record::empty(RECORD);
     let bare = forged(&[], KARIM, |doc| drop(doc.put_object(ROOT, "a", ObjType::Map).unwrap()));

@@ -2,14 +2,16 @@
 //! record takes. They are made byte by byte, with the checksum that they should have.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod common;
+
 use automerge::Change;
-use karwan_form::answers::{Answer, Answers};
+use common::{FORM, author, stamp, text};
+use karwan_form::answers::Answers;
 use karwan_proto::limits::MAX_CHANGE_BYTES;
-use karwan_proto::{DeviceId, Hash, PersonId, Reason, RecordId, Role};
-use karwan_record::{Author, Provenance, Record, Shape, SourcedChange, Stamp, gate};
+use karwan_proto::{Reason, RecordId};
+use karwan_record::{Record, Shape, SourcedChange, gate};
 
 const RECORD: RecordId = RecordId([1; 16]);
-const FORM: Hash = Hash([3; 32]);
 const LAILA: [u8; 16] = [0xaa; 16];
 /// Columns of operations, by their number in the format: <https://automerge.org/automerge-binary-format-spec/#operation-columns>.
 const OBJECT_ACTOR: u64 = 0x01;
@@ -73,7 +75,7 @@ fn number(mut number: u64) -> Vec<u8> {
     }
 }
 
-fn text(bytes: &[u8]) -> Vec<u8> {
+fn counted(bytes: &[u8]) -> Vec<u8> {
     [number(bytes.len() as u64), bytes.to_vec()].concat()
 }
 
@@ -98,13 +100,13 @@ impl Raw {
     fn bytes(&self) -> Vec<u8> {
         let mut data = number(self.deps.len() as u64);
         self.deps.iter().for_each(|dep| data.extend(dep));
-        data.extend(text(&self.actor));
+        data.extend(counted(&self.actor));
         data.extend(number(self.sequence));
         data.extend(number(self.start_operation));
         data.extend(&self.time);
-        data.extend(text(&self.message));
+        data.extend(counted(&self.message));
         data.extend(number(self.others.len() as u64));
-        self.others.iter().for_each(|other| data.extend(text(other)));
+        self.others.iter().for_each(|other| data.extend(counted(other)));
         data.extend(number(self.columns.len() as u64));
         for (column, content) in &self.columns {
             data.extend(number(*column));
@@ -121,41 +123,24 @@ impl Raw {
     }
 }
 
-fn provenance() -> Provenance {
-    let role = Role::Enumerator;
-    Provenance { device: DeviceId([1; 16]), person: PersonId([2; 16]), role, at_ms: 1_779_235_200_000, offset_minutes: 210 }
-}
-
-fn author() -> Author {
-    Author { actor: LAILA, provenance: provenance() }
-}
-
-fn stamp() -> Stamp {
-    Stamp { at_ms: 1_779_235_200_000, offset_minutes: 210, random: [4; 32] }
-}
-
 fn answers(phone: &str) -> Answers {
-    let mut answers = Answers::default();
-    for (name, value) in [("phone", phone), ("name", "قربان‌علی")] {
-        answers.values.insert(name.to_owned(), Answer::Text(value.to_owned()));
-    }
-    answers
+    Answers { values: [("phone".to_owned(), text(phone))].into(), ..Answers::default() }
 }
 
 /// A record of one change, and an edit of it that was not taken in yet.
 fn record_and_edit() -> (Record, Raw) {
     let shape = Shape::unknown();
-    let (record, _) = Record::create(RECORD, &shape, FORM, &answers("0700000001"), &[], &author(), &stamp()).unwrap();
+    let (record, _) = Record::create(RECORD, &shape, FORM, &answers("0700000001"), &[], &author(0xaa), &stamp(4)).unwrap();
     let mut other = record.clone();
     let seen = record.heads();
-    let edit = other.edit(&shape, &seen, FORM, &answers("0799999999"), &[], &author(), &stamp()).unwrap().unwrap();
+    let edit = other.edit(&shape, &seen, FORM, &answers("0799999999"), &[], &author(0xaa), &stamp(4)).unwrap().unwrap();
     (record, Raw::of(&edit))
 }
 
 fn admitted(record: &Record, bytes: Vec<u8>) -> Result<(), Reason> {
     let mut record = record.clone();
     let before = record.heads();
-    let change = SourcedChange { bytes, provenance: provenance() };
+    let change = SourcedChange { bytes, provenance: author(0xaa).provenance };
     let outcome = gate::admit(&mut record, change, LAILA).map(drop).map_err(|failure| failure.reason);
     if outcome.is_err() {
         assert_eq!(record.heads(), before, "the record is as it was");

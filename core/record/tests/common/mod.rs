@@ -1,4 +1,4 @@
-//! Who writes and when, in tests of merges and of what is written again.
+//! Who writes what and when, in tests of records.
 
 use karwan_form::answers::Answer;
 use karwan_proto::{DeviceId, Hash, PersonId, Role};

@@ -149,6 +149,13 @@ pub(super) fn met(report: &SyncReport) -> Result<Answer, Problem> {
     if report.changes_down > 0 {
         text.push_str("\nWhat came is provisional until the server has judged it; karwan device sync DEV brings it there.");
     }
+    if report.kept_back > 0 {
+        text.push_str(&format!(
+            "\n{} edits stay here: this device is a copy, or was stopped while it saved, and only a server can say which of them it has. \
+            karwan device sync DEV brings them there.",
+            report.kept_back
+        ));
+    }
     add_forms_and_conflicts(report, &mut text);
     let mut answer = Answer::new(serde_json::to_value(report)?, text);
     if !report.refused.is_empty() {
